@@ -1,0 +1,55 @@
+"""Live diffractograms of area-detector scans in bluesky.
+
+>>> from bluesky_diffractogram import DiffractogramCallback
+
+The names below are imported when they are first used, so that importing the package costs a profile nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .config import ConfigError, DiffractogramConfig, configuration, load_config
+    from .documents.callback import ReductionCallback
+    from .live import DiffractogramCallback
+    from .views import DiffractogramFigure, LiveDiffractogram, LiveDiffractogramGrid
+
+_HOMES = {
+    "ConfigError": ".config",
+    "DiffractogramCallback": ".live",
+    "DiffractogramConfig": ".config",
+    "DiffractogramFigure": ".views",
+    "LiveDiffractogram": ".views",
+    "LiveDiffractogramGrid": ".views",
+    "ReductionCallback": ".documents.callback",
+    "configuration": ".config",
+    "load_config": ".config",
+}
+
+__all__ = [
+    "ConfigError",
+    "DiffractogramCallback",
+    "DiffractogramConfig",
+    "DiffractogramFigure",
+    "LiveDiffractogram",
+    "LiveDiffractogramGrid",
+    "ReductionCallback",
+    "configuration",
+    "load_config",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name], __name__), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("bluesky-diffractogram")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

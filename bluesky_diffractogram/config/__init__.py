@@ -1,0 +1,41 @@
+"""What users write: the configuration, its units and its ranges."""
+
+from .arc import Arc
+from .changes import NUMBERS, alters_stream, changed_keys, empties_buffers
+from .errors import ConfigError
+from .load import (
+    Commands,
+    configuration,
+    configuration_json,
+    load_config,
+    split_commands,
+    update_config,
+)
+from .model import DiffractogramConfig
+from .peaks import PeaksConfig
+from .ranges import DiffractogramRange, parse_range
+from .source import read_settings
+from .units import UNITS, RadialUnit, parse_unit
+
+__all__ = [
+    "NUMBERS",
+    "UNITS",
+    "Arc",
+    "Commands",
+    "ConfigError",
+    "DiffractogramConfig",
+    "DiffractogramRange",
+    "PeaksConfig",
+    "RadialUnit",
+    "alters_stream",
+    "changed_keys",
+    "configuration",
+    "configuration_json",
+    "empties_buffers",
+    "load_config",
+    "parse_range",
+    "parse_unit",
+    "read_settings",
+    "split_commands",
+    "update_config",
+]

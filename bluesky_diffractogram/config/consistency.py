@@ -1,0 +1,78 @@
+"""Checks of settings that must agree with each other."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING
+
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from .model import DiffractogramConfig
+
+logger = logging.getLogger(__name__)
+
+HC = 12.398419843320026
+"""h·c in keV·Å (exact since SI 2019; the value in pyFAI too)."""
+
+
+def check_together(config: DiffractogramConfig) -> None:
+    """Raise a ConfigError for settings that contradict each other."""
+    _check_npt(config)
+    _check_limits(config)
+    _check_main_plot(config)
+    _check_wavelength(config)
+    if config.delta_dummy is not None and config.dummy is None:
+        logger.warning("delta_dummy = %g has no effect without dummy", config.delta_dummy)
+
+
+def _check_npt(config: DiffractogramConfig) -> None:
+    if isinstance(config.npt, int):
+        return
+    most = max(config.diff_number, len(config.diff_ranges))
+    if not config.diff_number <= len(config.npt) <= most:
+        raise ConfigError(
+            "npt",
+            list(config.npt),
+            f"one integer, or a list of {config.diff_number}, one for each range",
+            f"there are {len(config.npt)} for {config.diff_number} ranges",
+        )
+
+
+def _check_limits(config: DiffractogramConfig) -> None:
+    unit = config.radial_limit_unit or config.unit
+    half_turn = {"2th_deg": 180.0, "2th_rad": math.pi}.get(unit.name)
+    if half_turn is None:
+        return
+    for entry, one in zip(config.diff_ranges, config.ranges, strict=False):
+        for limit in (one.radial_min, one.radial_max):
+            if limit is not None and abs(limit) > half_turn:
+                raise ConfigError(
+                    f"diff_ranges[{one.number - 1}]",
+                    list(entry or ()),
+                    f"radial limits up to {half_turn:g} for {unit.label}, or another range_unit",
+                    f"{limit:g} of range {one.number} is no scattering angle",
+                )
+
+
+def _check_main_plot(config: DiffractogramConfig) -> None:
+    shown = config.main_plot.split()
+    if len(shown) == 2 and int(shown[1]) > config.diff_number:
+        buffers = [repr(f"buffer {number}") for number in range(1, config.diff_number + 1)]
+        if len(buffers) > 3:
+            buffers[1:-1] = ["..."]
+        raise ConfigError("main_plot", config.main_plot, ", ".join(["'image'", *buffers]))
+
+
+def _check_wavelength(config: DiffractogramConfig) -> None:
+    if config.wavelength is None or config.energy is None:
+        return
+    expected = HC / config.energy * 1e-10
+    if not math.isclose(expected, config.wavelength, rel_tol=1e-4):
+        raise ConfigError(
+            "wavelength",
+            config.wavelength,
+            "one of wavelength and energy, or both in agreement",
+            f"energy = {config.energy:g} keV is a wavelength of {expected:.6g} m",
+        )

@@ -1,0 +1,120 @@
+"""What is known of the pixels before a frame comes: the static mask, the dark and the flat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import ConfigError, DiffractogramConfig
+from .geometry import Geometry
+from .transformation import transform, transformed_shape
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Corrections:
+    """The pixel arrays that go with a geometry, all as the calibration sees them.
+
+    Attributes
+    ----------
+    mask
+        ``(ny, nx)``, True where a pixel is never used: the detector's gaps, the configured mask, pixels whose
+        flat is not positive or whose flat or dark is not finite.
+    dark, flat
+        ``(ny, nx)`` float32, or None; zero and one where masked.
+    """
+
+    mask: NDArray[np.bool_]
+    dark: NDArray[np.float32] | None
+    flat: NDArray[np.float32] | None
+
+
+def read_image(key: str, source: str | NDArray) -> NDArray:
+    """The image that a configuration key names: an array as it is, ``.npy``, or any file that fabio reads.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, or is no two-dimensional image of real numbers.
+    """
+    allowed = "a two-dimensional array, or a file that fabio or numpy.load reads"
+    if isinstance(source, str):
+        try:
+            image = _read_file(source)
+        except Exception as error:  # fabio raises whatever its readers raise
+            first_line = str(error).partition("\n")[0][:160]
+            raise ConfigError(key, source, allowed, f"cannot be read ({first_line})") from error
+    else:
+        image = np.asarray(source)
+    if image.ndim != 2 or image.dtype.kind not in "uifb":
+        shown = source if isinstance(source, str) else "array"
+        raise ConfigError(key, shown, allowed, f"it has shape {image.shape} and dtype {image.dtype}")
+    return image
+
+
+def _read_file(path: str) -> NDArray:
+    if path.endswith(".npy"):
+        return np.load(path, allow_pickle=False)
+    import fabio
+
+    with fabio.open(path) as image:
+        return np.asarray(image.data)
+
+
+def make_corrections(config: DiffractogramConfig, geometry: Geometry) -> Corrections:
+    """Read the configured mask, dark and flat and bring them into the geometry's orientation.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    geometry
+        Of known shape, which is that of the transformed frame.
+
+    Raises
+    ------
+    ConfigError
+        An image has not the shape of the detector.
+    """
+    shape = geometry.shape
+    assert shape is not None
+    mask = np.zeros(shape, dtype=bool)
+    own = geometry.detector_mask()
+    if own is not None and own.shape == shape:
+        mask |= own
+    if config.mask is not None:
+        given = read_image("mask", config.mask) != 0  # NaN is not zero, so it masks too
+        mask |= _oriented("mask", given, config, geometry, transformed=config.mask_transformed)
+    dark = flat = None
+    if config.dark is not None:
+        dark = _oriented("dark", read_image("dark", config.dark), config, geometry).astype(np.float32)
+        mask |= ~np.isfinite(dark)
+        dark[mask] = 0.0
+    if config.flat is not None:
+        flat = _oriented("flat", read_image("flat", config.flat), config, geometry).astype(np.float32)
+        mask |= ~(np.isfinite(flat) & (flat > 0.0))
+        flat[mask] = 1.0
+    return Corrections(mask, dark, flat)
+
+
+def _oriented(
+    key: str, image: NDArray, config: DiffractogramConfig, geometry: Geometry, *, transformed: bool = False
+) -> NDArray:
+    """`image` as the calibration sees it, checked against the detector's shape; a mask may be of the unbinned one."""
+    shape = geometry.shape
+    assert shape is not None
+    if not transformed:
+        image = transform(image, config.transformation)
+    if image.shape == shape:
+        return image
+    by_slow, by_fast = geometry.binning
+    if key == "mask" and image.shape == (shape[0] * by_slow, shape[1] * by_fast):
+        return image.reshape(shape[0], by_slow, shape[1], by_fast).any(axis=(1, 3))
+    stored = shape if transformed else transformed_shape(shape, config.transformation)
+    actual = image.shape if transformed else transformed_shape((image.shape[0], image.shape[1]), config.transformation)
+    given = getattr(config, key)
+    raise ConfigError(
+        key, given if isinstance(given, str) else "array", f"the shape of the detector's frames, {stored}",
+        f"it has shape {actual}",
+    )  # fmt: skip

@@ -1,0 +1,84 @@
+"""What a frame is reduced to: diffractograms, their peaks, and all of a frame together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .frame import Frame
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Diffractogram:
+    """One frame integrated over one range.
+
+    Attributes
+    ----------
+    radial
+        ``(npt,)`` bin centres in the configured unit, ascending.
+    intensity
+        ``(npt,)`` Σ c·(I − dark) / Σ c·flat·Ω·P / monitor; NaN in bins that no valid pixel reaches.
+    count
+        ``(npt,)`` integer, how many valid pixels reach each bin.
+    signal
+        ``(npt,)`` Σ c·(I − dark), in counts.
+    normalization
+        ``(npt,)`` Σ c·flat·Ω·P, without the monitor.
+    sigma
+        ``(npt,)`` standard uncertainty of `intensity`, NaN where that is; None without an error model.
+    """
+
+    radial: NDArray[np.float64]
+    intensity: NDArray[np.float64]
+    count: NDArray[np.int64]
+    signal: NDArray[np.float64]
+    normalization: NDArray[np.float64]
+    sigma: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Peaks:
+    """The peaks of one diffractogram, strongest first.
+
+    Attributes
+    ----------
+    position
+        ``(n,)`` in the radial unit.
+    height
+        ``(n,)`` the curve's value at the peak, background included (as lavue lists it).
+    net_height
+        ``(n,)`` height above the local background.
+    fwhm
+        ``(n,)`` full width at half of the net height, in the radial unit; NaN if it cannot be told.
+    area
+        ``(n,)`` integral above the local background, intensity × radial unit; NaN if it cannot be told.
+    position_error
+        ``(n,)`` uncertainty of the position in the radial unit: the bin step where nothing was fitted.
+    """
+
+    position: NDArray[np.float64]
+    height: NDArray[np.float64]
+    net_height: NDArray[np.float64]
+    fwhm: NDArray[np.float64]
+    area: NDArray[np.float64]
+    position_error: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+    @staticmethod
+    def none() -> Peaks:
+        """No peaks at all."""
+        empty = np.empty(0)
+        return Peaks(empty, empty, empty, empty, empty, empty)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Reduction:
+    """Everything computed from one frame: a diffractogram and its peaks for every range, in order."""
+
+    frame: Frame
+    diffractograms: tuple[Diffractogram, ...]
+    peaks: tuple[Peaks, ...]

@@ -1,0 +1,248 @@
+"""Integrating a frame over all ranges: the protocol, and the reference with one pyFAI integrator per range."""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import ConfigError, DiffractogramConfig
+from .corrections import Corrections
+from .diffractogram import Diffractogram
+from .geometry import Geometry
+from .limits import IntegrationRange
+
+
+class Integrator(Protocol):
+    """What turns the pixels of one frame into one diffractogram per range."""
+
+    ranges: tuple[IntegrationRange, ...]
+    pixels: tuple[int, ...]
+    """How many unmasked pixels each range has."""
+    axes: tuple[NDArray[np.float64], ...]
+    """``(npt,)`` bin centres of each range, in its unit."""
+
+    def integrate(
+        self,
+        image: NDArray,
+        invalid: NDArray[np.bool_] | None = None,
+        *,
+        monitor: float | None = None,
+        exposures: int = 1,
+    ) -> tuple[Diffractogram, ...]:
+        """Integrate one frame.
+
+        Parameters
+        ----------
+        image
+            ``(ny, nx)`` raw counts as the calibration sees them, of any real dtype.
+        invalid
+            ``(ny, nx)``, True where a pixel of this frame must not count, besides the static mask.
+        monitor
+            Divides intensity and sigma.
+        exposures
+            How many frames were added up in `image`; as often the dark is subtracted.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Part:
+    """A stretch of an arc that pyFAI handles as it is, with the integrator that is warm for it."""
+
+    integrator: Any
+    azimuth_range: tuple[float, float] | None
+    table: _BinTable | None
+
+
+class PyFAIIntegrator:
+    """pyFAI's own `integrate1d`, one warm integrator per range.
+
+    The reference for the numbers, and the way to any of pyFAI's methods. An arc across ±180°, which pyFAI
+    would cut, is integrated as two and summed.
+
+    Parameters
+    ----------
+    config
+        Its method, corrections and error model are used.
+    ranges
+        With frozen limits (`integration_ranges`).
+    geometry
+        Of known shape.
+    corrections
+        In the orientation of `geometry` (`make_corrections`).
+
+    Raises
+    ------
+    ConfigError
+        The error model is "azimuthal" and an arc has to be integrated in two parts.
+    """
+
+    def __init__(
+        self,
+        config: DiffractogramConfig,
+        ranges: tuple[IntegrationRange, ...],
+        geometry: Geometry,
+        corrections: Corrections,
+    ) -> None:
+        self.ranges = ranges
+        self._corrections = corrections
+        self._method = config.split_method
+        self._error_model = config.error_model
+        self._solid_angle = config.correct_solid_angle
+        self._polarization = config.polarization_factor
+        self._lock = threading.Lock()
+        masked = geometry.with_mask(corrections.mask)
+        blank = np.zeros(corrections.mask.shape, dtype=np.float32)
+        warm = None
+        parts_of_ranges, pixels, axes = [], [], []
+        for wanted in ranges:
+            parts = []
+            used = 0
+            for stretch in _stretches(wanted, config):
+                # Integrating a blank frame builds the table now: the first real one would else wait for it.
+                warm = masked.integrator(warm)
+                result = self._call(warm, stretch, wanted, blank, 1)
+                table = _BinTable.of(warm, wanted.npt)
+                parts.append(_Part(warm, stretch, table))
+                used += _used_pixels(table, result)
+            parts_of_ranges.append(tuple(parts))
+            pixels.append(used)
+            axes.append(np.asarray(result.radial, dtype=float) * wanted.scale)
+        self._parts = tuple(parts_of_ranges)
+        self.pixels = tuple(pixels)
+        self.axes = tuple(axes)
+
+    def integrate(
+        self,
+        image: NDArray,
+        invalid: NDArray[np.bool_] | None = None,
+        *,
+        monitor: float | None = None,
+        exposures: int = 1,
+    ) -> tuple[Diffractogram, ...]:
+        """Integrate one frame; see `Integrator.integrate`."""
+        if invalid is not None:
+            # pyFAI skips NaN pixels. A mask given per call would rebuild its table.
+            image = image.astype(np.float32)
+            image[invalid] = np.nan
+        valid = None if invalid is None else ~invalid.ravel()
+        divisor = 1.0 if monitor is None else monitor
+        with self._lock:  # two threads in one warm pyFAI integrator give wrong curves
+            return tuple(
+                self._one(parts, wanted, axis, image, valid, divisor, exposures)
+                for parts, wanted, axis in zip(self._parts, self.ranges, self.axes, strict=True)
+            )
+
+    def _one(
+        self,
+        parts: tuple[_Part, ...],
+        wanted: IntegrationRange,
+        axis: NDArray[np.float64],
+        image: NDArray,
+        valid: NDArray[np.bool_] | None,
+        divisor: float,
+        exposures: int,
+    ) -> Diffractogram:
+        results = [self._call(part.integrator, part.azimuth_range, wanted, image, exposures) for part in parts]
+        signal = sum(np.asarray(r.sum_signal, dtype=float) for r in results)
+        normalization = sum(np.asarray(r.sum_normalization, dtype=float) for r in results)
+        weight = sum(np.asarray(r.count, dtype=float) for r in results)
+        count = np.zeros(wanted.npt, dtype=np.int64)
+        for part, result in zip(parts, results, strict=True):
+            table = part.table
+            count += np.ceil(result.count).astype(np.int64) if table is None else table.count(valid)
+        filled = (weight > 0.0) & (normalization > 0.0)
+        safe = np.where(filled, normalization, 1.0) * divisor
+        sigma = None
+        if self._error_model is not None:
+            variance = sum(np.asarray(r.sum_variance, dtype=float) for r in results)
+            sigma = np.where(filled, np.sqrt(variance) / safe, np.nan)
+        return Diffractogram(
+            radial=axis,
+            intensity=np.where(filled, signal / safe, np.nan),
+            count=np.where(filled, count, 0),
+            signal=np.where(filled, signal, 0.0),
+            normalization=np.where(filled, normalization, 0.0),
+            sigma=sigma,
+        )
+
+    def _call(
+        self,
+        integrator: Any,
+        azimuth_range: tuple[float, float] | None,
+        wanted: IntegrationRange,
+        image: NDArray,
+        exposures: int,
+    ) -> Any:
+        dark = self._corrections.dark
+        if dark is not None and exposures > 1:
+            dark = dark * np.float32(exposures)
+        return integrator.integrate1d(
+            image,
+            wanted.npt,
+            unit=wanted.unit.pyfai,
+            radial_range=wanted.pyfai_limits,
+            azimuth_range=azimuth_range,
+            method=self._method,
+            correctSolidAngle=self._solid_angle,
+            polarization_factor=self._polarization,
+            error_model=self._error_model,
+            dark=dark,
+            flat=self._corrections.flat,
+        )
+
+
+def _stretches(wanted: IntegrationRange, config: DiffractogramConfig) -> tuple[tuple[float, float] | None, ...]:
+    """The azimuth ranges that pyFAI is asked for, one after the other, to cover an arc; None is the full ring."""
+    if wanted.arc.full:
+        return (None,)
+    stretches = wanted.arc.parts()
+    if len(stretches) > 1 and config.error_model == "azimuthal":
+        raise ConfigError(
+            "error_model", "azimuthal", "poisson, or arcs that do not cross ±180°",
+            f"range {wanted.number} ({wanted.arc.start:g}°…{wanted.arc.end:g}°) is integrated in two parts, whose "
+            "scatter about one mean is not known",
+        )  # fmt: skip
+    return stretches
+
+
+class _BinTable:
+    """Which pixels reach which bin, read off pyFAI's sparse matrix: what its float weights cannot count exactly."""
+
+    def __init__(self, bins: NDArray, pixels: NDArray, npt: int) -> None:
+        self._bins, self._pixels, self._npt = bins, pixels, npt
+        self._all = np.bincount(bins, minlength=npt)
+
+    @staticmethod
+    def of(integrator: Any, npt: int) -> _BinTable | None:
+        """The table of a warm integrator; None where its method keeps no matrix (histograms, OpenCL)."""
+        for engine in integrator.engines.values():
+            matrix = engine.engine
+            try:
+                start, index = np.asarray(matrix.indptr), np.asarray(matrix.indices)
+            except AttributeError:
+                continue
+            owner = np.repeat(np.arange(len(start) - 1), np.diff(start))
+            by_bin = len(start) == npt + 1  # CSR; else CSC, whose rows are pixels
+            return _BinTable(owner, index, npt) if by_bin else _BinTable(index, owner, npt)
+        return None
+
+    def count(self, valid: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+        """``(npt,)`` how many pixels reach each bin, of those that `valid` ``(ny·nx,)`` lets count."""
+        if valid is None:
+            return self._all
+        return np.bincount(self._bins[valid[self._pixels]], minlength=self._npt)
+
+    def distinct_pixels(self) -> int:
+        return int(np.unique(self._pixels).size)
+
+
+def _used_pixels(table: _BinTable | None, blank_result: Any) -> int:
+    if table is not None:
+        return table.distinct_pixels()
+    return math.ceil(float(np.sum(blank_result.count)))

@@ -1,0 +1,173 @@
+"""From a frame to its reduction: test, transform, integrate, find peaks."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from ..config import ConfigError, DiffractogramConfig
+from .corrections import make_corrections, read_image
+from .diffractogram import Diffractogram, Peaks, Reduction
+from .frame import Frame, FrameError, check_image
+from .geometry import Geometry, check_method, load_geometry
+from .integrator import Integrator, PyFAIIntegrator
+from .limits import IntegrationRange, integration_ranges, open_limits
+from .transformation import transform, transformed_shape
+from .validity import Validity
+
+logger = logging.getLogger(__name__)
+
+Shape = tuple[int, int]
+
+MASKED_WORTH_A_WARNING = 0.2
+
+
+def open_geometry(config: DiffractogramConfig) -> Geometry:
+    """Open the calibration and check the configuration against it, as far as the detector's shape is known.
+
+    Raises
+    ------
+    ConfigError
+        The calibration cannot be used, a q or d unit needs a wavelength that nobody gave, the method is not
+        offered by this pyFAI, or a mask, dark or flat has not the shape of the detector.
+    """
+    geometry = load_geometry(config.calibration, wavelength=config.wavelength_m)
+    limit_unit = config.radial_limit_unit
+    for key, unit in (("diff_units", config.unit), ("range_unit", limit_unit)):
+        if unit is not None and unit.needs_wavelength and geometry.wavelength is None:
+            raise ConfigError(
+                key, unit.label, "a unit without wavelength, or the keys wavelength or energy",
+                f"{config.calibration} has no wavelength",
+            )  # fmt: skip
+    check_method(config.split_method)
+    shape = known_shape(config, geometry)
+    if shape is not None:
+        try:
+            geometry = geometry.for_shape(transformed_shape(shape, config.transformation))
+        except ValueError as error:
+            raise ConfigError("detector_shape", shape, f"{geometry.shape} or a binning of it", str(error)) from error
+        make_corrections(config, geometry)
+    return geometry
+
+
+def known_shape(config: DiffractogramConfig, geometry: Geometry) -> Shape | None:
+    """The shape of stored frames, as far as configuration and calibration tell it; else None.
+
+    The first of: ``detector_shape``; the calibration's, divided by ``binning``; that of the mask, dark or flat.
+    """
+    if config.detector_shape is not None:
+        return config.detector_shape
+    if geometry.shape is not None:
+        by = config.binning or (1, 1)
+        return transformed_shape((geometry.shape[0] // by[0], geometry.shape[1] // by[1]), config.transformation)
+    for key in ("mask", "dark", "flat"):
+        source = getattr(config, key)
+        if source is not None:
+            found = read_image(key, source).shape
+            shape = (found[0], found[1])
+            return transformed_shape(shape, config.transformation) if key == "mask" and config.mask_transformed else shape
+    return None
+
+
+class Reducer:
+    """Reduces frames of one shape under one configuration.
+
+    Building it computes everything that does not depend on the frame, which takes from a fraction of a second
+    to several seconds on large detectors.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    geometry
+        As `open_geometry` gave it for this configuration.
+    shape
+        ``(ny, nx)`` of the stored frames.
+
+    Raises
+    ------
+    FrameError
+        `shape` is neither the detector's nor a binning of it.
+    ConfigError
+        The mask, dark or flat do not fit frames of this shape.
+    """
+
+    def __init__(self, config: DiffractogramConfig, geometry: Geometry, shape: Shape) -> None:
+        self.config = config
+        self.shape = shape
+        try:
+            self.geometry = geometry.for_shape(transformed_shape(shape, config.transformation))
+        except ValueError as error:
+            raise FrameError("shape", str(error)) from error
+        corrections = make_corrections(config, self.geometry)
+        self.ranges: tuple[IntegrationRange, ...] = integration_ranges(config, self.geometry, corrections.mask)
+        self.integrator: Integrator = PyFAIIntegrator(config, self.ranges, self.geometry, corrections)
+        self.validity = Validity.from_config(config, self.geometry.detector_dummy())
+        self.mask = corrections.mask
+        self.axes = self.integrator.axes
+        self._find_peaks = _peak_finder(config)
+        self._first = True
+        self._report_empty_ranges()
+
+    def reduce(self, frame: Frame) -> Reduction:
+        """Reduce one frame.
+
+        Raises
+        ------
+        FrameError
+            The frame's shape or dtype is not the detector's, or its monitor cannot divide.
+        """
+        check_image(frame.image, self.shape)
+        monitor = frame.monitor
+        if monitor is not None and not (math.isfinite(monitor) and monitor > 0.0):
+            raise FrameError("normalization", f"the normalization is {monitor}, expected a positive number")
+        image = transform(frame.image, self.config.transformation)
+        if image.dtype.kind == "b":
+            image = image.view(np.uint8)
+        invalid = ~np.isfinite(image) if frame.exposures > 1 else self.validity.invalid(image)
+        if self._first:
+            self._report_masked(invalid)
+        diffractograms = self.integrator.integrate(image, invalid, monitor=monitor, exposures=frame.exposures)
+        return Reduction(frame, diffractograms, tuple(self._find_peaks(each) for each in diffractograms))
+
+    def _report_masked(self, invalid: np.ndarray | None) -> None:
+        self._first = False
+        usable = ~self.mask
+        total = int(usable.sum())
+        lost = 0 if invalid is None else int((invalid & usable).sum())
+        if total and lost > MASKED_WORTH_A_WARNING * total:
+            logger.warning(
+                "%.0f %% of the first frame's pixels are invalid (dead, saturated, NaN or outside valid_range); "
+                "if they are honest, set mask_invalid, dummy or valid_range",
+                100.0 * lost / total,
+            )
+
+    def _report_empty_ranges(self) -> None:
+        for wanted, pixels in zip(self.ranges, self.integrator.pixels, strict=True):
+            if pixels:
+                continue
+            low, high = open_limits(self.geometry, wanted.unit, self.config.split_method[0], self.mask)
+            logger.warning(
+                "range %d (azimuth %g…%g°, radial %g…%g %s) holds no unmasked pixel; the detector covers %g…%g %s",
+                wanted.number, *wanted.azimuth_range, *wanted.radial_range, wanted.unit.symbol,
+                low * wanted.scale, high * wanted.scale, wanted.unit.symbol,
+            )  # fmt: skip
+
+
+def _peak_finder(config: DiffractogramConfig) -> Callable[[Diffractogram], Peaks]:
+    settings = config.peaks
+    if settings is None:
+        return lambda _: Peaks.none()
+    from .lavue_peaks import lavue_peaks, lavue_simple_peaks
+    from .peaks import find_peaks
+
+    if settings.method == "lavue":
+        return lambda d: lavue_peaks(d, max_peaks=settings.max_peaks)
+    if settings.method == "lavue-simple":
+        return lambda d: lavue_simple_peaks(d, max_peaks=settings.max_peaks)
+    return lambda d: find_peaks(
+        d, max_peaks=settings.max_peaks, min_snr=settings.min_snr, min_fwhm_bins=settings.min_fwhm_bins
+    )
