@@ -104,17 +104,15 @@ def _oriented(
     """`image` as the calibration sees it, checked against the detector's shape; a mask may be of the unbinned one."""
     shape = geometry.shape
     assert shape is not None
-    if not transformed:
-        image = transform(image, config.transformation)
-    if image.shape == shape:
-        return image
+    oriented = image if transformed else transform(image, config.transformation)
+    if oriented.shape == shape:
+        return oriented
     by_slow, by_fast = geometry.binning
-    if key == "mask" and image.shape == (shape[0] * by_slow, shape[1] * by_fast):
-        return image.reshape(shape[0], by_slow, shape[1], by_fast).any(axis=(1, 3))
-    stored = shape if transformed else transformed_shape(shape, config.transformation)
-    actual = image.shape if transformed else transformed_shape((image.shape[0], image.shape[1]), config.transformation)
+    if key == "mask" and oriented.shape == (shape[0] * by_slow, shape[1] * by_fast):
+        return np.asarray(oriented.reshape(shape[0], by_slow, shape[1], by_fast).any(axis=(1, 3)))
+    expected = shape if transformed else transformed_shape(shape, config.transformation)
     given = getattr(config, key)
     raise ConfigError(
-        key, given if isinstance(given, str) else "array", f"the shape of the detector's frames, {stored}",
-        f"it has shape {actual}",
+        key, given if isinstance(given, str) else "array", f"the shape of the detector's frames, {expected}",
+        f"it has shape {image.shape}",
     )  # fmt: skip

@@ -101,7 +101,9 @@ class Geometry:
         if expected is None:
             detector.shape = detector.max_shape = shape
             return geometry
-        factors = [full // part if part > 0 and full % part == 0 else 0 for full, part in zip(expected, shape, strict=True)]
+        factors = [
+            full // part if part > 0 and full % part == 0 else 0 for full, part in zip(expected, shape, strict=True)
+        ]
         if not all(factors):
             raise ValueError(f"the frame has shape {shape}, the detector of the calibration {expected}")
         geometry.binning = (factors[0], factors[1])

@@ -175,10 +175,7 @@ def _two_theta(value: float, unit: RadialUnit, arc: Arc, geometry: Geometry) -> 
     if unit.name == "2th_rad":
         return np.full(ARC_SAMPLES, value)
     if unit.name[0] in "qd":
-        if unit.name == "d_A":
-            q_nm = 20.0 * math.pi / value if value else math.inf
-        else:
-            q_nm = value / unit.si_scale
+        q_nm = value / unit.si_scale if unit.name[0] == "q" else 20.0 * math.pi / value if value > 0 else math.inf
         sine = q_nm * _wavelength_nm(geometry) / (4.0 * math.pi)
         return np.full(ARC_SAMPLES, 2.0 * math.asin(sine) if abs(sine) <= 1.0 else math.nan)
     radius = value * 1e-3

@@ -68,7 +68,9 @@ def known_shape(config: DiffractogramConfig, geometry: Geometry) -> Shape | None
         if source is not None:
             found = read_image(key, source).shape
             shape = (found[0], found[1])
-            return transformed_shape(shape, config.transformation) if key == "mask" and config.mask_transformed else shape
+            return (
+                transformed_shape(shape, config.transformation) if key == "mask" and config.mask_transformed else shape
+            )
     return None
 
 

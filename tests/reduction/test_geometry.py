@@ -24,7 +24,7 @@ BAD = {
 def test_what_is_no_calibration_is_refused_by_name(tmp_path, content):
     path = tmp_path / "bad.poni"
     path.write_text(content)
-    with pytest.raises(ConfigError, match="calibration = '.*bad.poni': is no") as caught:
+    with pytest.raises(ConfigError, match=r"calibration = '.*bad\.poni': is no") as caught:
         load_geometry(path)
     assert caught.value.key == "calibration"
     assert len(str(caught.value)) < 500

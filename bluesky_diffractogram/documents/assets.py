@@ -1,0 +1,138 @@
+"""Images that lie in files: Resource and Datum documents, resolved by event-model's Filler."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..reduction.frame import FrameError
+from .messages import Document
+
+logger = logging.getLogger(__name__)
+
+HANDLERS = "databroker.handlers"
+KEPT_DATUMS = 64
+
+
+class NotReadable(Exception):
+    """An image that cannot be read now, and perhaps can be later."""
+
+
+def installed_handlers() -> dict[str, Any]:
+    """The readers that installed packages offer under databroker's entry points, by Resource spec."""
+    found: dict[str, Any] = {}
+    for entry in entry_points(group=HANDLERS):
+        try:
+            found[entry.name] = entry.load()
+        except Exception as error:  # a broken package must not take the others with it
+            logger.warning("the handler for %s cannot be loaded: %s", entry.name, error)
+    return found
+
+
+class Assets:
+    """Reads images from files.
+
+    Parameters
+    ----------
+    handler_registry
+        Readers by spec, in place of the installed ones of the same spec.
+    root_map
+        Where folders named in Resource documents lie here.
+    """
+
+    def __init__(
+        self, handler_registry: Mapping[str, Any] | None = None, root_map: Mapping[str, str] | None = None
+    ) -> None:
+        self._given_handlers = dict(handler_registry or {})
+        self._root_map = dict(root_map or {})
+        self._filler: Any = None
+        self._datums: dict[str, Any] = {}
+        self._resources: dict[str, Any] = {}
+        self._handlers: dict[Any, Any] = {}
+        self._descriptors: dict[str, Any] = {}
+        self._used: deque[str] = deque()
+
+    def receive(self, name: str, doc: Document) -> None:
+        """Keep a Resource, Datum, datum page or descriptor; a datum of an unknown resource is of no use."""
+        if name in ("datum", "datum_page") and doc["resource"] not in self._resources:
+            return
+        if self._filler is None:
+            from event_model import Filler
+
+            # No retries there: they would hold up every other run. Parked frames are tried again instead.
+            self._filler = Filler(
+                {**installed_handlers(), **self._given_handlers},
+                root_map=self._root_map,
+                coerce="force_numpy",
+                inplace=False,
+                retry_intervals=[],
+                handler_cache=self._handlers,
+                resource_cache=self._resources,
+                datum_cache=self._datums,
+                descriptor_cache=self._descriptors,
+            )
+        self._filler(name, doc)
+
+    def read(self, event: Document, image_key: str) -> NDArray:
+        """The image to which an event refers.
+
+        Raises
+        ------
+        NotReadable
+            The file is not there yet, or does not hold the image yet.
+        FrameError
+            It will never be readable: no reader for it, or documents that were not seen.
+        """
+        import event_model
+
+        datum_id = event["data"][image_key]
+        alone = {
+            "uid": event["uid"],
+            "descriptor": event["descriptor"],
+            "data": {image_key: datum_id},
+            "timestamps": {},
+            "filled": {image_key: False},
+            "seq_num": event["seq_num"],
+            "time": event["time"],
+        }
+        try:
+            filled = self._filler.fill_event(alone, include={image_key}, inplace=False)
+        except event_model.UndefinedAssetSpecification as error:
+            raise FrameError("no file reader", str(error)) from error
+        except (event_model.UnresolvableForeignKeyError, AttributeError, KeyError) as error:
+            if datum_id in self._datums and self._datums[datum_id]["resource"] in self._resources:
+                self._handlers.clear()
+                raise NotReadable(f"{type(error).__name__}: {error}") from error
+            raise FrameError("unknown datum", f"the documents for datum {datum_id!r} were not seen") from error
+        except Exception as error:
+            # A reader may have kept what it saw of a half-written file.
+            self._handlers.clear()
+            cause = error.__cause__ or error
+            raise NotReadable(f"{type(cause).__name__}: {cause}") from error
+        self._used.append(datum_id)
+        while len(self._used) > KEPT_DATUMS:
+            self._datums.pop(self._used.popleft(), None)
+        return filled["data"][image_key]
+
+    def imagename(self, event: Document, image_key: str) -> str | None:
+        """The file, with the index in it where the datum tells one."""
+        datum = self._datums.get(event["data"][image_key])
+        resource = self._resources.get(datum["resource"]) if datum else None
+        if datum is None or resource is None:
+            return None
+        kwargs = datum.get("datum_kwargs", {})
+        index = next((kwargs[key] for key in ("point_number", "frame", "index") if key in kwargs), None)
+        return resource["resource_path"] + ("" if index is None else f":{index}")
+
+    def forget(self) -> None:
+        """Close what is open; for when no run is."""
+        self._datums.clear()
+        self._resources.clear()
+        self._handlers.clear()
+        self._descriptors.clear()
+        self._used.clear()

@@ -1,0 +1,321 @@
+"""The callback: raw documents in, diffractograms out."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import logging
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..config import (
+    DiffractogramConfig,
+    configuration,
+    load_config,
+    read_settings,
+    split_commands,
+    update_config,
+)
+from ..reduction.buffer import DiffractogramBuffer
+from ..reduction.diffractogram import Reduction
+from ..reduction.reducer import Reducer
+from .assets import Assets
+from .intake import Intake
+from .messages import FramesPassedOver, ImagesReceived, Message, NextRequested, SettingChanged
+from .pipeline import Pipeline
+from .results import tool_results
+from .setting import Setting
+from .subscribers import Subscribers
+from .worker import Worker
+
+logger = logging.getLogger(__name__)
+
+Source = DiffractogramConfig | Mapping[str, Any] | str | os.PathLike[str]
+
+DRAIN_AT_EXIT_S = 30.0
+
+
+class ReductionCallback:
+    """Reduces the images of bluesky runs to diffractograms while they are taken.
+
+    Subscribe it to a RunEngine, or call it with the documents of stored runs. It never raises into the scan
+    (unless `strict`), and gives what it finds to its own subscribers as a bluesky run derived from the raw one.
+
+    Parameters
+    ----------
+    config
+        A configuration: a dictionary with the keys of lavue's diffractogram tool and ours, the same as JSON, or
+        the path of a JSON or YAML file.
+    background
+        Reduce in a thread of its own (True), or in the thread that brings the documents.
+    strict
+        Re-raise what goes wrong in our own code, at once or, from the background, at the next document.
+    handler_registry, root_map
+        Readers of files by spec beside those installed, and where folders in Resource documents lie here.
+    file_timeout
+        How many seconds after a run's end its files may still become readable.
+    block_timeout
+        How many seconds the scan waits for room for one frame, with ``when_full: "block"``.
+
+    Raises
+    ------
+    ConfigError
+        The configuration cannot be used: names the key, the value and what is allowed.
+
+    Examples
+    --------
+    >>> diff = DiffractogramCallback({"calibration": "lab6.poni", "diff_units": "q [1/A]"})  # doctest: +SKIP
+    >>> RE.subscribe(diff)                                                                    # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        config: Source,
+        *,
+        background: bool = True,
+        strict: bool = False,
+        handler_registry: Mapping[str, Any] | None = None,
+        root_map: Mapping[str, str] | None = None,
+        file_timeout: float = 30.0,
+        block_timeout: float = 5.0,
+    ) -> None:
+        self._setting = Setting.open(load_config(config))
+        self._strict = strict
+        self._block_timeout = block_timeout
+        self._intake = Intake()
+        self._subscribers = Subscribers("a subscriber to the derived documents")
+        self._results_subscribers = Subscribers("a subscriber to the results")
+        self._latest: tuple[Reduction, Reducer] | None = None
+        self._latest_images: ImagesReceived | None = None
+        self._error: Exception | None = None
+        self._lock = threading.RLock()
+        self.errors: Counter[str] = Counter()
+        self._pipeline = Pipeline(
+            self._setting,
+            Assets(handler_registry, root_map),
+            self._subscribers.call,
+            self._on_reduction,
+            self._on_error,
+            file_timeout,
+        )
+        self._worker: Worker | None = None
+        self._background = background
+        if background:
+            self._start_worker()
+        self._submit(SettingChanged(self._setting))
+        self._at_exit = functools.partial(self.close, DRAIN_AT_EXIT_S, "interpreter exit")
+        atexit.register(self._at_exit)
+
+    def _start_worker(self) -> None:
+        config = self._setting.config
+        self._worker = Worker(self._pipeline, config.queue_size, config.when_full, self._block_timeout, self._on_error)
+
+    # -- raw documents ------------------------------------------------------------------------------------
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        """Take one raw document of any run; it is not written to."""
+        try:
+            # The lock is not held while a message waits for room: a subscriber in the worker may need it.
+            with self._lock:
+                messages = [self._decide(m) for m in self._intake.receive(name, doc, self._setting)]
+            for message in messages:
+                self._submit(message)
+            if self._worker is None and self._pipeline.parked:
+                with self._lock:
+                    self._pipeline.retry()
+        except Exception as error:
+            self._on_error(error)
+        self._raise_if_strict()
+
+    def _decide(self, message: Message) -> Message:
+        if not isinstance(message, ImagesReceived):
+            return message
+        self._latest_images = message
+        if self._setting.config.show_diff:
+            return message
+        return FramesPassedOver(message.run_uid, message.frames, "not_requested")
+
+    def _submit(self, message: Message) -> None:
+        if self._worker is not None:
+            self._worker.put(message)
+            return
+        try:
+            with self._lock:
+                self._pipeline.process(message)
+        except Exception as error:
+            self._on_error(error)
+
+    # -- what comes out -----------------------------------------------------------------------------------
+
+    def subscribe(self, func: Callable[[str, dict[str, Any]], Any], *, own_thread: bool = False) -> int:
+        """Call `func(name, doc)` with every derived document from now on.
+
+        Parameters
+        ----------
+        func
+            Held strongly. An exception in it is logged and reaches nobody else.
+        own_thread
+            Call it in a thread of its own; for slow sinks such as TiledWriter.
+
+        Returns
+        -------
+        int
+            A token for `unsubscribe`.
+        """
+        return self._subscribers.add(func, own_thread=own_thread)
+
+    def unsubscribe(self, token: int) -> None:
+        """End a subscription; KeyError if there is none with this token."""
+        self._subscribers.remove(token)
+
+    def on_results(self, func: Callable[[dict[str, Any]], Any]) -> int:
+        """Call `func(results)` after each frame, with the dictionary that lavue gives its user functions."""
+        return self._results_subscribers.add(func)
+
+    @property
+    def results(self) -> dict[str, Any] | None:
+        """The latest frame's results as lavue's dictionary; None before the first."""
+        latest = self._latest
+        return None if latest is None else tool_results(*latest)
+
+    @property
+    def reduction(self) -> Reduction | None:
+        """The latest frame's reduction; None before the first."""
+        return None if self._latest is None else self._latest[0]
+
+    @property
+    def buffers(self) -> tuple[DiffractogramBuffer, ...]:
+        """The last diffractograms of each range; ``buffers[0]`` is buffer 1."""
+        return self._pipeline.buffers
+
+    @property
+    def ignored(self) -> Counter[str]:
+        """How many documents of each kind were passed over: their run was not seen to start, or the kind is unknown."""
+        return Counter(self._intake.ignored)
+
+    # -- commands -----------------------------------------------------------------------------------------
+
+    def configuration(self) -> dict[str, Any]:
+        """The configuration in force: lavue's keys and the others that differ from their default."""
+        return configuration(self._setting.config)
+
+    @property
+    def config(self) -> DiffractogramConfig:
+        """The configuration in force, validated."""
+        return self._setting.config
+
+    def configure(self, changes: Source) -> None:
+        """Change the configuration from the next frame on; also lavue's commands ``stop_diff``, ``next``, ``reset``.
+
+        Raises
+        ------
+        ConfigError
+            Nothing is changed then.
+        """
+        with self._lock:
+            if isinstance(changes, DiffractogramConfig):
+                self._set(changes)
+                return
+            given, base = read_settings(changes)
+            settings, commands = split_commands(given)
+            if settings:
+                self._set(update_config(self._setting.config, settings, base=base))
+            if commands.reset:
+                self.reset()
+            if commands.next:
+                self.next()
+
+    def _set(self, config: DiffractogramConfig) -> None:
+        setting = Setting.open(config, self._setting)
+        if self._worker is not None:
+            self._worker.queue.size = config.queue_size
+            self._worker.queue.when_full = config.when_full
+        self._setting = setting
+        self._submit(SettingChanged(setting))
+
+    def show(self, on: bool = True) -> None:
+        """lavue's Show/Stop: reduce every frame, or none but at `next`."""
+        self.configure({"show_diff": bool(on)})
+
+    def next(self) -> None:
+        """Reduce the current frame once, also while `show` is off or after the run; nothing before the first frame."""
+        with self._lock:
+            if self._latest_images is not None:
+                self._submit(NextRequested(self._latest_images, self._setting))
+
+    def collect(self, on: bool = True) -> None:
+        """lavue's Collect/Stop: whether diffractograms go into the buffers."""
+        self.configure({"collect": bool(on)})
+
+    def reset(self) -> None:
+        """Empty the buffers."""
+        self._pipeline.reset()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until all that was received is reduced and delivered.
+
+        Parameters
+        ----------
+        timeout
+            In seconds; None waits for ever.
+
+        Returns
+        -------
+        bool
+            False if it took longer.
+
+        Raises
+        ------
+        RuntimeError
+            When called from the reduction's own thread.
+        """
+        done = self._worker.wait(timeout) if self._worker is not None else self._wait_for_files(timeout)
+        done = self._subscribers.wait(timeout) and self._results_subscribers.wait(timeout) and done
+        self._raise_if_strict()
+        return done
+
+    def _wait_for_files(self, timeout: float | None) -> bool:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self._pipeline.waiting_after_stop:
+            with self._lock:
+                self._pipeline.retry()
+            if deadline is not None and time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def close(self, timeout: float = DRAIN_AT_EXIT_S, reason: str = "closed") -> None:
+        """Finish what was received, close the runs that are still open as aborted, and end the thread.
+
+        Documents that come later are reduced in the thread that brings them.
+        """
+        atexit.unregister(self._at_exit)
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.close(timeout, reason)
+        else:
+            self._pipeline.close(reason)
+        self._subscribers.wait(timeout)
+
+    # -- faults -------------------------------------------------------------------------------------------
+
+    def _on_reduction(self, reduction: Reduction, reducer: Reducer) -> None:
+        self._latest = (reduction, reducer)
+        if len(self._results_subscribers):
+            self._results_subscribers.call(tool_results(reduction, reducer))
+
+    def _on_error(self, error: Exception) -> None:
+        kind = type(error).__name__
+        if not self.errors[kind]:
+            logger.error("the diffractogram failed; the scan goes on", exc_info=error)
+        self.errors[kind] += 1
+        self._error = error
+
+    def _raise_if_strict(self) -> None:
+        error, self._error = self._error, None
+        if error is not None and self._strict:
+            raise error

@@ -1,0 +1,209 @@
+"""The data keys of a derived stream, and the values of one reduction under them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..reduction.diffractogram import Peaks, Reduction
+from ..reduction.follow import follow
+from ..reduction.reducer import Reducer
+from .messages import Document, OriginOfFrame
+
+SOURCE = "bluesky-diffractogram"
+OBJECT = "diffractogram"
+COUNTS = "counts"
+
+
+def _array(shape: tuple[int, ...], dims: tuple[str, ...], units: str) -> dict[str, Any]:
+    return {
+        "source": SOURCE, "dtype": "array", "shape": list(shape), "dims": list(dims), "units": units,
+        "dtype_numpy": "<f8", "object_name": OBJECT,
+    }  # fmt: skip
+
+
+def _number(units: str = "", dtype: str = "number", dtype_numpy: str = "<f8") -> dict[str, Any]:
+    return {
+        "source": SOURCE, "dtype": dtype, "shape": [], "units": units, "dtype_numpy": dtype_numpy,
+        "object_name": OBJECT,
+    }  # fmt: skip
+
+
+def _text() -> dict[str, Any]:
+    return {"source": SOURCE, "dtype": "string", "shape": [], "object_name": OBJECT}
+
+
+def data_keys(reducer: Reducer, carried: Mapping[str, Document]) -> dict[str, Any]:
+    """The data keys of the stream that `reducer` fills.
+
+    Parameters
+    ----------
+    reducer
+        Tells ranges, units and sizes.
+    carried
+        Raw data keys of the readings that are copied into the events.
+    """
+    config = reducer.config
+    unit = config.unit.symbol
+    keys: dict[str, Any] = {}
+    for wanted in reducer.ranges:
+        i, npt = wanted.number, wanted.npt
+        keys[f"diff_{i}"] = _array((2, npt), ("radial_intensity", "radial"), f"{unit}, {COUNTS}")
+        if config.error_model is not None:
+            keys[f"sigma_{i}"] = _array((npt,), ("radial",), COUNTS)
+        keys[f"radial_range_{i}"] = _array((2,), ("limits",), unit)
+        keys[f"azimuth_range_{i}"] = _array((2,), ("limits",), "deg")
+        if config.peaks is not None:
+            size = (2, config.peaks.max_peaks)
+            keys[f"peaks_{i}"] = _array(size, ("position_height", "peak"), f"{unit}, {COUNTS}")
+            keys[f"n_peaks_{i}"] = _number(dtype="integer", dtype_numpy="<i8")
+            keys[f"peaks_{i}_error"] = _number(unit)
+            for name, units in (
+                ("position", unit), ("height", COUNTS), ("fwhm", unit), ("area", f"{COUNTS} {unit}"),
+            ):  # fmt: skip
+                keys[f"peak_{i}_{name}"] = _number(units)
+        keys[f"mean_{i}"] = _number(COUNTS)
+        keys[f"total_{i}"] = _number(COUNTS)
+    keys.update(
+        imagename=_text(),
+        timestamp=_number("s"),
+        nrdiffs=_number(dtype="integer", dtype_numpy="<i8"),
+        calibration=_text(),
+        unit=_text(),
+        raw_event=_text(),
+        raw_seq_num=_number(dtype="integer", dtype_numpy="<i8"),
+        frame_index=_number(dtype="integer", dtype_numpy="<i8"),
+    )
+    for name, raw_key in carried.items():
+        keys[name] = {**raw_key}
+    return keys
+
+
+def carried_keys(
+    descriptor: Mapping[str, Any], wanted: tuple[str, ...] | None, hints: Mapping[str, Any]
+) -> dict[str, Document]:
+    """The raw data keys of the readings to copy.
+
+    Parameters
+    ----------
+    descriptor
+        The raw stream's.
+    wanted
+        As configured; None for the fields of the hinted dimensions.
+    hints
+        Of the raw start document.
+
+    Returns
+    -------
+    dict
+        Of those that `descriptor` has and that are scalars.
+    """
+    if wanted is None:
+        dimensions = hints.get("dimensions") or ()
+        wanted = tuple(field for fields, stream in dimensions if stream == descriptor["name"] for field in fields)
+    raw_keys = descriptor["data_keys"]
+    return {
+        name: raw_keys[name]
+        for name in wanted
+        if name in raw_keys and not raw_keys[name].get("shape") and "external" not in raw_keys[name]
+    }
+
+
+def stream_configuration(reducer: Reducer, text: str, time: float) -> dict[str, Any]:
+    """A derived descriptor's ``configuration``: the axis and the limits of every range, the unit, and all settings.
+
+    Parameters
+    ----------
+    reducer
+        Whose stream it is.
+    text
+        The configuration as JSON.
+    time
+        For the timestamps.
+    """
+    config = reducer.config
+    values: dict[str, Any] = {
+        "unit": config.unit.name,
+        "unit_label": config.unit.label,
+        "configuration": text,
+    }
+    keys: dict[str, Any] = {"unit": _text(), "unit_label": _text(), "configuration": _text()}
+    for wanted, axis in zip(reducer.ranges, reducer.axes, strict=True):
+        i, symbol = wanted.number, config.unit.symbol
+        values |= {
+            f"radial_{i}": axis.tolist(),
+            f"radial_range_{i}": list(wanted.radial_range),
+            f"azimuth_range_{i}": list(wanted.azimuth_range),
+            f"npt_{i}": wanted.npt,
+        }
+        keys |= {
+            f"radial_{i}": _array((wanted.npt,), ("radial",), symbol),
+            f"radial_range_{i}": _array((2,), ("limits",), symbol),
+            f"azimuth_range_{i}": _array((2,), ("limits",), "deg"),
+            f"npt_{i}": _number(dtype="integer", dtype_numpy="<i8"),
+        }
+    return {OBJECT: {"data": values, "timestamps": dict.fromkeys(values, time), "data_keys": keys}}
+
+
+class EventData:
+    """Makes the data of derived events; remembers which peak of each range is ``peak_i``.
+
+    That is the one that was the strongest when a peak was first seen: it does not jump to another line that
+    becomes stronger.
+    """
+
+    def __init__(self, reducer: Reducer) -> None:
+        self._reducer = reducer
+        self._references: list[float | None] = [None] * len(reducer.ranges)
+
+    def data(self, reduction: Reduction, origin: OriginOfFrame) -> dict[str, Any]:
+        """The values under `data_keys`; arrays are float64, what is missing is NaN."""
+        config = self._reducer.config
+        data: dict[str, Any] = {}
+        each = zip(self._reducer.ranges, reduction.diffractograms, reduction.peaks, strict=True)
+        for wanted, diffractogram, peaks in each:
+            i = wanted.number
+            data[f"diff_{i}"] = np.stack([diffractogram.radial, diffractogram.intensity])
+            if diffractogram.sigma is not None:
+                data[f"sigma_{i}"] = diffractogram.sigma
+            data[f"radial_range_{i}"] = np.array(wanted.radial_range)
+            data[f"azimuth_range_{i}"] = np.array(wanted.azimuth_range)
+            if config.peaks is not None:
+                data |= self._peaks(i, peaks, config.peaks.max_peaks, diffractogram.radial)
+            filled = np.isfinite(diffractogram.intensity)
+            data[f"mean_{i}"] = float(diffractogram.intensity[filled].mean()) if filled.any() else math.nan
+            data[f"total_{i}"] = float(diffractogram.signal.sum())
+        frame = reduction.frame
+        data |= {
+            "imagename": frame.imagename,
+            "timestamp": frame.timestamp,
+            "nrdiffs": len(reduction.diffractograms),
+            "calibration": config.calibration,
+            "unit": config.unit.name,
+            "raw_event": origin.event_uid,
+            "raw_seq_num": origin.seq_num,
+            "frame_index": origin.frame_index,
+        }
+        return {**origin.carried, **data}
+
+    def _peaks(self, i: int, peaks: Peaks, most: int, radial: np.ndarray) -> dict[str, Any]:
+        listed = np.full((2, most), np.nan)
+        n = min(len(peaks), most)
+        listed[0, :n], listed[1, :n] = peaks.position[:n], peaks.height[:n]
+        step = float(radial[1] - radial[0]) if len(radial) > 1 else 0.0
+        which, self._references[i - 1] = follow(self._references[i - 1], peaks, step)
+        followed = {
+            "position": peaks.position, "height": peaks.net_height, "fwhm": peaks.fwhm, "area": peaks.area,
+        }  # fmt: skip
+        return {
+            f"peaks_{i}": listed,
+            f"n_peaks_{i}": n,
+            f"peaks_{i}_error": float(np.max(peaks.position_error)) if n else math.nan,
+            **{
+                f"peak_{i}_{name}": math.nan if which is None else float(values[which])
+                for name, values in followed.items()
+            },
+        }

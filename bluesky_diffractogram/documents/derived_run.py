@@ -1,0 +1,205 @@
+"""The derived run: its documents, composed once and valid under event-model."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from event_model import DocumentNames, compose_run, schema_validators
+
+from ..reduction.diffractogram import Reduction
+from ..reduction.reducer import Reducer
+from .derived_keys import OBJECT, EventData, carried_keys, data_keys, stream_configuration
+from .images import Document
+from .messages import OriginOfFrame
+from .tally import FrameTally
+
+logger = logging.getLogger(__name__)
+
+PURPOSE = "diffractogram"
+STREAM = "diffractogram"
+COPIED = ("plan_name", "plan_type", "sample")
+COPIED_WITH_ONE_TO_ONE = ("shape", "extents", "snaking", "num_points")
+
+
+@dataclass
+class _Stream:
+    compose_event: Any
+    events: EventData
+    carried: dict[str, Any]
+    name: str
+    validated: bool = False
+
+
+@dataclass
+class DerivedRun:
+    """Composes and emits the documents of the run derived from one raw run.
+
+    Parameters
+    ----------
+    raw_start
+        The raw run's start document.
+    emit
+        Called with ``(name, doc)`` of every derived document, in order.
+    """
+
+    raw_start: Document
+    emit: Callable[[str, dict[str, Any]], None]
+    _bundle: Any = None
+    _streams: dict[Any, _Stream] = field(default_factory=dict)
+    _seq_nums: dict[tuple[int, int], tuple[str, int]] = field(default_factory=dict)
+
+    @property
+    def started(self) -> bool:
+        """Whether the start document is out."""
+        return self._bundle is not None
+
+    @property
+    def uid(self) -> str | None:
+        """Of the derived run."""
+        return self._bundle.start_doc["uid"] if self.started else None
+
+    def start(self, provenance: Mapping[str, Any], carried: Collection[str], *, one_to_one: bool) -> None:
+        """Emit the start document.
+
+        Parameters
+        ----------
+        provenance
+            How the numbers are computed (`provenance.provenance`).
+        carried
+            The readings that the events will hold.
+        one_to_one
+            Whether every raw event gives one derived event, so that the scan's grid holds for both.
+        """
+        raw = self.raw_start
+        copied = COPIED + (COPIED_WITH_ONE_TO_ONE if one_to_one else ())
+        metadata: dict[str, Any] = {key: raw[key] for key in copied if key in raw}
+        if "scan_id" in raw:
+            metadata["raw_scan_id"] = raw["scan_id"]
+        hints = derived_hints(raw.get("hints") or {}, carried, one_to_one=one_to_one)
+        if hints:
+            metadata["hints"] = hints
+        metadata |= {
+            "raw_uid": raw["uid"],
+            "original_run_uid": raw["uid"],
+            "purpose": PURPOSE,
+            "detectors": [OBJECT],
+            **provenance,
+        }
+        self._bundle = compose_run(metadata=metadata)
+        self.emit("start", self._bundle.start_doc)
+
+    def event(
+        self,
+        reduction: Reduction,
+        reducer: Reducer,
+        stream_key: Any,
+        raw_descriptor: Document,
+        origin: OriginOfFrame,
+        configuration: str,
+    ) -> bool:
+        """Emit the event of one reduced frame, before it the descriptor where the stream is new.
+
+        Parameters
+        ----------
+        reduction, reducer
+            What was computed, and with what.
+        stream_key
+            Frames under the same one share a stream.
+        raw_descriptor
+            For what is carried.
+        origin
+            Of the frame. One whose raw seq_num and index were there before takes the earlier one's place.
+        configuration
+            The settings as JSON.
+
+        Returns
+        -------
+        bool
+            Whether it took the place of an earlier one.
+        """
+        stream = self._streams.get(stream_key)
+        if stream is None:
+            stream = self._open_stream(stream_key, reducer, raw_descriptor, configuration, reduction.frame.timestamp)
+        carried = {name: origin.carried.get(name, default) for name, default in stream.carried.items()}
+        place = OriginOfFrame(origin.event_uid, origin.seq_num, origin.frame_index, carried)
+        data = stream.events.data(reduction, place)
+        key = (origin.seq_num, origin.frame_index)
+        before = self._seq_nums.get(key)
+        counters = self._bundle.compose_descriptor.event_counters
+        next_seq_num = counters[stream.name]
+        seq_num = before[1] if before is not None and before[0] == stream.name else next_seq_num
+        time = reduction.frame.timestamp
+        event = stream.compose_event(
+            data=data, timestamps=dict.fromkeys(data, time), seq_num=seq_num, time=time,
+            validate=not stream.validated,
+        )  # fmt: skip
+        counters[stream.name] = max(next_seq_num, seq_num + 1)
+        stream.validated = True
+        self._seq_nums[key] = (stream.name, seq_num)
+        self.emit("event", event)
+        return before is not None
+
+    def _open_stream(
+        self, key: Any, reducer: Reducer, raw_descriptor: Document, configuration: str, time: float
+    ) -> _Stream:
+        config = reducer.config
+        raw_keys = carried_keys(raw_descriptor, config.carry, self.raw_start.get("hints") or {})
+        ours = data_keys(reducer, {})
+        clash = sorted(set(raw_keys) & set(ours))
+        if clash:
+            logger.warning("readings named %s are not carried: derived events have keys of these names", clash)
+        raw_keys = {name: raw_key for name, raw_key in raw_keys.items() if name not in ours}
+        for name in sorted(set(config.carry or ()) - set(raw_keys) - set(clash)):
+            logger.warning("%r is not carried: the raw stream has no scalar of that name", name)
+        keys = data_keys(reducer, raw_keys)
+        object_keys: dict[str, list[str]] = {OBJECT: [name for name in keys if name not in raw_keys]}
+        for name, raw_key in raw_keys.items():
+            object_keys.setdefault(raw_key.get("object_name") or name, []).append(name)
+        default = tuple(f"peak_{i}_position" for i in (1, 2))
+        hinted = [name for name in (config.hinted or default) if name in keys]
+        name = STREAM if not self._streams else f"{STREAM}_{len(self._streams) + 1}"
+        bundle = self._bundle.compose_descriptor(
+            name=name,
+            data_keys=keys,
+            object_keys=object_keys,
+            configuration=stream_configuration(reducer, configuration, time),
+            hints={OBJECT: {"fields": hinted}},
+        )
+        self.emit("descriptor", bundle.descriptor_doc)
+        missing = {name: _missing(raw_key) for name, raw_key in raw_keys.items()}
+        stream = self._streams[key] = _Stream(bundle.compose_event, EventData(reducer), missing, name)
+        return stream
+
+    def was_reduced(self, seq_num: int, frame_index: int) -> bool:
+        """Whether a frame has an event here."""
+        return (seq_num, frame_index) in self._seq_nums
+
+    def stop(self, exit_status: str, reason: str, tally: FrameTally) -> None:
+        """Emit the stop document, with what became of the frames."""
+        doc = self._bundle.compose_stop(exit_status=exit_status, reason=reason)
+        doc["frames"] = tally.document()
+        schema_validators[DocumentNames.stop].validate(doc)
+        self.emit("stop", doc)
+
+
+def derived_hints(raw_hints: Document, carried: Collection[str], *, one_to_one: bool) -> dict[str, Any]:
+    """The raw start's hints, for the derived run.
+
+    Dimensions name our stream instead of theirs, and those that are not carried are left out. A gridding holds
+    only where each raw event gives one of ours, and no dimension is left out.
+    """
+    raw_dimensions = raw_hints.get("dimensions") or ()
+    known = {*carried, "time"}
+    dimensions = [[list(fields), STREAM] for fields, _ in raw_dimensions if known.issuperset(fields)]
+    hints: dict[str, Any] = {"dimensions": dimensions} if dimensions else {}
+    if one_to_one and "gridding" in raw_hints and len(dimensions) == len(raw_dimensions):
+        hints["gridding"] = raw_hints["gridding"]
+    return hints
+
+
+def _missing(raw_key: Document) -> Any:
+    """What stands in for a carried reading that an event lacks: events have no nulls."""
+    return {"string": "", "boolean": False, "integer": 0}.get(raw_key["dtype"], float("nan"))

@@ -1,0 +1,97 @@
+"""The queue between the scan and the reduction: bounded in frames, never in documents."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from .messages import FramesPassedOver, ImagesReceived, Message
+
+MOST_MESSAGES = 100_000
+
+
+class FrameQueue:
+    """Messages in order, of which at most `size` frames are held in memory.
+
+    Parameters
+    ----------
+    size
+        How many frames in memory may wait. Frames that are references into files do not count, but there are
+        never more than 100 000 messages.
+    when_full
+        ``"block"``: the caller waits, at most `block_timeout` seconds and only while somebody takes messages,
+        then its frame is dropped. ``"drop_oldest"``: the frame that waited longest is dropped. ``"latest"``: all that
+        wait are dropped.
+    block_timeout
+        In seconds.
+    alive
+        Whether somebody takes messages.
+    """
+
+    def __init__(
+        self, size: int, when_full: str, block_timeout: float, alive: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.size = size
+        self.when_full = when_full
+        self._block_timeout = block_timeout
+        self._alive = alive
+        self._messages: deque[Message] = deque()
+        self._frames = 0
+        self._changed = threading.Condition()
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def put(self, message: Message) -> None:
+        """Append a message; frames may have to be dropped, in which case the message that says so takes their place."""
+        with self._changed:
+            if isinstance(message, ImagesReceived):
+                message = self._make_room(message)
+            self._messages.append(message)
+            self._frames += _frames_in_memory(message)
+            self._changed.notify_all()
+
+    def get(self, timeout: float | None = None) -> Message | None:
+        """The next message; None if there was none for `timeout` seconds."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._messages, timeout):
+                return None
+            message = self._messages.popleft()
+            self._frames -= _frames_in_memory(message)
+            self._changed.notify_all()
+            return message
+
+    def _make_room(self, message: ImagesReceived) -> Message:
+        wanted = _frames_in_memory(message)
+        if self._fits(wanted):
+            return message
+        if self.when_full == "block":
+            deadline = time.monotonic() + self._block_timeout
+            while not self._fits(wanted):
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._alive():
+                    return _dropped(message)
+                self._changed.wait(min(left, 0.1))
+            return message
+        for position, waiting in enumerate(self._messages):
+            if self.when_full == "drop_oldest" and self._fits(wanted):
+                break
+            if isinstance(waiting, ImagesReceived):
+                self._messages[position] = _dropped(waiting)
+                self._frames -= _frames_in_memory(waiting)
+        return message if self._fits(wanted) else _dropped(message)
+
+    def _fits(self, frames: int) -> bool:
+        # An event that holds more frames than the queue may is let in when no other frame waits.
+        in_memory = frames == 0 or self._frames == 0 or self._frames + frames <= self.size
+        return in_memory and len(self._messages) < MOST_MESSAGES
+
+
+def _frames_in_memory(message: Message) -> int:
+    return message.frames if isinstance(message, ImagesReceived) and not message.in_file else 0
+
+
+def _dropped(message: ImagesReceived) -> FramesPassedOver:
+    return FramesPassedOver(message.run_uid, message.frames, "dropped")

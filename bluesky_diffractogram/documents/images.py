@@ -1,0 +1,100 @@
+"""Images in documents: which data key holds them, and the frames in its value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..reduction.frame import FrameError
+
+Document = Mapping[str, Any]
+
+
+def find_image_key(descriptor: Document, wanted: str | None = None) -> str | None:
+    """The data key of a descriptor that holds images.
+
+    Parameters
+    ----------
+    descriptor
+        A raw descriptor.
+    wanted
+        The configured key, or None to look for one: of the keys whose values are external or arrays, and that
+        have two or three dimensions, the largest.
+
+    Returns
+    -------
+    str or None
+        None where there is none.
+    """
+    data_keys = descriptor.get("data_keys", {})
+    if wanted is not None:
+        return wanted if wanted in data_keys else None
+    sizes = {name: _image_size(key) for name, key in data_keys.items()}
+    best = max(sizes, key=lambda name: sizes[name], default=None)
+    return best if best is not None and sizes[best] >= 0 else None
+
+
+def _image_size(data_key: Document) -> float:
+    """How many values a data key of images holds; −1 for one that holds none."""
+    shape: list[int] = [n for n in data_key.get("shape", ()) or () if n is not None]
+    if not ("external" in data_key or data_key.get("dtype") == "array") or len(shape) < 2:
+        return -1.0
+    if len(shape) > 3 and any(n != 1 for n in shape[:-3]):
+        return -1.0
+    if "external" not in data_key and min(shape[-2:]) < 2:
+        return -1.0
+    # areaDetector may say 0 before its first acquisition.
+    return float(math.prod(max(int(n), 0) for n in shape))
+
+
+def frame_shape(descriptor: Document, image_key: str) -> tuple[int, int] | None:
+    """``(ny, nx)`` as a descriptor says it, which areaDetector does not always say rightly; None if it does not."""
+    shape: list[Any] = list(descriptor["data_keys"][image_key].get("shape") or ())
+    if len(shape) < 2 or not all(isinstance(n, int) and n > 0 for n in shape[-2:]):
+        return None
+    return int(shape[-2]), int(shape[-1])
+
+
+def is_in_file(descriptor: Document, event: Document, image_key: str) -> bool:
+    """Whether an event refers to its image by a datum id."""
+    filled = event.get("filled") or {}
+    if image_key in filled:
+        return filled[image_key] is False
+    return "external" in descriptor["data_keys"][image_key] and isinstance(event["data"][image_key], str)
+
+
+def count_frames(value: Any) -> int:
+    """How many frames a value in memory holds, without converting it; 1 if that is not clear."""
+    shape = getattr(value, "shape", None)
+    if shape is None:
+        nested = isinstance(value, list) and value and isinstance(value[0], list) and value[0]
+        return len(value) if nested and isinstance(value[0][0], (list, np.ndarray)) else 1
+    return math.prod(shape[:-2]) or 1
+
+
+def frames_in(value: Any) -> list[NDArray]:
+    """The frames in the value of an image key, ``(ny, nx)`` each, as views where it is an array.
+
+    Parameters
+    ----------
+    value
+        An array or nested lists, ``(ny, nx)`` or ``(n, ny, nx)``; further leading dimensions are run through in order.
+
+    Raises
+    ------
+    FrameError
+        There is no frame in it.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise FrameError("shape", f"the image is no array ({error})") from error
+    if array.dtype.kind not in "uifb":
+        raise FrameError("dtype", f"the image has dtype {array.dtype}, expected real numbers")
+    if array.ndim < 2 or array.size == 0:
+        raise FrameError("shape", f"the image has shape {array.shape}, expected (ny, nx) or (n, ny, nx)")
+    return list(array.reshape((-1, *array.shape[-2:])))

@@ -1,0 +1,146 @@
+"""Sorting raw documents as they arrive: which run, which stream, which of them bring images."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .derived_run import PURPOSE
+from .images import count_frames, find_image_key, is_in_file
+from .messages import (
+    AssetDescribed,
+    Document,
+    ImagesDescribed,
+    ImagesReceived,
+    Message,
+    RunAbandoned,
+    RunStarted,
+    RunStopped,
+)
+from .setting import Setting
+
+logger = logging.getLogger(__name__)
+
+MOST_OPEN_RUNS = 64
+ASSETS = ("resource", "datum", "datum_page")
+
+
+@dataclass
+class _Run:
+    derived: bool = False
+    image_descriptors: dict[str, tuple[Document, str]] = field(default_factory=dict)
+    other_descriptors: set[str] = field(default_factory=set)
+
+
+class Intake:
+    """Turns raw documents into messages, on the thread that brings them: it only looks, and keeps nothing large.
+
+    Documents of derived runs are passed over; so are those of runs whose start was not seen, which are
+    counted in `ignored`.
+    """
+
+    def __init__(self) -> None:
+        self._runs: dict[str, _Run] = {}
+        self._run_of_descriptor: dict[str, str] = {}
+        self.ignored: Counter[str] = Counter()
+
+    def receive(self, name: str, doc: Document, setting: Setting) -> Iterator[Message]:
+        """The messages that a raw document amounts to.
+
+        Parameters
+        ----------
+        name, doc
+            As bluesky's callbacks get them; `doc` is never written to.
+        setting
+            In force now.
+        """
+        if name == "start":
+            yield from self._start(doc, setting)
+        elif name == "descriptor":
+            yield from self._descriptor(doc, setting)
+        elif name == "event":
+            yield from self._event(doc, setting)
+        elif name == "event_page":
+            yield from self._event_page(doc, setting)
+        elif name == "bulk_events":
+            for events in doc.values():
+                for event in events:
+                    yield from self._event(event, setting)
+        elif name in ASSETS:
+            if doc.get("run_start", "") and doc["run_start"] not in self._runs:
+                self._ignore(name, f"its run {doc['run_start']} was not seen to start")
+            else:
+                yield AssetDescribed(name, doc)
+        elif name == "stop":
+            yield from self._stop(doc)
+        else:  # stream_resource, stream_datum, and what future versions may bring
+            self._ignore(name, f"documents of kind {name!r} are not read")
+
+    def _start(self, doc: Document, setting: Setting) -> Iterator[Message]:
+        uid = doc["uid"]
+        if len(self._runs) >= MOST_OPEN_RUNS:
+            oldest = next(iter(self._runs))
+            if not self._forget(oldest).derived:
+                yield RunAbandoned(oldest, "too many open runs")
+        derived = doc.get("purpose") == PURPOSE
+        self._runs[uid] = _Run(derived)
+        if not derived:
+            yield RunStarted(doc, setting)
+
+    def _descriptor(self, doc: Document, setting: Setting) -> Iterator[Message]:
+        run_uid = doc["run_start"]
+        run = self._runs.get(run_uid)
+        if run is None:
+            self._ignore("descriptor", f"its run {run_uid} was not seen to start")
+            return
+        uid = doc["uid"]
+        self._run_of_descriptor[uid] = run_uid
+        config = setting.config
+        looked_at = not run.derived and doc.get("name") == config.stream
+        image_key = find_image_key(doc, config.image_key) if looked_at else None
+        if image_key is None:
+            run.other_descriptors.add(uid)
+            return
+        run.image_descriptors[uid] = (doc, image_key)
+        yield AssetDescribed("descriptor", doc)
+        yield ImagesDescribed(doc, image_key, setting)
+
+    def _event(self, doc: Document, setting: Setting) -> Iterator[Message]:
+        run_uid = self._run_of_descriptor.get(doc["descriptor"])
+        if run_uid is None:
+            self._ignore("event", f"its descriptor {doc['descriptor']} was not seen")
+            return
+        described = self._runs[run_uid].image_descriptors.get(doc["descriptor"])
+        if described is None:
+            return
+        descriptor, image_key = described
+        in_file = image_key in doc["data"] and is_in_file(descriptor, doc, image_key)
+        each = setting.config.frames_per_event == "each"
+        frames = count_frames(doc["data"].get(image_key)) if each and not in_file else 1
+        yield ImagesReceived(run_uid, descriptor, doc, image_key, in_file, frames, setting)
+
+    def _event_page(self, doc: Document, setting: Setting) -> Iterator[Message]:
+        from event_model import unpack_event_page
+
+        for event in unpack_event_page(doc):  # type: ignore[arg-type]
+            yield from self._event(dict(event), setting)
+
+    def _stop(self, doc: Document) -> Iterator[Message]:
+        run_uid = doc["run_start"]
+        if run_uid not in self._runs:
+            self._ignore("stop", f"its run {run_uid} was not seen to start")
+        elif not self._forget(run_uid).derived:
+            yield RunStopped(run_uid, doc)
+
+    def _forget(self, run_uid: str) -> _Run:
+        run = self._runs.pop(run_uid)
+        for uid in (*run.image_descriptors, *run.other_descriptors):
+            self._run_of_descriptor.pop(uid, None)
+        return run
+
+    def _ignore(self, kind: str, why: str) -> None:
+        if not self.ignored[kind]:
+            logger.warning("a document of kind %s is ignored: %s (further ones are counted only)", kind, why)
+        self.ignored[kind] += 1

@@ -1,0 +1,119 @@
+"""What passes from the thread that receives documents to the one that reduces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .setting import Setting
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RunStarted:
+    start: Document
+    setting: Setting
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ImagesDescribed:
+    """A descriptor whose stream brings images."""
+
+    descriptor: Document
+    image_key: str
+    setting: Setting
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ImagesReceived:
+    """The image of one event, in memory or as a reference into a file.
+
+    Attributes
+    ----------
+    event
+        The raw event, never written to.
+    image_key
+        Which of its data keys holds the image.
+    in_file
+        Whether `event` holds a datum id instead of the image.
+    frames
+        How many frames it counts as, as far as can be told before it is read.
+    setting
+        The configuration in force when it was received.
+    """
+
+    run_uid: str
+    descriptor: Document
+    event: Document
+    image_key: str
+    in_file: bool
+    frames: int
+    setting: Setting
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class FramesPassedOver:
+    """Frames that are not reduced; `why` is ``"dropped"`` or ``"not_requested"``."""
+
+    run_uid: str
+    frames: int
+    why: str
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class AssetDescribed:
+    """A Resource, Datum or datum page, or the descriptor that a filler needs with them."""
+
+    name: str
+    doc: Document
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RunStopped:
+    run_uid: str
+    stop: Document
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SettingChanged:
+    setting: Setting
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class NextRequested:
+    """Reduce this image once, whatever was decided when it came."""
+
+    images: ImagesReceived
+    setting: Setting
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RunAbandoned:
+    """A run that will see no stop document."""
+
+    run_uid: str
+    reason: str
+
+
+Message = (
+    RunStarted
+    | ImagesDescribed
+    | ImagesReceived
+    | FramesPassedOver
+    | AssetDescribed
+    | RunStopped
+    | SettingChanged
+    | NextRequested
+    | RunAbandoned
+)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class OriginOfFrame:
+    """Where a frame came from, as the derived event tells it."""
+
+    event_uid: str
+    seq_num: int
+    frame_index: int
+    carried: Document = field(default_factory=dict)

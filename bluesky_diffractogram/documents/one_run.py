@@ -1,0 +1,271 @@
+"""One raw run, from its start to its stop: its frames reduced in order, its derived run emitted."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ..config import ConfigError
+from ..reduction.diffractogram import Reduction
+from ..reduction.frame import Frame, FrameError, add_frames, check_image
+from ..reduction.reducer import Reducer
+from ..reduction.validity import Validity
+from .assets import Assets, NotReadable
+from .derived_keys import carried_keys
+from .derived_run import DerivedRun
+from .images import Document, frame_shape, frames_in
+from .messages import ImagesDescribed, ImagesReceived, OriginOfFrame
+from .provenance import provenance
+from .setting import Reducers, Setting
+from .tally import FrameTally
+
+logger = logging.getLogger(__name__)
+
+Announce = Callable[[Reduction, Reducer, Setting, OriginOfFrame, str], None]
+
+
+class OneRun:
+    """Reduces the frames of one raw run.
+
+    Frames in files that cannot be read yet are parked, and with them what comes after them, so that the order
+    is kept; `retry` tries them again.
+
+    Parameters
+    ----------
+    start
+        The raw start document.
+    reducers, assets
+        Shared with the other runs.
+    emit
+        Gets the derived documents.
+    announce
+        Gets each reduction, with its reducer, setting, origin and the raw run's uid.
+    on_error
+        Gets what went wrong unexpectedly; the frame is skipped then like others.
+    file_timeout
+        How many seconds after the raw stop a file may still become readable.
+    """
+
+    def __init__(
+        self,
+        start: Document,
+        reducers: Reducers,
+        assets: Assets,
+        emit: Callable[[str, dict[str, Any]], None],
+        announce: Announce,
+        on_error: Callable[[Exception], None],
+        file_timeout: float,
+    ) -> None:
+        self.uid: str = start["uid"]
+        self.tally = FrameTally()
+        self.finished = False
+        self._start = start
+        self._reducers, self._assets = reducers, assets
+        self._announce = announce
+        self._on_error = on_error
+        self._file_timeout = file_timeout
+        self._derived = DerivedRun(start, emit)
+        self._parked: deque[ImagesReceived] = deque()
+        self._ending: tuple[str, str] | None = None
+        self._stopped_at = 0.0
+        self._logged: set[str] = set()
+        self._settings_text: dict[int, dict[str, Any]] = {}
+
+    @property
+    def parked(self) -> int:
+        """How many images wait for their files."""
+        return len(self._parked)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the raw run has ended."""
+        return self._ending is not None
+
+    def describe(self, message: ImagesDescribed) -> None:
+        """Take the descriptor of a stream of images: the derived run starts, tables are built."""
+        setting, descriptor = message.setting, message.descriptor
+        if not self._derived.started:
+            carried = carried_keys(descriptor, setting.config.carry, self._start.get("hints") or {})
+            shape = descriptor["data_keys"][message.image_key].get("shape") or ()
+            several = any(n != 1 for n in shape[:-2]) and setting.config.frames_per_event == "each"
+            self._derived.start(self._provenance(setting), carried, one_to_one=not several)
+        try:
+            self._reducers.prepare(setting, frame_shape(descriptor, message.image_key))
+        except (FrameError, ConfigError) as error:
+            # The frames will tell: areaDetector may have described a shape that they do not have.
+            logger.info("no table is built ahead: %s", error)
+
+    def receive(self, images: ImagesReceived) -> None:
+        """Reduce the frames of one event, or park it."""
+        if self._parked or not self._try(images):
+            self._parked.append(images)
+
+    def pass_over(self, frames: int, why: str) -> None:
+        """Count frames that are not reduced, ``"dropped"`` or ``"not_requested"``."""
+        self.tally.received += frames
+        setattr(self.tally, why, getattr(self.tally, why) + frames)
+
+    def reduce_next(self, images: ImagesReceived, setting: Setting) -> None:
+        """Reduce an image on request, which was counted as not requested when it came; never parks."""
+        if any(self._derived.was_reduced(images.event["seq_num"], i) for i in range(images.frames)):
+            reduce_alone(images, setting, self._reducers, self._assets, self._announce)
+            return
+        self.tally.received -= images.frames
+        self.tally.not_requested -= images.frames
+        self._try(images, setting, last=True)
+
+    def stop(self, exit_status: str, reason: str) -> None:
+        """The raw run has ended; the derived one ends when no frame is parked any more."""
+        self._ending = (exit_status, reason)
+        self._stopped_at = time.monotonic()
+        self._finish_if_done()
+
+    def retry(self) -> None:
+        """Try the parked frames again; those whose time is over are skipped."""
+        while self._parked:
+            late = self.stopped and time.monotonic() - self._stopped_at >= self._file_timeout
+            if not self._try(self._parked[0], last=late):
+                return
+            self._parked.popleft()
+        self._finish_if_done()
+
+    def give_up(self, reason: str) -> None:
+        """End without waiting for anything: parked frames are skipped, the run is closed as aborted."""
+        while self._parked:
+            self._skip("file", 1, f"its file was not readable ({reason})", self._parked.popleft())
+        if self._ending is None:
+            self._ending = ("abort", reason)
+        self._finish_if_done()
+
+    def _finish_if_done(self) -> None:
+        if self._ending is None or self._parked or self.finished:
+            return
+        self.finished = True
+        if self._derived.started:
+            self._derived.stop(*self._ending, self.tally)
+
+    def _try(self, images: ImagesReceived, setting: Setting | None = None, *, last: bool = False) -> bool:
+        """Reduce the frames of an event; False if it cannot be read yet, which `last` makes a reason to skip it."""
+        setting = setting or images.setting
+        try:
+            frames = read_frames(images, setting, self._assets)
+        except NotReadable as error:
+            if not last:
+                return False
+            self._skip("file", 1, f"not readable {self._file_timeout:g} s after the run's end: {error}", images)
+            return True
+        except Exception as error:
+            self._skip_for(error, images.frames, images)
+            return True
+        for index, frame in enumerate(frames):
+            try:
+                self._reduce(frame, index, images, setting)
+            except Exception as error:
+                self._skip_for(error, 1, images)
+        return True
+
+    def _reduce(self, frame: Frame, index: int, images: ImagesReceived, setting: Setting) -> None:
+        reducer = self._reducers.get(setting, frame_shape_of(frame))
+        reduction = reducer.reduce(frame)
+        event = images.event
+        origin = OriginOfFrame(event["uid"], event["seq_num"], index, event["data"])
+        key = (setting.stream_number, reducer.shape)
+        text = self._provenance(setting)["configuration"]
+        replaces = self._derived.event(reduction, reducer, key, images.descriptor, origin, text)
+        self.tally.received += 1
+        if replaces:
+            self.tally.replaced += 1
+        else:
+            self.tally.reduced += 1
+        self._announce(reduction, reducer, setting, origin, self.uid)
+
+    def _skip_for(self, error: Exception, frames: int, images: ImagesReceived) -> None:
+        """Skip frames for an exception: foreseen ones have a name, the others are faults of ours or of a library."""
+        if isinstance(error, FrameError):
+            reason = error.kind
+        elif isinstance(error, ConfigError):
+            reason = f"configuration: {error.key}"
+        else:
+            reason = f"error: {type(error).__name__}"
+            self._on_error(error)
+        self._skip(reason, frames, str(error), images)
+
+    def _skip(self, reason: str, frames: int, message: str, images: ImagesReceived) -> None:
+        self.tally.received += frames
+        self.tally.skip(reason, frames)
+        seq_num = images.event["seq_num"]
+        level = logging.DEBUG if reason in self._logged else logging.WARNING
+        self._logged.add(reason)
+        logger.log(level, "run %s, seq_num %s: frame skipped (%s): %s", self.uid, seq_num, reason, message)
+
+    def _provenance(self, setting: Setting) -> dict[str, Any]:
+        known = self._settings_text.get(setting.stream_number)
+        if known is None:
+            known = self._settings_text[setting.stream_number] = provenance(setting.config, setting.geometry)
+        return known
+
+
+def frame_shape_of(frame: Frame) -> tuple[int, int]:
+    """``(ny, nx)``; refuses what has not two dimensions."""
+    check_image(frame.image, None)
+    return frame.image.shape[0], frame.image.shape[1]
+
+
+def read_frames(images: ImagesReceived, setting: Setting, assets: Assets) -> list[Frame]:
+    """The frames of one event, added up if the configuration says so.
+
+    Raises
+    ------
+    NotReadable
+        Their file is not readable yet.
+    FrameError
+        There are none, or they cannot be used.
+    """
+    event, key, config = images.event, images.image_key, setting.config
+    if key not in event["data"]:
+        raise FrameError("no image", f"the event has no value for {key!r}")
+    name = event["data"].get("imagename")
+    if images.in_file:
+        name = name or assets.imagename(event, key)
+        value = assets.read(event, key)
+    else:
+        value = event["data"][key]
+    arrays = frames_in(value)
+    timestamp = float(event.get("timestamps", {}).get(key, event["time"]))
+    monitor = _monitor(event, config.normalization)
+    if not isinstance(name, str):
+        name = f"{images.run_uid[:8]}/{key}/{event['seq_num']}"
+    several = len(arrays) > 1
+    frames = [Frame(array, timestamp, f"{name}[{i}]" if several else name, monitor) for i, array in enumerate(arrays)]
+    if several and config.frames_per_event != "each":
+        validity = Validity.from_config(config, setting.geometry.detector_dummy())
+        return [add_frames(frames, config.frames_per_event, validity.invalid)]
+    return frames
+
+
+def _monitor(event: Document, data_key: str | None) -> float | None:
+    if data_key is None:
+        return None
+    value = event["data"].get(data_key)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise FrameError("normalization", f"the normalization {data_key!r} is {value!r}, expected a number") from None
+
+
+def reduce_alone(
+    images: ImagesReceived, setting: Setting, reducers: Reducers, assets: Assets, announce: Announce
+) -> None:
+    """Reduce an image into results and buffers only, for a run that is over or has its event already."""
+    try:
+        for index, frame in enumerate(read_frames(images, setting, assets)):
+            reducer = reducers.get(setting, frame_shape_of(frame))
+            reduction = reducer.reduce(frame)
+            event = images.event
+            origin = OriginOfFrame(event["uid"], event["seq_num"], index, event["data"])
+            announce(reduction, reducer, setting, origin, images.run_uid)
+    except (NotReadable, FrameError, ConfigError) as error:
+        logger.warning("the current frame cannot be reduced: %s", error)

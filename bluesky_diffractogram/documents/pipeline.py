@@ -1,0 +1,161 @@
+"""What is done with the messages, in order and in one thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from ..reduction.buffer import DiffractogramBuffer
+from ..reduction.diffractogram import Reduction
+from ..reduction.reducer import Reducer
+from .assets import Assets
+from .messages import (
+    AssetDescribed,
+    FramesPassedOver,
+    ImagesDescribed,
+    ImagesReceived,
+    Message,
+    NextRequested,
+    OriginOfFrame,
+    RunAbandoned,
+    RunStarted,
+    RunStopped,
+    SettingChanged,
+)
+from .one_run import OneRun, reduce_alone
+from .setting import Reducers, Setting
+
+logger = logging.getLogger(__name__)
+
+OnReduction = Callable[[Reduction, Reducer], None]
+
+
+class Pipeline:
+    """Keeps the runs, reduces their frames, and fills the buffers.
+
+    Parameters
+    ----------
+    setting
+        In force at first.
+    assets
+        Reads images from files.
+    emit
+        Gets the derived documents of all runs.
+    on_reduction
+        Gets each reduction, after its event is out.
+    on_error
+        Gets what went wrong unexpectedly.
+    file_timeout
+        See `OneRun`.
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        assets: Assets,
+        emit: Callable[[str, dict[str, Any]], None],
+        on_reduction: OnReduction,
+        on_error: Callable[[Exception], None],
+        file_timeout: float,
+    ) -> None:
+        self._assets = assets
+        self._emit = emit
+        self._on_reduction = on_reduction
+        self._on_error = on_error
+        self._file_timeout = file_timeout
+        self._reducers = Reducers()
+        self._runs: dict[str, OneRun] = {}
+        self._setting = setting
+        self.buffers = _buffers(setting)
+
+    def process(self, message: Message) -> None:
+        """Do what a message asks for."""
+        match message:
+            case RunStarted(start, setting):
+                if setting.config.reset_on_start:
+                    self.reset()
+                self._runs[start["uid"]] = OneRun(
+                    start, self._reducers, self._assets, self._emit, self._announce, self._on_error,
+                    self._file_timeout,
+                )  # fmt: skip
+            case AssetDescribed(name, doc):
+                self._assets.receive(name, doc)
+            case ImagesDescribed():
+                self._runs[message.descriptor["run_start"]].describe(message)
+            case ImagesReceived():
+                self._runs[message.run_uid].receive(message)
+            case FramesPassedOver(run_uid, frames, why):
+                self._runs[run_uid].pass_over(frames, why)
+            case NextRequested(images, setting):
+                run = self._runs.get(images.run_uid)
+                if run is None or run.stopped:
+                    reduce_alone(images, setting, self._reducers, self._assets, self._announce)
+                else:
+                    run.reduce_next(images, setting)
+            case RunStopped(run_uid, stop):
+                self._runs[run_uid].stop(stop.get("exit_status", "success"), stop.get("reason") or "")
+            case RunAbandoned(run_uid, reason):
+                self._runs[run_uid].give_up(reason)
+            case SettingChanged(setting):
+                self._change(setting)
+                self._reducers.prepare(setting)
+        self._forget_finished()
+
+    @property
+    def parked(self) -> bool:
+        """Whether frames of any run wait for their files."""
+        return any(run.parked for run in self._runs.values())
+
+    @property
+    def waiting_after_stop(self) -> bool:
+        """Whether a run that has ended still waits for files."""
+        return any(run.stopped for run in self._runs.values())
+
+    def retry(self) -> None:
+        """Try again what is parked."""
+        for run in list(self._runs.values()):
+            if run.parked:
+                run.retry()
+        self._forget_finished()
+
+    def close(self, reason: str) -> None:
+        """Close every run that is still open."""
+        for run in self._runs.values():
+            run.give_up(reason)
+        self._forget_finished()
+
+    def reset(self) -> None:
+        """Empty the buffers."""
+        for buffer in self.buffers:
+            buffer.reset()
+
+    def _forget_finished(self) -> None:
+        finished = [uid for uid, run in self._runs.items() if run.finished]
+        for uid in finished:
+            del self._runs[uid]
+        if finished and not self._runs:
+            self._assets.forget()
+
+    def _change(self, setting: Setting) -> None:
+        if setting.buffer_number != self._setting.buffer_number:
+            self.buffers = _buffers(setting)
+        self._setting = setting
+
+    def _announce(
+        self, reduction: Reduction, reducer: Reducer, setting: Setting, origin: OriginOfFrame, run_uid: str
+    ) -> None:
+        # Frames received under an earlier configuration are in the queue before its change: in order, none is late.
+        if setting.config.collect and setting.buffer_number == self._setting.buffer_number:
+            key = (run_uid, setting.config.stream, origin.seq_num, origin.frame_index)
+            carried = {name: value for name, value in origin.carried.items() if isinstance(value, (int, float, str))}
+            for buffer, diffractogram in zip(self.buffers, reduction.diffractograms, strict=True):
+                buffer.append(
+                    diffractogram.intensity, reduction.frame.timestamp,
+                    radial=diffractogram.radial, key=key, carried=carried,
+                )  # fmt: skip
+        self._on_reduction(reduction, reducer)
+
+
+def _buffers(setting: Setting) -> tuple[DiffractogramBuffer, ...]:
+    return tuple(DiffractogramBuffer(setting.config.buffer_size, npt) for npt in setting.config.npts)

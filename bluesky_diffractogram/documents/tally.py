@@ -1,0 +1,48 @@
+"""Accounting for frames: at every stop received = reduced + skipped + dropped + replaced + not requested."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class FrameTally:
+    """What became of the frames of one run.
+
+    Attributes
+    ----------
+    received
+        Frames that the raw run brought. An event with several frames counts each, or one where they are
+        added up (``frames_per_event``); one that could not even be read counts one.
+    reduced
+        Frames whose reduction stands in the derived run.
+    skipped
+        Frames that could not be reduced, by `reasons`.
+    dropped
+        Frames that had to go because the queue was full.
+    replaced
+        Frames that a later one with the same seq_num took the place of (a rewind).
+    not_requested
+        Frames that came while ``show_diff`` was off.
+    reasons
+        How many frames were skipped for what.
+    """
+
+    received: int = 0
+    reduced: int = 0
+    skipped: int = 0
+    dropped: int = 0
+    replaced: int = 0
+    not_requested: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def skip(self, reason: str, n: int = 1) -> None:
+        self.skipped += n
+        self.reasons[reason] += n
+
+    def document(self) -> dict[str, Any]:
+        """For the derived stop document."""
+        counts = ("received", "reduced", "skipped", "dropped", "replaced", "not_requested")
+        return {**{name: getattr(self, name) for name in counts}, "reasons": dict(self.reasons)}

@@ -1,0 +1,110 @@
+"""The thread that reduces while the scan goes on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from .frame_queue import FrameQueue
+from .messages import Message
+from .pipeline import Pipeline
+
+logger = logging.getLogger(__name__)
+
+RETRY_EVERY_S = 0.1
+
+
+class Worker:
+    """Takes messages from a queue in a daemon thread and gives them to a pipeline.
+
+    Parameters
+    ----------
+    pipeline
+        Used by this thread alone.
+    queue_size, when_full, block_timeout
+        Of the queue, see `FrameQueue`.
+    on_error
+        Called with an exception that the pipeline let through.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        queue_size: int,
+        when_full: str,
+        block_timeout: float,
+        on_error: Callable[[Exception], None],
+    ) -> None:
+        self._pipeline = pipeline
+        self._on_error = on_error
+        self.queue = FrameQueue(queue_size, when_full, block_timeout, self._is_alive)
+        self._state = threading.Condition()
+        self._unfinished = 0
+        self._waiting_for_files = False
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="diffractogram-worker", daemon=True)
+        self._thread.start()
+
+    def _is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def put(self, message: Message) -> None:
+        """Hand a message over; may wait as the queue's policy says."""
+        with self._state:
+            self._unfinished += 1
+        self.queue.put(message)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until everything handed over is done; False if that takes longer.
+
+        Frames of a run that goes on, whose files cannot be read before it ends, are not waited for.
+
+        Raises
+        ------
+        RuntimeError
+            When called from the worker itself, which would wait for ever.
+        """
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("wait() was called from the reduction's own thread, by a subscriber: it would never end")
+        with self._state:
+            return self._state.wait_for(self._is_done, timeout)
+
+    def close(self, timeout: float, reason: str) -> None:
+        """Finish what is queued, at most for `timeout` seconds, then close the open runs and end."""
+        deadline = time.monotonic() + timeout
+        if threading.current_thread() is not self._thread and self._is_alive():
+            self.wait(timeout)
+            with self._state:
+                self._closing = True
+            self._thread.join(max(0.0, deadline - time.monotonic()) + 1.0)
+        if self._is_alive():
+            logger.warning("%d messages were not dealt with when the diffractogram was closed", self._unfinished)
+        else:
+            self._pipeline.close(reason)
+
+    def _is_done(self) -> bool:
+        return (self._unfinished == 0 and not self._waiting_for_files) or not self._thread.is_alive()
+
+    def _run(self) -> None:
+        last_retry = time.monotonic()
+        while not self._closing:
+            message = self.queue.get(RETRY_EVERY_S)
+            if message is not None:
+                self._guarded(lambda: self._pipeline.process(message))  # noqa: B023  (called at once)
+            if self._pipeline.parked and time.monotonic() - last_retry >= RETRY_EVERY_S:
+                self._guarded(self._pipeline.retry)
+                last_retry = time.monotonic()
+            with self._state:
+                self._unfinished -= message is not None
+                self._waiting_for_files = self._pipeline.waiting_after_stop
+                if self._is_done():
+                    self._state.notify_all()
+            del message  # it may hold a frame, which must not stay while this thread waits for the next
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:
+            self._on_error(error)

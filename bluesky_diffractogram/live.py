@@ -1,0 +1,45 @@
+"""The callback with its window: what users subscribe to a RunEngine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from .documents.callback import ReductionCallback, Source
+
+Plot = bool | Literal["auto"] | Callable[[str, dict[str, Any]], Any]
+
+
+class DiffractogramCallback(ReductionCallback):
+    """A `ReductionCallback` that opens a window with the heat-maps and curves where there is a display.
+
+    Parameters
+    ----------
+    config
+        See `ReductionCallback`, as for all other arguments.
+    plot
+        ``"auto"`` opens a `DiffractogramFigure` where there is a display, True also where there is none (its
+        pictures can be saved), False never; or a figure, or anything that takes ``(name, doc)``, of your own. Make the
+        callback on the main thread if it is to have a window.
+
+    Attributes
+    ----------
+    figure
+        The figure, or None.
+    """
+
+    def __init__(self, config: Source, *, plot: Plot = "auto", **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        self.figure: Any = None
+        if plot == "auto":
+            from .views import display_available
+
+            plot = display_available()
+        if plot is True:
+            from .views import DiffractogramFigure
+
+            self.figure = DiffractogramFigure()
+        elif callable(plot):
+            self.figure = plot
+        if self.figure is not None:
+            self.subscribe(self.figure)
