@@ -6,8 +6,8 @@ import copy
 
 import numpy as np
 import pytest
-from conftest import write_poni
 from event_model import compose_run
+from ponis import write_poni
 
 SHAPE = (120, 130)
 

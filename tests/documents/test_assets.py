@@ -12,10 +12,10 @@ from bluesky import RunEngine
 from event_model import compose_run
 from ophyd.sim import NumpySeqHandler, SynSignalWithRegistry
 
+from bluesky_diffractogram import ReductionCallback
+
 from .conftest import SHAPE, Collected, image, send
 from .test_callback import assert_valid, frames_add_up
-
-from bluesky_diffractogram import ReductionCallback
 
 
 class NotYet(NumpySeqHandler):
@@ -151,7 +151,8 @@ def test_nothing_is_kept_of_runs_that_are_over(cfg, collected, tmp_path):
     for _ in range(3):
         send(diff, run_in_files(tmp_path))
     assets = diff._pipeline._assets
-    assert not (assets._datums or assets._resources or assets._handlers or assets._descriptors)
+    for kept in (assets._datums, assets._resources, assets._handlers, assets._descriptors):
+        assert not kept
     assert not diff._pipeline._runs
     assert not diff._intake._runs
     assert not diff._intake._run_of_descriptor

@@ -17,9 +17,9 @@ from bluesky import RunEngine
 from event_model import DocumentNames, schema_validators
 from ophyd.sim import SynAxis, SynSignal
 
-from .conftest import SHAPE, Collected, image, raw_run, send
-
 from bluesky_diffractogram import ConfigError, ReductionCallback
+
+from .conftest import SHAPE, Collected, image, raw_run, send
 
 
 def frames_add_up(stop):
@@ -186,7 +186,7 @@ def test_derived_runs_are_passed_over_also_its_own(cfg, collected):
 
 
 def test_an_aborted_scan_ends_its_derived_run_as_aborted(cfg, scan, collected):
-    engine, motor, det = scan
+    engine, _, det = scan
 
     def plan():
         @bpp.run_decorator()
@@ -646,7 +646,7 @@ def test_a_fault_of_ours_is_counted_and_the_scan_succeeds(cfg, scan, collected, 
         raise ZeroDivisionError("a fault of ours")
 
     monkeypatch.setattr(Reducer, "reduce", broken)
-    engine, motor, det = scan
+    engine, _, det = scan
     diff = ReductionCallback(cfg)
     diff.subscribe(collected)
     engine.subscribe(diff)

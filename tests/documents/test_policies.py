@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from .conftest import image, raw_run, send
-from .test_callback import frames_add_up
-
 from bluesky_diffractogram import ReductionCallback
 from bluesky_diffractogram.reduction.reducer import Reducer
+
+from .conftest import image, raw_run, send
+from .test_callback import frames_add_up
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 import pytest
-from conftest import write_poni
+from ponis import write_poni
 
 from bluesky_diffractogram.config import ConfigError
 from bluesky_diffractogram.reduction.geometry import calibrant_lines, load_geometry

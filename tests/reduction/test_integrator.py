@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import pyFAI
 import pytest
-from conftest import write_poni
+from ponis import write_poni
 
 from bluesky_diffractogram.config import ConfigError, load_config
 from bluesky_diffractogram.reduction.frame import Frame

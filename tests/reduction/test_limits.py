@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyFAI
 import pytest
-from conftest import write_poni
+from ponis import write_poni
 
 from bluesky_diffractogram.config import UNITS, Arc, load_config, parse_unit
 from bluesky_diffractogram.reduction.geometry import load_geometry

@@ -1,0 +1,134 @@
+"""The README's code runs, and its tables say what the code says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bluesky_diffractogram.config import PeaksConfig, load_config
+from bluesky_diffractogram.config.model import DiffractogramConfig
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.M | re.S)
+
+
+def test_the_python_of_the_readme_runs_as_a_session(tmp_path, monkeypatch):
+    """All blocks in one namespace, with a scan where a reader would make one: after the subscriptions."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from bluesky_diffractogram.sim.beamline import simulated_beamline
+    from bluesky_diffractogram.sim.scan import heating_scan
+
+    monkeypatch.chdir(tmp_path)
+    beamline = simulated_beamline(tmp_path, detector="small")
+    shutil.copy(beamline.calibration, "lab6.poni")
+    session: dict = {}
+    for block in blocks("python"):
+        if "derived[-1]" in block:
+            scan = heating_scan(beamline.detector, beamline.furnace, 300, 400, 5)
+            session["RE"](scan)
+            assert session["diff"].wait(60)
+        exec(compile(block, "README.md", "exec"), session)
+    assert len(session["diff"].buffers[0]) == 5
+    frames = session["derived"][-1][1]["frames"]
+    printed = json.loads(re.search(r"^# (\{'received'.*\})$", README, flags=re.M)[1].replace("'", '"'))
+    assert set(frames) == set(printed)
+    assert frames["reduced"] == 5
+    session["diff"].close()
+
+
+def test_the_readmes_commands_exist(tmp_path, monkeypatch):
+    """`pip` and `pytest` are what runs this; every other command runs here."""
+    from typer.testing import CliRunner
+
+    from bluesky_diffractogram.service.cli import app
+    from bluesky_diffractogram.sim.beamline import simulated_beamline
+
+    monkeypatch.chdir(tmp_path)
+    beamline = simulated_beamline(tmp_path, detector="small")
+    (tmp_path / "config.json").write_text(json.dumps(beamline.configuration))
+    import tifffile
+
+    beamline.detector.trigger()
+    tifffile.imwrite(tmp_path / "frame.tif", beamline.detector.image.get())
+    lines = [line.partition("#")[0] for block in blocks("bash") for line in block.splitlines()]
+    commands = [shlex.split(line) for line in lines if line.strip()]
+    assert ["pytest"] in commands
+    assert ["bluesky-diffractogram", "demo"] in commands
+    tried = 0
+    for command in commands:
+        if command[0] != "bluesky-diffractogram" or command[1] == "demo":  # demo has tests of its own
+            continue
+        arguments = [str(path) for word in command[1:] for path in (sorted(tmp_path.glob(word)) if "*" in word else [word])]
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, result.output
+        tried += 1
+    assert tried == 2
+
+
+def test_ci_runs_the_readmes_test_command():
+    script = (ROOT / ".ci" / "run").read_text()
+    assert "pip install --quiet '.[dev]'" in script
+    assert re.search(r"^pytest$", script, flags=re.M)
+
+
+def rows(heading):
+    """``{key: default}`` of the table under a line."""
+    table = README.split(heading, 1)[1].lstrip().split("\n\n")[0]
+    found = {}
+    for line in table.splitlines()[2:]:
+        names, default = (cell.strip() for cell in line.strip("|").split("|")[:2])
+        keys = re.findall(r"`([^`]+)`", names)
+        defaults = re.findall(r"`([^`]+)`", default) or [default]
+        for i, key in enumerate(keys):
+            found[key] = defaults[min(i, len(defaults) - 1)]
+    return found
+
+
+def test_the_configuration_tables_have_every_key_with_its_default():
+    tables = rows("lavue's keys:") | rows("\nOurs:\n")
+    fields = DiffractogramConfig.model_fields
+    assert set(tables) == set(fields)
+    for key, written in tables.items():
+        if key in ("calibration", "diff_number"):
+            continue
+        default = fields[key].default
+        if isinstance(default, PeaksConfig):
+            assert written == "{}"
+        else:
+            assert json.loads(written) == (list(default) if isinstance(default, tuple) else default), key
+
+
+def test_the_peak_settings_in_the_table_are_the_defaults(tmp_path):
+    written = json.loads(re.search(r'`(\{"method": "default".*?\})`', README)[1])
+    assert PeaksConfig(**written) == PeaksConfig()
+    assert set(written) == set(PeaksConfig.model_fields)
+
+
+def test_the_derived_runs_table_has_every_data_key(tmp_path):
+    from ponis import write_poni
+
+    from bluesky_diffractogram.documents.derived_keys import data_keys
+    from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+
+    config = load_config({"calibration": str(write_poni(tmp_path / "x.poni")), "error_model": "poisson"})
+    keys = data_keys(Reducer(config, open_geometry(config), (240, 260)), {})
+    table = README.split("## The derived run", 1)[1].split("## How it compares")[0]
+    written = {name for line in table.splitlines() if line.startswith("| `") for name in re.findall(r"`(\w+)`", line.split("|")[1])}
+    assert {re.sub(r"_1(?=_|$)", "_i", key) for key in keys} == written
+
+
+def test_the_picture_is_there():
+    for path in re.findall(r"!\[[^]]*\]\(([^)]+)\)", README):
+        if not (ROOT / path).exists():
+            pytest.fail(f"{path} is missing")
