@@ -1,0 +1,23 @@
+"""What became of the frames, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+WORDS = ("received", "reduced", "skipped", "dropped", "replaced", "not_requested")
+
+
+def tally_line(frames: Mapping[str, Any]) -> str:
+    """The ``frames`` of a derived stop document: ``60 received, 58 reduced, 2 skipped (shape: 2)``.
+
+    What is zero is left out, but for the first two.
+    """
+    parts = []
+    for position, word in enumerate(WORDS):
+        n = int(frames.get(word, 0))
+        if n or position < 2:
+            parts.append(f"{n} {word.replace('_', ' ')}")
+            if word == "skipped" and frames.get("reasons"):
+                parts[-1] += " (" + ", ".join(f"{why}: {m}" for why, m in frames["reasons"].items()) + ")"
+    return ", ".join(parts)

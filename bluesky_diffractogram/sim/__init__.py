@@ -1,0 +1,1 @@
+"""A simulated powder beamline; imports ophyd and bluesky when its modules are."""

@@ -1,0 +1,59 @@
+"""A small simulated beamline and the command line, for the service's tests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import Result
+from numpy.typing import NDArray
+from typer.testing import CliRunner
+
+from bluesky_diffractogram.service.cli import app
+from bluesky_diffractogram.sim.beamline import SimulatedBeamline, simulated_beamline
+
+
+@pytest.fixture(autouse=True)
+def _no_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No window opens, and what the commands put into the environment does not stay there."""
+    monkeypatch.setenv("MPLBACKEND", "agg")
+
+
+@pytest.fixture
+def run_command() -> Callable[..., Result]:
+    """Runs the command line in this process."""
+    return lambda *arguments: CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+@pytest.fixture
+def beamline(tmp_path: Path) -> SimulatedBeamline:
+    """A beamline with few pixels; its files are in ``tmp_path / "beamline"``."""
+    return simulated_beamline(tmp_path / "beamline", detector="small")
+
+
+@pytest.fixture
+def configuration_file(beamline: SimulatedBeamline, tmp_path: Path) -> Path:
+    """The beamline's configuration in a file."""
+    path = tmp_path / "configuration.json"
+    path.write_text(json.dumps(beamline.configuration))
+    return path
+
+
+@pytest.fixture
+def write_edf() -> Callable[[Path, NDArray[Any]], Path]:
+    """Writes a frame as fabio reads it."""
+
+    def write(path: Path, *images: NDArray[Any]) -> Path:
+        from fabio.edfimage import EdfImage
+
+        file = EdfImage(data=np.asarray(images[0]))
+        for image in images[1:]:
+            file.append_frame(data=np.asarray(image))
+        file.write(str(path))
+        return path
+
+    return write

@@ -1,0 +1,48 @@
+"""Keeping a window alive while the main thread waits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from bluesky import RunEngine
+from bluesky.plan_stubs import sleep
+
+from bluesky_diffractogram.service.window import KeepWindowAlive, wait_until_closed
+
+
+class Canvas:
+    """Counts how often its events are turned, and can be closed by one of them."""
+
+    def __init__(self, close_after: int | None = None) -> None:
+        self.turns: list[threading.Thread] = []
+        self._close_after = close_after
+        self._on_close: Callable[[Any], Any] = lambda _: None
+
+    def mpl_connect(self, name: str, func: Callable[[Any], Any]) -> None:
+        assert name == "close_event"
+        self._on_close = func
+
+    def flush_events(self) -> None:
+        self.turns.append(threading.current_thread())
+        if len(self.turns) == self._close_after:
+            self._on_close(None)
+
+
+def test_events_are_turned_on_the_main_thread_while_a_plan_runs() -> None:
+    canvas = Canvas()
+    engine = RunEngine({}, during_task=KeepWindowAlive(canvas))
+
+    def plan():  # type: ignore[no-untyped-def]
+        yield from sleep(0.3)
+
+    engine(plan())
+    assert len(canvas.turns) >= 3
+    assert set(canvas.turns) == {threading.main_thread()}
+
+
+def test_waiting_for_the_window_ends_when_it_is_closed() -> None:
+    canvas = Canvas(close_after=3)
+    wait_until_closed(canvas)
+    assert len(canvas.turns) == 3
