@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
+from .config import DiffractogramConfig
 from .documents.callback import ReductionCallback, Source
 
 Plot = bool | Literal["auto"] | Callable[[str, dict[str, Any]], Any]
@@ -29,8 +30,8 @@ class DiffractogramCallback(ReductionCallback):
     """
 
     def __init__(self, config: Source, *, plot: Plot = "auto", **kwargs: Any) -> None:
-        super().__init__(config, **kwargs)
         self.figure: Any = None
+        super().__init__(config, **kwargs)
         if plot == "auto":
             from .views import display_available
 
@@ -43,3 +44,19 @@ class DiffractogramCallback(ReductionCallback):
             self.figure = plot
         if self.figure is not None:
             self.subscribe(self.figure)
+            self._tell_figure("collect", self.config.collect)
+
+    def reset(self) -> None:
+        """Empty the buffers, and the heat-maps that show them."""
+        super().reset()
+        self._tell_figure("reset")
+
+    def _set(self, config: DiffractogramConfig) -> None:
+        super()._set(config)
+        self._tell_figure("collect", config.collect)
+
+    def _tell_figure(self, command: str, *arguments: Any) -> None:
+        # No document says that a buffer was emptied or is not filled: figures that can be told are told.
+        method = getattr(self.figure, command, None)
+        if method is not None:
+            method(*arguments)

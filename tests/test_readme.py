@@ -69,7 +69,9 @@ def test_the_readmes_commands_exist(tmp_path, monkeypatch):
     for command in commands:
         if command[0] != "bluesky-diffractogram" or command[1] == "demo":  # demo has tests of its own
             continue
-        arguments = [str(path) for word in command[1:] for path in (sorted(tmp_path.glob(word)) if "*" in word else [word])]
+        arguments = [
+            str(path) for word in command[1:] for path in (sorted(tmp_path.glob(word)) if "*" in word else [word])
+        ]
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, result.output
         tried += 1
@@ -124,7 +126,12 @@ def test_the_derived_runs_table_has_every_data_key(tmp_path):
     config = load_config({"calibration": str(write_poni(tmp_path / "x.poni")), "error_model": "poisson"})
     keys = data_keys(Reducer(config, open_geometry(config), (240, 260)), {})
     table = README.split("## The derived run", 1)[1].split("## How it compares")[0]
-    written = {name for line in table.splitlines() if line.startswith("| `") for name in re.findall(r"`(\w+)`", line.split("|")[1])}
+    written = {
+        name
+        for line in table.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`(\w+)`", line.split("|")[1])
+    }
     assert {re.sub(r"_1(?=_|$)", "_i", key) for key in keys} == written
 
 

@@ -60,9 +60,7 @@ class Arc:
             return FULL_RING
         span = forward if forward > 0 else forward % 360
         if min(span, 360 - span) < _SAME:
-            raise ValueError(
-                "both ends are the same azimuth; for the full ring write -180, 180 or null, null"
-            )
+            raise ValueError("both ends are the same azimuth; for the full ring write -180, 180 or null, null")
         turns = math.floor((start + 180) / 360)
         # The sum above may have rounded to the wrong turn, of a start within 1e-13 of the seam.
         turns += (start - 360 * turns >= 180) - (start - 360 * turns < -180)

@@ -56,9 +56,7 @@ def range_unit(value: Any, info: ValidationInfo) -> str:
     try:
         return parse_unit(value).name
     except ValueError:
-        raise ConfigError(
-            key_of(info), value, f"'same' (the unit of diff_units), {_allowed_units()}"
-        ) from None
+        raise ConfigError(key_of(info), value, f"'same' (the unit of diff_units), {_allowed_units()}") from None
 
 
 def _allowed_units() -> str:
@@ -82,9 +80,7 @@ def binning(value: Any, info: ValidationInfo) -> tuple[int, ...]:
     one = as_integer(value)
     both = value if one is None else (one, one)
     try:
-        return integers(1, length=2, allowed="an integer of at least 1, or [rows, columns] of them")(
-            both, info
-        )
+        return integers(1, length=2, allowed="an integer of at least 1, or [rows, columns] of them")(both, info)
     except ConfigError as error:
         raise ConfigError(error.key, value, error.allowed) from None
 
@@ -129,9 +125,7 @@ _ALLOWED_METHOD = (
 
 def colors(value: Any, info: ValidationInfo) -> tuple[Any, ...] | None:
     """Colours, each [red, green, blue] of 0 to 255 or one of matplotlib's; an empty list is none."""
-    allowed = (
-        "a list of colours, each [red, green, blue] of integers 0 to 255 or the text of a matplotlib colour"
-    )
+    allowed = "a list of colours, each [red, green, blue] of integers 0 to 255 or the text of a matplotlib colour"
     if value is None:
         return None
     given = as_list(value)

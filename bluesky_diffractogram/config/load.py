@@ -141,9 +141,7 @@ def configuration(config: DiffractogramConfig) -> dict[str, Any]:
     return _as_dictionary(config, lambda key, array: array)
 
 
-def configuration_json(
-    config: DiffractogramConfig, arrays: Callable[[str, np.ndarray], str]
-) -> dict[str, Any]:
+def configuration_json(config: DiffractogramConfig, arrays: Callable[[str, np.ndarray], str]) -> dict[str, Any]:
     """As `configuration`, all of it JSON: each array is replaced by the path that `arrays` gives for it."""
     return _as_dictionary(config, arrays)
 

@@ -74,9 +74,7 @@ class DiffractogramConfig(BaseModel):
     buffer_size: Count = Field(default=1024, description="How many diffractograms each buffer keeps.")
     buffering: Bool = Field(default=True, description="Whether the heat-map is shown.")
     collect: Bool = Field(default=True, description="Whether diffractograms go into the buffers.")
-    show_diff: Bool = Field(
-        default=True, description="Whether every frame is reduced; if not, one at each `next`."
-    )
+    show_diff: Bool = Field(default=True, description="Whether every frame is reduced; if not, one at each `next`.")
     main_plot: Annotated[str, BeforeValidator(keys.main_plot)] = Field(
         default="image", description="What the main panel shows: image, or buffer 1, buffer 2, ..."
     )
@@ -88,31 +86,27 @@ class DiffractogramConfig(BaseModel):
         default="2th_deg",
         description="The unit of the radial limits in diff_ranges; 'same' is that of diff_units.",
     )
-    correct_solid_angle: Bool = Field(
-        default=True, description="Whether the pixels' solid angle is corrected for."
-    )
+    correct_solid_angle: Bool = Field(default=True, description="Whether the pixels' solid angle is corrected for.")
     polarization_factor: Annotated[float | None, _real("a number from -1 to 1", -1, 1)] = Field(
         default=None,
         description="The beam's polarization as pyFAI defines it, -1 to 1; null is no correction.",
     )
-    error_model: Annotated[
-        str | None, BeforeValidator(values.optional(values.one_of("poisson", "azimuthal")))
-    ] = Field(default=None, description="How uncertainties are estimated: poisson, azimuthal, or not at all.")
+    error_model: Annotated[str | None, BeforeValidator(values.optional(values.one_of("poisson", "azimuthal")))] = Field(
+        default=None, description="How uncertainties are estimated: poisson, azimuthal, or not at all."
+    )
     method: Annotated[str | tuple[Any, ...], BeforeValidator(keys.method)] = Field(
         default="bbox", description="Pixel splitting: no, bbox or full; or a full pyFAI method."
     )
     statistic: Annotated[str, _one_of("mean", note=" (sigma-clip and median come later)")] = Field(
         default="mean", description="How the pixels of a bin are averaged."
     )
-    wavelength: Annotated[float | None, _real("metres from 1e-13 to 1e-7 (1 Å is 1e-10)", 1e-13, 1e-7)] = (
-        Field(default=None, description="The wavelength in m, instead of the calibration's.")
+    wavelength: Annotated[float | None, _real("metres from 1e-13 to 1e-7 (1 Å is 1e-10)", 1e-13, 1e-7)] = Field(
+        default=None, description="The wavelength in m, instead of the calibration's."
     )
     energy: Annotated[float | None, _real("keV from 0.1 to 1000", 0.1, 1000)] = Field(
         default=None, description="The photon energy in keV, instead of the calibration's wavelength."
     )
-    normalization: Name = Field(
-        default=None, description="The data key of a monitor that divides each diffractogram."
-    )
+    normalization: Name = Field(default=None, description="The data key of a monitor that divides each diffractogram.")
     # pixels
     transformation: Annotated[str, _one_of(*keys.TRANSFORMATIONS)] = Field(
         default="none", description="What is done to frame, mask, dark and flat before the integration."
@@ -120,9 +114,7 @@ class DiffractogramConfig(BaseModel):
     mask: Image = Field(default=None, description="Mask: a file or an array; non-zero is masked.")
     dark: Image = Field(default=None, description="Dark image, subtracted: a file or an array.")
     flat: Image = Field(default=None, description="Flat image, divided by: a file or an array.")
-    mask_transformed: Bool = Field(
-        default=False, description="Whether the mask was drawn on the transformed image."
-    )
+    mask_transformed: Bool = Field(default=False, description="Whether the mask was drawn on the transformed image.")
     mask_invalid: Bool = Field(
         default=True, description="Whether pixels that the detector marks as invalid are masked."
     )
@@ -135,21 +127,15 @@ class DiffractogramConfig(BaseModel):
     valid_range: Annotated[Pair | None, BeforeValidator(keys.valid_range)] = Field(
         default=None, description="The least and the greatest valid raw value; pixels outside are masked."
     )
-    detector_shape: Annotated[
-        tuple[int, int] | None, BeforeValidator(values.optional(keys.detector_shape))
-    ] = Field(
+    detector_shape: Annotated[tuple[int, int] | None, BeforeValidator(values.optional(keys.detector_shape))] = Field(
         default=None, description="The detector's rows and columns, where the calibration does not say."
     )
     binning: Annotated[tuple[int, int] | None, BeforeValidator(values.optional(keys.binning))] = Field(
         default=None, description="How many detector pixels make one of the frame's; found if not given."
     )
     # frames
-    image_key: Name = Field(
-        default=None, description="The data key that holds the image; found if not given."
-    )
-    stream: Annotated[str, BeforeValidator(values.name)] = Field(
-        default="primary", description="The image's stream."
-    )
+    image_key: Name = Field(default=None, description="The data key that holds the image; found if not given.")
+    stream: Annotated[str, BeforeValidator(values.name)] = Field(default="primary", description="The image's stream.")
     frames_per_event: Annotated[str, _one_of("each", "mean", "sum")] = Field(
         default="each",
         description="What becomes of an event with several frames: one result for each, their mean or sum.",
@@ -163,17 +149,14 @@ class DiffractogramConfig(BaseModel):
         default="block",
         description="What happens when that many wait: the scan waits, or frames are dropped.",
     )
-    reset_on_start: Bool = Field(
-        default=False, description="Whether the buffers are emptied at the start of each run."
-    )
+    reset_on_start: Bool = Field(default=False, description="Whether the buffers are emptied at the start of each run.")
     # results
     peaks: Annotated[PeaksConfig | None, BeforeValidator(check_peaks)] = Field(
         default=PeaksConfig(), description="How peaks are searched; false for not at all."
     )
     hinted: Names = Field(
         default=None,
-        description="Scalars of the derived events that are hinted; if null, the peak position of ranges 1 "
-        "and 2.",
+        description="Scalars of the derived events that are hinted; if null, the peak position of ranges 1 and 2.",
     )
     colors: Annotated[tuple[str | tuple[int, ...], ...] | None, BeforeValidator(keys.colors)] = Field(
         default=None, description="Colours of the ranges, used cyclically; matplotlib's cycle if null."

@@ -41,7 +41,5 @@ def check_peaks(value: Any, info: ValidationInfo) -> Any:
         return PeaksConfig()
     if not isinstance(value, (dict, PeaksConfig)):
         keys = ", ".join(PeaksConfig.model_fields)
-        raise ConfigError(
-            "peaks", value, f"a mapping with any of {keys}; true; false or null for no peak search"
-        )
+        raise ConfigError("peaks", value, f"a mapping with any of {keys}; true; false or null for no peak search")
     return value

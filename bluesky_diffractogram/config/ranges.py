@@ -17,8 +17,7 @@ from .values import as_real
 logger = logging.getLogger(__name__)
 
 ALLOWED_RANGE = (
-    "[azimuth start, azimuth end, radial start, radial end], each a number or null; "
-    "or null for the whole detector"
+    "[azimuth start, azimuth end, radial start, radial end], each a number or null; or null for the whole detector"
 )
 
 
@@ -46,9 +45,7 @@ class DiffractogramRange:
     azimuth_given: bool = False
 
 
-def four_entries(
-    entry: Any, number: int
-) -> tuple[float | None, float | None, float | None, float | None] | None:
+def four_entries(entry: Any, number: int) -> tuple[float | None, float | None, float | None, float | None] | None:
     """The entry of range `number` as four numbers or Nones; None, the whole detector, for None.
 
     Raises
@@ -71,9 +68,7 @@ def four_entries(
             reason = f"{part!r} in range {number} is neither a finite number nor null"
             raise ConfigError(key, entry, ALLOWED_RANGE, reason)
     # An integer stays one, so that what was written comes back as it was.
-    a, b, c, d = (
-        int(part) if isinstance(part, Integral) else kept for part, kept in zip(entry, numbers, strict=True)
-    )
+    a, b, c, d = (int(part) if isinstance(part, Integral) else kept for part, kept in zip(entry, numbers, strict=True))
     return a, b, c, d
 
 
@@ -140,9 +135,7 @@ def parse_range(entry: Sequence[float | None] | None, number: int) -> Diffractog
                 f"both radial limits of range {number} are {low:g}",
             )
         if low > high:
-            logger.warning(
-                "%s: the radial limits of range %d, %g and %g, are swapped", key, number, low, high
-            )
+            logger.warning("%s: the radial limits of range %d, %g and %g, are swapped", key, number, low, high)
             low, high = high, low
     low, high = (None if limit is None else float(limit) for limit in (low, high))
     return DiffractogramRange(number, arc, low, high, azimuth_given)

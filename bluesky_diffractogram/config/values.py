@@ -40,11 +40,7 @@ def as_integer(value: Any) -> int | None:
 
 def integer(low: int, high: int | None = None) -> Check:
     """Check for an integer from `low` up to `high`, which is included."""
-    allowed = (
-        f"an integer of at least {low}"
-        if high is None
-        else f"an integer of at least {low} and at most {high}"
-    )
+    allowed = f"an integer of at least {low}" if high is None else f"an integer of at least {low} and at most {high}"
 
     def check(value: Any, info: ValidationInfo) -> int:
         number = as_integer(value)

@@ -48,24 +48,25 @@ def data_keys(reducer: Reducer, carried: Mapping[str, Document]) -> dict[str, An
     """
     config = reducer.config
     unit = config.unit.symbol
+    counts = COUNTS if config.normalization is None else f"{COUNTS}/{config.normalization}"
     keys: dict[str, Any] = {}
     for wanted in reducer.ranges:
         i, npt = wanted.number, wanted.npt
-        keys[f"diff_{i}"] = _array((2, npt), ("radial_intensity", "radial"), f"{unit}, {COUNTS}")
+        keys[f"diff_{i}"] = _array((2, npt), ("radial_intensity", "radial"), f"{unit}, {counts}")
         if config.error_model is not None:
-            keys[f"sigma_{i}"] = _array((npt,), ("radial",), COUNTS)
+            keys[f"sigma_{i}"] = _array((npt,), ("radial",), counts)
         keys[f"radial_range_{i}"] = _array((2,), ("limits",), unit)
         keys[f"azimuth_range_{i}"] = _array((2,), ("limits",), "deg")
         if config.peaks is not None:
             size = (2, config.peaks.max_peaks)
-            keys[f"peaks_{i}"] = _array(size, ("position_height", "peak"), f"{unit}, {COUNTS}")
+            keys[f"peaks_{i}"] = _array(size, ("position_height", "peak"), f"{unit}, {counts}")
             keys[f"n_peaks_{i}"] = _number(dtype="integer", dtype_numpy="<i8")
             keys[f"peaks_{i}_error"] = _number(unit)
             for name, units in (
-                ("position", unit), ("height", COUNTS), ("fwhm", unit), ("area", f"{COUNTS} {unit}"),
+                ("position", unit), ("height", counts), ("fwhm", unit), ("area", f"{counts} {unit}"),
             ):  # fmt: skip
                 keys[f"peak_{i}_{name}"] = _number(units)
-        keys[f"mean_{i}"] = _number(COUNTS)
+        keys[f"mean_{i}"] = _number(counts)
         keys[f"total_{i}"] = _number(COUNTS)
     keys.update(
         imagename=_text(),

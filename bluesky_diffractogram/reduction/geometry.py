@@ -6,6 +6,7 @@ import copy
 import hashlib
 import logging
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,24 @@ Shape = tuple[int, int]
 # Shorter than gamma rays at beamlines, longer than soft X-rays and neutrons: a wavelength given in Å instead of
 # metres falls outside by orders of magnitude.
 WAVELENGTH_LIMITS_M = (1e-14, 1e-7)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SplitMatrix:
+    """pyFAI's splitting of one range as a sparse matrix in the order of the pixels.
+
+    Attributes
+    ----------
+    owner, bin, coefficient
+        ``(entries,)``: a pixel's index in the flattened frame, a bin, and which part of the pixel goes there.
+    axis
+        ``(npt,)`` bin centres.
+    """
+
+    owner: NDArray[np.uint32]
+    bin: NDArray[np.int32]
+    coefficient: NDArray[np.float32]
+    axis: NDArray[np.float64]
 
 
 class Geometry:
@@ -133,6 +152,50 @@ class Geometry:
             shared instead of being computed again, its tables are not.
         """
         return copy.copy(self._ai if warm is None else warm)
+
+    def splitting(
+        self,
+        npt: int,
+        unit: str,
+        limits: tuple[float, float],
+        azimuth_range: tuple[float, float] | None,
+        split: str,
+    ) -> SplitMatrix:
+        """Which part of each unmasked pixel goes into which bin, as pyFAI splits them.
+
+        Parameters
+        ----------
+        npt, unit, limits, split
+            Bins, pyFAI's radial unit, its radial limits, and ``"no"``, ``"bbox"`` or ``"full"``.
+        azimuth_range
+            In degrees within [−180, 180]; None is the full ring.
+        """
+        scale = self.unit_scale(unit)
+        matrix = self._ai.setup_sparse_integrator(
+            self.shape,
+            npt,
+            mask=self._ai.detector.mask,
+            pos0_range=(limits[0] / scale, limits[1] / scale),
+            pos1_range=None
+            if azimuth_range is None
+            else (math.radians(azimuth_range[0]), math.radians(azimuth_range[1])),
+            unit=unit,
+            split=split,
+            algo="CSC",
+            scale=False,
+        )
+        start = np.asarray(matrix.indptr)
+        owner = np.repeat(np.arange(len(start) - 1, dtype=np.uint32), np.diff(start))
+        return SplitMatrix(
+            owner, np.asarray(matrix.indices), np.asarray(matrix.data), np.asarray(matrix.bin_centers) * scale
+        )
+
+    @staticmethod
+    def unit_scale(unit: str) -> float:
+        """Factor from what pyFAI computes with to `unit`."""
+        from pyFAI.units import to_unit
+
+        return float(to_unit(unit).scale)
 
     def detector_mask(self) -> NDArray[np.bool_] | None:
         """``(ny, nx)``, True where the detector has gaps or pixels known to be dead; None without any."""

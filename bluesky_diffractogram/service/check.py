@@ -14,9 +14,7 @@ from .options import ConfigOption, OutputOption, ToolConfigurationOption, one_co
 def check(
     cfg: Annotated[
         str | None,
-        typer.Argument(
-            metavar="CFG", help="The configuration: a file, or a JSON string.", show_default=False
-        ),
+        typer.Argument(metavar="CFG", help="The configuration: a file, or a JSON string.", show_default=False),
     ] = None,
     config: ConfigOption = None,
     tool_configuration: ToolConfigurationOption = None,

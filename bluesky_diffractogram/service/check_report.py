@@ -56,9 +56,7 @@ def _geometry_facts(examined: Examined) -> _Facts:
     facts.add_row("distance", f"{1e3 * geometry.distance:.4f} mm")
     if shape is not None:
         column, row = beam_centre(geometry)
-        facts.add_row(
-            "beam centre", f"column {column:.2f}, row {row:.2f} (0 is the centre of the first pixel)"
-        )
+        facts.add_row("beam centre", f"column {column:.2f}, row {row:.2f} (0 is the centre of the first pixel)")
     facts.add_row("tilt", f"{geometry.tilt:.3f}°")
     wavelength = geometry.wavelength
     if wavelength is None:
@@ -121,14 +119,10 @@ def _settings_facts(examined: Examined) -> _Facts:
     facts = _Facts("Corrections")
     for key in ("mask", "dark", "flat"):
         given = getattr(config, key)
-        facts.add_row(
-            key, "none" if given is None else given if isinstance(given, str) else f"array of {given.shape}"
-        )
+        facts.add_row(key, "none" if given is None else given if isinstance(given, str) else f"array of {given.shape}")
     if reducer is not None:
         masked = int(reducer.mask.sum())
-        facts.add_row(
-            "masked", f"{masked} of {reducer.mask.size} pixels ({100 * masked / reducer.mask.size:.2f} %)"
-        )
+        facts.add_row("masked", f"{masked} of {reducer.mask.size} pixels ({100 * masked / reducer.mask.size:.2f} %)")
     if examined.image is not None and reducer is not None:
         invalid = int((np.isnan(examined.image) & ~reducer.mask).sum())
         facts.add_row("invalid", f"{invalid} more pixels of the frame")

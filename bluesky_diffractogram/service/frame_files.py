@@ -101,9 +101,7 @@ class RawRun:
             self.emit("descriptor", bundle.descriptor_doc)
             self._compose_event, self._kind = bundle.compose_event, kind
         data = {IMAGE: image, "imagename": imagename}
-        self.emit(
-            "event", self._compose_event(data=data, timestamps=dict.fromkeys(data, timestamp), time=timestamp)
-        )
+        self.emit("event", self._compose_event(data=data, timestamps=dict.fromkeys(data, timestamp), time=timestamp))
 
     def stop(self, exit_status: str = "success", reason: str = "") -> None:
         """Emit the stop document."""

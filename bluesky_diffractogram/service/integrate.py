@@ -14,9 +14,7 @@ from .options import ConfigOption, LogOption, OutputOption, ToolConfigurationOpt
 def integrate(
     files: Annotated[
         list[str],
-        typer.Argument(
-            metavar="FILES…", help="Frames in any format that fabio reads, one or several in a file."
-        ),
+        typer.Argument(metavar="FILES…", help="Frames in any format that fabio reads, one or several in a file."),
     ],
     config: ConfigOption = None,
     tool_configuration: ToolConfigurationOption = None,

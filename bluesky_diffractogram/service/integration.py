@@ -67,9 +67,7 @@ class Integration:
         for sink in (self._lines, self.xy, self._note_stop):
             self._callback.subscribe(sink)
 
-    def reduce(
-        self, paths: Sequence[str], failed: Callable[[str, Exception], None]
-    ) -> Iterator[tuple[int, int]]:
+    def reduce(self, paths: Sequence[str], failed: Callable[[str, Exception], None]) -> Iterator[tuple[int, int]]:
         """Reduce all frames of `paths` as one run.
 
         Parameters
@@ -85,9 +83,7 @@ class Integration:
             After every frame and every bad file: how many frames are done, and how many there are as far as
             known, files not yet opened counting one.
         """
-        run = RawRun(
-            self._callback, {"plan_name": "integrate", "files": [os.path.abspath(path) for path in paths]}
-        )
+        run = RawRun(self._callback, {"plan_name": "integrate", "files": [os.path.abspath(path) for path in paths]})
         run.start()
         done, known = 0, len(paths)
         for path in paths:

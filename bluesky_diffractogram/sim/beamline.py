@@ -136,9 +136,7 @@ def simulated_beamline(
 
     sample = heated_iron(counts=counts, fwhm=0.3 if small else 0.09)
     gaps = _cross(shape) if small else None  # a plain detector of pyFAI's has none of its own
-    frames = PowderFrames(
-        geometry, sample, gaps=gaps, dead=dead, hot=hot, polarization=POLARIZATION, seed=seed
-    )
+    frames = PowderFrames(geometry, sample, gaps=gaps, dead=dead, hot=hot, polarization=POLARIZATION, seed=seed)
     furnace = Furnace()
     device = SimulatedPowderDetector(
         name,

@@ -69,9 +69,7 @@ class PowderFrames:
         two_theta = np.rad2deg(geometry.pixels("center", "2th_deg"))
         self._index = np.rint(two_theta / STEP_DEG).astype(np.int32)
         self._angles = STEP_DEG * np.arange(int(self._index.max()) + 1)
-        self._efficiency = np.asarray(
-            geometry.solid_angle() * geometry.polarization(polarization), np.float64
-        )
+        self._efficiency = np.asarray(geometry.solid_angle() * geometry.polarization(polarization), np.float64)
         if gaps is None:
             gaps = geometry.detector_mask()
         self._gaps = np.zeros(self.shape, dtype=bool) if gaps is None else gaps

@@ -86,9 +86,7 @@ def test_another_calibration_changes_both(poni: Path) -> None:
 
 
 def test_the_same_in_other_words_is_no_change(poni: Path) -> None:
-    old = load_config(
-        {"calibration": poni, "diff_units": "q [1/A]", "diff_ranges": [[10, 20, 0, 5]], "mask": [[1, 0]]}
-    )
+    old = load_config({"calibration": poni, "diff_units": "q [1/A]", "diff_ranges": [[10, 20, 0, 5]], "mask": [[1, 0]]})
     new = load_config(
         {
             "calibration": str(poni), "diff_units": "q_A^-1", "diff_ranges": ((10.0, 20.0, 0.0, 5.0),),

@@ -15,10 +15,7 @@ UNITS = (
     "(or pyFAI's names: q_nm^-1, q_A^-1, 2th_deg, 2th_rad, r_mm, r_pixel, d_A)"
 )
 IMAGE = "the path of an image file, or a two-dimensional array of numbers, or null"
-RANGE = (
-    "[azimuth start, azimuth end, radial start, radial end], each a number or null; "
-    "or null for the whole detector"
-)
+RANGE = "[azimuth start, azimuth end, radial start, radial end], each a number or null; or null for the whole detector"
 
 MESSAGES = [
     ({"diff_unit": "q [1/A]"}, "diff_unit = 'q [1/A]': unknown key; allowed: diff_units, the nearest known key"),

@@ -144,9 +144,7 @@ def test_missing_ranges_are_the_whole_detector_and_further_ones_are_kept(poni: P
     assert (len(one.ranges), one.npts) == (1, (10,))
     assert configuration(one)["diff_ranges"] == ranges
     assert update_config(one, {"diff_number": 2}).ranges == three.ranges[:2]
-    assert load_config({"calibration": poni, "diff_ranges": [None, ranges[0]]}).ranges[
-        0
-    ] == DiffractogramRange(1)
+    assert load_config({"calibration": poni, "diff_ranges": [None, ranges[0]]}).ranges[0] == DiffractogramRange(1)
     assert load_config({"calibration": poni, "diff_ranges": None, "diff_number": None}).diff_number == 1
 
 
@@ -222,9 +220,7 @@ def test_configuration_holds_lavues_nine_keys_and_what_differs(poni: Path) -> No
     assert np.array_equal(shown.pop("mask"), mask)
     assert shown == {key: value for key, value in given_settings.items() if key != "mask"}
     asked = []
-    shown = configuration_json(
-        config, lambda key, array: asked.append((key, array.shape)) or f"/data/{key}.npy"
-    )
+    shown = configuration_json(config, lambda key, array: asked.append((key, array.shape)) or f"/data/{key}.npy")
     assert asked == [("mask", (3, 3))]
     assert json.loads(json.dumps(shown)) == {**given_settings, "mask": "/data/mask.npy"}
 
@@ -248,9 +244,7 @@ def distinct(entry: tuple) -> bool:
 
 
 entries = st.none() | st.tuples(numbers, numbers, radial, radial).filter(distinct)
-methods = st.sampled_from(
-    ["no", "bbox", "full", ("no", "histogram", "cython"), ["bbox", "csr", "opencl", "gpu"]]
-)
+methods = st.sampled_from(["no", "bbox", "full", ("no", "histogram", "cython"), ["bbox", "csr", "opencl", "gpu"]])
 peaks = st.sampled_from([None, False, True, {}, {"method": "lavue-simple"}, {"max_peaks": 3, "min_snr": 2}])
 configurations = st.fixed_dictionaries(
     {"diff_ranges": st.lists(entries, max_size=5)},
@@ -299,9 +293,7 @@ def test_every_configuration_survives_the_way_there_and_back(poni: Path, given_s
     assert load_config(there) == config
     assert configuration(load_config(there)).keys() == there.keys()
     plain = {key: value for key, value in there.items() if not isinstance(value, np.ndarray)}
-    without = {
-        key: None if key in ("mask", "dark", "flat") else value for key, value in given_settings.items()
-    }
+    without = {key: None if key in ("mask", "dark", "flat") else value for key, value in given_settings.items()}
     assert load_config(json.dumps(plain)) == load_config({"calibration": poni, **without})
     assert len(config.ranges) == len(config.npts) == config.diff_number
     assert [one.number for one in config.ranges] == list(range(1, config.diff_number + 1))

@@ -47,8 +47,6 @@ def test_axis_labels_are_mathtext_that_matplotlib_can_draw() -> None:
 
 @pytest.mark.parametrize("text", ["q", "", "q [1/mm]", "2th", None, 3, ["q [1/nm]"]])
 def test_what_is_no_unit_is_refused_with_the_list_of_units(text) -> None:
-    with pytest.raises(
-        ValueError, match=r"is no unit; allowed: 'q \[1/nm\]', .*'d \[A\]', or the names"
-    ) as caught:
+    with pytest.raises(ValueError, match=r"is no unit; allowed: 'q \[1/nm\]', .*'d \[A\]', or the names") as caught:
         parse_unit(text)
     assert all(repr(word) in str(caught.value) for word in (*LABELS, *NAMES))

@@ -36,8 +36,11 @@ def run_in_files(folder, n=3, *, spec="NPY_SEQ", missing=(), metadata=None):
             np.save(folder / f"frame_{i}.npy", image(i))
         datum = resource.compose_datum(datum_kwargs={"index": i})
         yield "datum", datum
-        yield "event", bundle.compose_event(
-            data={"image": datum["datum_id"]}, timestamps={"image": 100.0 + i}, filled={"image": False}
+        yield (
+            "event",
+            bundle.compose_event(
+                data={"image": datum["datum_id"]}, timestamps={"image": 100.0 + i}, filled={"image": False}
+            ),
         )
     yield "stop", run.compose_stop()
 
@@ -165,9 +168,7 @@ def test_interleaved_runs_share_a_resource(cfg, collected, tmp_path):
     key = first[1][1]["data_keys"]["image"]
     bundle = run.compose_descriptor(name="primary", data_keys={"image": key})
     datum = next(doc for name, doc in first if name == "datum")
-    event = bundle.compose_event(
-        data={"image": datum["datum_id"]}, timestamps={"image": 1.0}, filled={"image": False}
-    )
+    event = bundle.compose_event(data={"image": datum["datum_id"]}, timestamps={"image": 1.0}, filled={"image": False})
     diff = callback(cfg, collected, background=False)
     send(diff, first[:-1])
     send(diff, [("start", run.start_doc), ("descriptor", bundle.descriptor_doc), ("event", event)])

@@ -101,9 +101,7 @@ def test_the_beam_centre_is_that_of_the_poni(beamline: SimulatedBeamline, tmp_pa
 
 def test_pixels_inside_a_range_are_those_of_its_angles(beamline: SimulatedBeamline) -> None:
     entries = [[170, -170, 3, 9], [None, None, 12, 14]]
-    examined = examine(
-        json.dumps({**beamline.configuration, "diff_ranges": entries, "diff_units": "r [pixel]"})
-    )
+    examined = examine(json.dumps({**beamline.configuration, "diff_ranges": entries, "diff_units": "r [pixel]"}))
     assert examined.reducer is not None
     geometry = examined.reducer.geometry
     two_theta = np.rad2deg(geometry.pixels("center", "2th_deg"))
@@ -115,9 +113,7 @@ def test_pixels_inside_a_range_are_those_of_its_angles(beamline: SimulatedBeamli
     assert (ring != ((two_theta >= 12) & (two_theta <= 14))).sum() <= 0.2 * ring.sum()
 
 
-def test_without_a_shape_it_says_what_is_missing(
-    run_command: Run, beamline: SimulatedBeamline, tmp_path: Path
-) -> None:
+def test_without_a_shape_it_says_what_is_missing(run_command: Run, beamline: SimulatedBeamline, tmp_path: Path) -> None:
     result = run_command("check", json.dumps(_without_shape(beamline)), "-o", tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert "not known" in result.stdout

@@ -22,9 +22,7 @@ from bluesky_diffractogram.sim.beamline import simulated_beamline
 Run = Callable[..., Result]
 
 
-def test_it_finds_the_simulated_lines_and_leaves_everything_to_go_on_with(
-    run_command: Run, tmp_path: Path
-) -> None:
+def test_it_finds_the_simulated_lines_and_leaves_everything_to_go_on_with(run_command: Run, tmp_path: Path) -> None:
     out = tmp_path / "demo"
     result = run_command("demo", "--frames", 12, "--no-window", "--detector", "small", "--output", out)
     assert result.exit_code == 0, result.output
@@ -83,9 +81,7 @@ def test_a_configuration_replaces_settings_but_not_the_calibration(run_command: 
     assert written["calibration"] == "detector.poni"
     assert written["diff_number"] == 1
     assert "q [1/A]" in result.stdout
-    start, descriptor = (
-        json.loads(line)["doc"] for line in (tmp_path / "derived.jsonl").read_text().splitlines()[:2]
-    )
+    start, descriptor = (json.loads(line)["doc"] for line in (tmp_path / "derived.jsonl").read_text().splitlines()[:2])
     assert start["purpose"] == "diffractogram"
     assert "diff_2" not in descriptor["data_keys"]
 
@@ -114,9 +110,7 @@ def test_a_window_is_kept_alive_and_waited_for_where_there_is_a_display(
     keep_alive = window.KeepWindowAlive.block
     monkeypatch.setattr(views, "display_available", lambda: True)
     monkeypatch.setattr(window, "wait_until_closed", waited.append)
-    monkeypatch.setattr(
-        window.KeepWindowAlive, "block", lambda self, event: turned.append(keep_alive(self, event))
-    )
+    monkeypatch.setattr(window.KeepWindowAlive, "block", lambda self, event: turned.append(keep_alive(self, event)))
     result = run_command("demo", "--frames", 2, "--detector", "small", "-o", tmp_path)
     assert result.exit_code == 0, result.output
     assert "close the window to end" in result.stdout

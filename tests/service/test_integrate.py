@@ -84,9 +84,7 @@ def test_a_file_that_cannot_be_read_is_reported_and_the_others_go_on(
     bad, absent = tmp_path / "bad.tif", tmp_path / "absent.tif"
     bad.write_text("no image")
     out = tmp_path / "out"
-    result = run_command(
-        "integrate", frame_files[0], bad, absent, frame_files[1], "-c", configuration_file, "-o", out
-    )
+    result = run_command("integrate", frame_files[0], bad, absent, frame_files[1], "-c", configuration_file, "-o", out)
     assert result.exit_code == 1
     assert str(bad) in result.stderr
     assert str(absent) in result.stderr

@@ -44,9 +44,7 @@ def test_both_ranges_hold_several_rings_on_the_detector(tmp_path: Path, wanted: 
         lines = beamline.two_theta(temperature)
         strong = lines[beamline.sample.heights(temperature) > 20.0]
         seen = [
-            line
-            for line in strong
-            if wanted[2] < line < wanted[3] and (np.abs(two_theta[in_arc] - line) < 0.02).any()
+            line for line in strong if wanted[2] < line < wanted[3] and (np.abs(two_theta[in_arc] - line) < 0.02).any()
         ]
         assert len(seen) >= 4
 

@@ -69,9 +69,7 @@ def test_solid_angle_and_polarization_are_in_the_counts(tmp_path: Path) -> None:
     pattern = frames.sample.pattern(np.rad2deg(two_theta), 300.0, 3e-11)
     assert solid_angle.min() < 0.93
     assert polarization.min() < 0.95
-    np.testing.assert_allclose(
-        frames.expected(300.0, 2.0), 2 * pattern * solid_angle * polarization, rtol=2e-4
-    )
+    np.testing.assert_allclose(frames.expected(300.0, 2.0), 2 * pattern * solid_angle * polarization, rtol=2e-4)
 
 
 def test_counts_are_poisson(tmp_path: Path) -> None:

@@ -18,9 +18,7 @@ def test_its_documents_are_valid_and_hold_the_frames(tmp_path: Path) -> None:
     documents: list[tuple[str, dict[str, Any]]] = []
     engine = RunEngine({}, call_returns_result=True)
     engine.subscribe(lambda name, doc: documents.append((name, doc)))
-    result = engine(
-        heating_scan(beamline.detector, beamline.furnace, 300, 1500, 5, md={"operator": "nobody"})
-    )
+    result = engine(heating_scan(beamline.detector, beamline.furnace, 300, 1500, 5, md={"operator": "nobody"}))
 
     assert [name for name, _ in documents] == ["start", "descriptor", *["event"] * 5, "stop"]
     for name, doc in documents:

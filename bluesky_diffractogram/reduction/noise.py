@@ -1,0 +1,202 @@
+"""How noisy a diffractogram is, told from the curve itself.
+
+Pixel splitting puts one pixel into several neighbouring bins, so neighbours share their noise and a curve
+looks smoother than it is. What differences of near bins show of the noise is known from the width over which
+pixels are spread; near bins are taken because those far apart differ by the peaks, and the median of the
+differences, for the same reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .diffractogram import Diffractogram
+
+Array = NDArray[np.float64]
+
+# |z| of a standard normal variable lies below this half of the time.
+HALF_NORMAL_MEDIAN = 0.6744897501960817
+# The background is rather below than above the median, where lines are.
+BACKGROUND_QUANTILE = 0.3
+# Smaller blocks follow the background better, larger ones bear more peaks.
+BLOCK_BINS, MOST_BLOCKS = 100, 8
+# How much noisier than the quieter blocks, beyond counting statistics, a block may be: the rest is peaks.
+UNEVEN = 3.0
+LARGEST_WIDTH = 64.0
+# A sum in float32 is not better than this, relative to its level.
+ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class CurveNoise:
+    """The noise of one curve.
+
+    Attributes
+    ----------
+    quiet
+        ``(npt,)`` standard deviation of one bin at the level of the background, in the intensity's unit.
+    background
+        ``(npt,)`` the coarse level that `quiet` belongs to, in the intensity's unit.
+    given
+        ``(npt,)`` the diffractogram's own sigma with zeros for NaN, or None.
+    correlation
+        Over how many bins the noise of one pixel is spread; 1 where bins are independent.
+    """
+
+    quiet: Array
+    background: Array
+    given: Array | None
+    correlation: float
+
+    @np.errstate(all="ignore")
+    def sigma(self, bins: NDArray[np.intp], level: Array) -> Array:
+        """Standard deviation ``(n,)`` of `bins` ``(n,)`` at which the curve is as high as `level` ``(n,)``.
+
+        Above the background it grows with the square root of the level, as counting statistics do: else every
+        ripple on top of a strong peak would be a peak. An error model's sigma is taken where it is the larger:
+        it knows nothing of a detector's gain or of coarse grains (on frames of a Pixium detector the scatter
+        from frame to frame was 1.4 times the Poisson sigma).
+        """
+        quiet = self.quiet[bins]
+        base = np.maximum(self.background[bins], quiet)
+        growth = np.sqrt(np.fmax(level / base, 1.0))
+        found = np.fmax(quiet * growth, ROUNDING * np.abs(level))
+        return found if self.given is None else np.maximum(found, self.given[bins])
+
+
+@np.errstate(all="ignore")
+def curve_noise(diffractogram: Diffractogram, lines: NDArray[np.bool_] | None = None) -> CurveNoise:
+    """Estimate the noise of a diffractogram, in blocks of a hundred bins or more.
+
+    From the median of ``|y[i] - (y[i - k] + y[i + k]) / 2|`` at a lag k of a quarter of the splitting width,
+    divided by what that difference shows of the noise (`visible_part`). Where most bins are equal (an empty
+    background) the noise is that of one count.
+
+    Parameters
+    ----------
+    diffractogram
+        Bins of its `intensity` ``(npt,)`` that are NaN or infinite are left out.
+    lines
+        ``(npt,)`` True where peaks are known to be: left out as well.
+    """
+    usable = np.isfinite(diffractogram.intensity)
+    if lines is not None:
+        usable &= ~lines
+    y = np.where(usable, diffractogram.intensity, np.nan)
+    width = splitting_width(diffractogram)
+    if width >= 1.5:
+        lag, part = max(1, round(width / 4.0)), None
+    else:
+        lag, part = _lag_of_curve(y), 1.0
+        width = max(width, float(lag))
+    lag = max(1, min(lag, (len(y) - 1) // 4))
+    if part is None:
+        part = visible_part(lag, round(width - 1.0, 1))
+    quiet, background = _in_blocks(y, diffractogram.normalization, lag)
+    quiet /= part
+    empty = (quiet == 0.0) | (background == 0.0)
+    if empty.any():
+        quiet = np.where(empty, np.maximum(quiet, _one_quantum(y, diffractogram)), quiet)
+    given = diffractogram.sigma
+    if given is not None:
+        given = np.where(np.isfinite(given), given, 0.0)
+    return CurveNoise(quiet, background, given, width)
+
+
+def splitting_width(diffractogram: Diffractogram) -> float:
+    """Into how many bins a pixel is split, on average; between 1 and 64.
+
+    A pixel that reaches m bins is counted m times and normalises once: Σ count / Σ normalization. Solid angle
+    and polarization make that somewhat too large, which does little harm.
+    """
+    total = float(diffractogram.normalization.sum())
+    width = float(diffractogram.count.sum()) / total if total > 0.0 else 1.0
+    return min(max(width, 1.0), LARGEST_WIDTH)
+
+
+@lru_cache(maxsize=256)
+def visible_part(lag: int, width: float) -> float:
+    """Standard deviation of the second difference at `lag`, relative to that of independent bins; 0 to 1.
+
+    For pixels that are `width` bins wide, evenly split: two bins at a distance share
+    the overlap of two boxes, twice, whose correlation is a second difference of a second difference of |x|³.
+    """
+    if width < 0.1:
+        return 1.0
+
+    def shared(distance: float) -> float:
+        second = ((-1, 1.0), (0, -2.0), (1, 1.0))
+        return sum(a * b * abs(distance + i + j * width) ** 3 for i, a in second for j, b in second)
+
+    near, far = shared(lag) / shared(0.0), shared(2 * lag) / shared(0.0)
+    return float(np.sqrt((4.0 * (1.0 - near) - (1.0 - far)) / 3.0))
+
+
+def _differences(y: Array, lag: int) -> Array:
+    """``(npt - 2 lag,)`` absolute second differences, scaled to the deviation of independent bins."""
+    return np.abs(y[lag:-lag] - (y[: -2 * lag] + y[2 * lag :]) / 2.0) / np.sqrt(1.5)
+
+
+def _lag_of_curve(y: Array) -> int:
+    """The lag from which on the noise no longer grows, where pixel counts tell nothing of the splitting.
+
+    pyFAI's histogram methods report no pixel counts, and a detector's point spread correlates bins too. Noise
+    that is spread over many bins makes the differences grow by up to 2.5 when the lag is doubled; a smooth
+    curve without noise makes them grow fourfold, and there the least lag is right.
+    """
+    lag, here = 1, 0.0
+    while lag <= 16 and 4 * lag < len(y):
+        found = _differences(y, lag)
+        found = found[np.isfinite(found)]
+        if not len(found):
+            break
+        there = float(np.median(found))
+        if lag > 1 and there > 3.0 * here:
+            return 1
+        if lag > 1 and there < 1.25 * here:
+            break
+        lag, here = 2 * lag, there
+    return max(1, lag // 2)
+
+
+def _in_blocks(y: Array, normalization: Array, lag: int) -> tuple[Array, Array]:
+    """Deviation and level of the background, ``(npt,)`` each, from blocks of equally many usable bins."""
+    differences = _differences(y, lag)
+    usable = np.flatnonzero(np.isfinite(differences))
+    if not len(usable):
+        return np.zeros(len(y)), np.zeros(len(y))
+    blocks = min(max(1, len(usable) // max(BLOCK_BINS, 8 * lag)), MOST_BLOCKS)
+    size = len(usable) // blocks
+    blockwise = usable[: blocks * size].reshape(blocks, size)
+    middle, low = size // 2, int(BACKGROUND_QUANTILE * (size - 1))
+    quiet = np.partition(differences[blockwise], middle, axis=1)[:, middle] / HALF_NORMAL_MEDIAN
+    background = np.partition(y[blockwise + lag], low, axis=1)[:, low]
+    if blocks == 1:
+        return np.full(len(y), quiet[0]), np.full(len(y), background[0])
+    counting = np.sqrt(np.maximum(background, quiet) / np.maximum(normalization[blockwise + lag].mean(axis=1), 1e-300))
+    uneven = np.where(counting > 0.0, quiet / counting, 0.0)
+    quiet = np.minimum(quiet, UNEVEN * np.sort(uneven)[blocks // 4] * counting)
+    if blocks > 2:
+        quiet = _median_of_three(quiet)
+    bins, centres = np.arange(len(y)), blockwise[:, size // 2] + lag
+    return np.interp(bins, centres, quiet), np.interp(bins, centres, background)
+
+
+def _median_of_three(values: Array) -> Array:
+    ends = np.concatenate([values[:1], values, values[-1:]])
+    return np.sort(np.stack([ends[:-2], ends[1:-1], ends[2:]]), axis=0)[1]
+
+
+def _one_quantum(y: Array, diffractogram: Diffractogram) -> Array | float:
+    """What one count makes of a bin, ``(npt,)``, or the curve's own small values where those are smaller."""
+    values = np.abs(y[np.isfinite(y)])
+    values = values[values > 0.0]
+    if not len(values):
+        return 0.0
+    small = float(np.quantile(values, 0.25))
+    one_count = np.abs(y / diffractogram.signal)
+    return np.where(np.isfinite(one_count), np.minimum(one_count, small), small)

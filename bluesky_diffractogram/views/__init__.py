@@ -1,0 +1,8 @@
+"""What is seen: heat-maps and curves, drawn from the documents of derived runs."""
+
+from .curves import LiveDiffractogram
+from .figure import DiffractogramFigure
+from .grid import LiveDiffractogramGrid
+from .redraw import display_available
+
+__all__ = ["DiffractogramFigure", "LiveDiffractogram", "LiveDiffractogramGrid", "display_available"]

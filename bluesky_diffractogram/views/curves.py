@@ -1,0 +1,232 @@
+"""The latest diffractogram of every range as a line."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from bluesky.callbacks.core import CallbackBase, make_class_safe
+from numpy.typing import NDArray
+
+from .colors import RangeColors
+from .derived import DerivedRuns, Stream
+from .labels import (
+    intensity_exponent,
+    intensity_formatter,
+    intensity_label,
+    intensity_units,
+    radial_label,
+    range_text,
+)
+from .latest import SEPARATOR, ShownEvent, read_event
+from .legend import write_legend
+from .redraw import View, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+logger = logging.getLogger(__name__)
+
+REFERENCE = "0.65"
+GRID = "0.9"
+
+
+@make_class_safe(logger=logger)
+class LiveDiffractogram(View, CallbackBase):
+    """The latest diffractograms of a derived run, one line per range in its colour, with their peaks.
+
+    Called with the documents of derived runs, from any thread; others are ignored. A window redraws itself; without
+    one, call `draw` or `save`. Re-usable from run to run.
+
+    Parameters
+    ----------
+    ax
+        The axes to draw on, cleared first; None makes a new figure.
+    colors
+        One colour per range, see `RangeColors`; None: those of the configuration.
+    peaks
+        Whether peaks are marked.
+    log
+        Whether the intensity axis is logarithmic.
+    title, xlabel, ylabel
+        Instead of the generated ones; an empty string for none.
+    legend
+        ``"inside"`` the axes, or ``"above"`` them, where it hides nothing but needs the room.
+    auto_redraw
+        Whether a window is redrawn by a timer; False where the owner of the figure draws it.
+
+    Attributes
+    ----------
+    ax
+        The axes.
+    lines, markers
+        The drawn lines and the peaks' markers, by range number.
+    """
+
+    def __init__(
+        self,
+        *,
+        ax: Axes | None = None,
+        colors: Sequence[Any] | None = None,
+        peaks: bool = True,
+        log: bool = False,
+        title: str | None = None,
+        xlabel: str | None = None,
+        ylabel: str | None = None,
+        legend: Literal["inside", "above"] = "inside",
+        auto_redraw: bool = True,
+    ) -> None:
+        CallbackBase.__init__(self)
+        View.__init__(self)
+        if ax is None:
+            figure = new_figure(figsize=(8, 4.5))
+            figure.subplots_adjust(left=0.1, right=0.97)
+            ax = figure.add_subplot()
+        ax.cla()
+        self.ax = ax
+        self.figure = ax.figure.canvas.figure  # not the subfigure that ax may be in
+        self.lines: dict[int, Line2D] = {}
+        self.markers: dict[int, Line2D] = {}
+        self._colors = RangeColors(colors) if colors else None
+        self._range_colors = self._colors or RangeColors()
+        self._with_peaks = peaks
+        self._title, self._xlabel, self._ylabel = title, xlabel, ylabel
+        self._legend_above = legend == "above"
+        self._runs = DerivedRuns()
+        self._shown: ShownEvent | None = None
+        self._drawn: Stream | None = None
+        # replaced as a whole at every change, so that the drawing sees by identity whether it is drawn already
+        self._references: tuple[NDArray[np.float64], ...] = ()
+        self._drawn_references: tuple[NDArray[np.float64], ...] = ()
+        self._reference_lines: list[Line2D] = []
+        ax.set_yscale("log" if log else "linear", **({"nonpositive": "mask"} if log else {}))
+        ax.set_ylabel("intensity" if ylabel is None else ylabel)
+        self._labelled: tuple[int, str] | None = None
+        ax.margins(x=0, y=0.08)
+        ax.grid(color=GRID, linewidth=0.6)
+        ax.set_axisbelow(True)
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_visible(False)
+        self._empty = ax.text(0.5, 0.5, "no frames yet", transform=ax.transAxes, ha="center", va="center", color="0.5")
+        if auto_redraw:
+            self.redraw_by_clock()
+
+    def start(self, doc: Mapping[str, Any]) -> None:
+        """Take a start document."""
+        configuration = self._runs.start(doc)
+        if configuration is not None and self._colors is None:
+            with self._lock:
+                self._range_colors = RangeColors.configured(configuration.get("colors"))
+
+    def descriptor(self, doc: Mapping[str, Any]) -> None:
+        """Take a descriptor."""
+        self._runs.descriptor(doc)
+
+    def event(self, doc: Mapping[str, Any]) -> Any:
+        """Take an event: its curves are shown at the next drawing."""
+        stream = self._runs.stream_of(doc)
+        if stream is None:
+            return
+        shown = read_event(stream, doc, with_peaks=self._with_peaks)
+        with self._lock:
+            self._shown = shown
+        self._news.set()
+
+    def stop(self, doc: Mapping[str, Any]) -> None:
+        """Take a stop document; what is shown stays."""
+        self._runs.stop(doc)
+
+    def freeze(self) -> None:
+        """Keep the curves that are shown now as grey references."""
+        with self._lock:
+            if self._shown is not None:
+                self._references = (*self._references, *self._shown.curves.values())
+        self._news.set()
+
+    def clear(self) -> None:
+        """Remove the grey references."""
+        with self._lock:
+            self._references = ()
+        self._news.set()
+
+    def caption(self) -> str:
+        """The frame that is shown, in words, with its carried readings; empty if none is."""
+        with self._lock:
+            return "" if self._shown is None else self._shown.caption
+
+    def refresh(self, *, full: bool = False) -> None:
+        """Bring lines, markers, references, labels and limits up to date; nothing is rendered."""
+        self._news.clear()
+        with self._lock:
+            shown, colors = self._shown, self._range_colors
+            if shown is not None and self._drawn is not None and shown.stream.unit != self._drawn.unit:
+                self._references = ()  # they were drawn over another axis
+            references = self._references
+        if shown is None:
+            return
+        if shown.stream is not self._drawn:
+            self._begin(shown, colors)
+        for number, curve in shown.curves.items():
+            self.lines[number].set_data(*curve)
+            self.markers[number].set_data(*shown.peaks.get(number, np.empty((2, 0))))
+        self._draw_references(references, shown.stream)
+        if self._title is None:
+            self.ax.set_title(SEPARATOR.join((shown.stream.run_label, shown.caption)), loc="left", fontsize="medium")
+        self.ax.relim()
+        self.ax.autoscale_view()
+        self._label_intensity(shown.stream)
+
+    def _begin(self, shown: ShownEvent, colors: RangeColors) -> None:
+        """Make the lines of a new stream, and its labels."""
+        from matplotlib.markers import CARETDOWN
+
+        self._empty.set_visible(False)
+        for axis in (self.ax.xaxis, self.ax.yaxis):
+            axis.set_visible(True)
+        if self._drawn is None or self._drawn.unit != shown.stream.unit:
+            self.ax.autoscale(True)  # a zoom into another unit means nothing
+        for line in (*self.lines.values(), *self.markers.values()):
+            line.remove()
+        self.lines, self.markers = {}, {}
+        for number in shown.curves:
+            color = colors[number]
+            (self.lines[number],) = self.ax.plot([], [], color=color, linewidth=1.2, zorder=2)
+            (self.markers[number],) = self.ax.plot(
+                [], [], linestyle="none", marker=CARETDOWN, markersize=7, color=color, zorder=3
+            )
+        self.ax.set_xlabel(radial_label(shown.stream) if self._xlabel is None else self._xlabel)
+        if self._title:
+            self.ax.set_title(self._title)
+        self._drawn = shown.stream
+        self._write_legend(shown.stream)
+
+    def _draw_references(self, references: tuple[NDArray[np.float64], ...], stream: Stream) -> None:
+        if references is self._drawn_references:
+            return
+        self._drawn_references = references
+        for line in self._reference_lines:
+            line.remove()
+        self._reference_lines = [
+            self.ax.plot(*curve, color=REFERENCE, linewidth=1, zorder=1.5)[0] for curve in references
+        ]
+        self._write_legend(stream)
+
+    def _write_legend(self, stream: Stream) -> None:
+        lines = {range_text(stream, number): line for number, line in self.lines.items()}
+        write_legend(self.ax, lines, self._reference_lines, above=self._legend_above)
+
+    def _label_intensity(self, stream: Stream) -> None:
+        if self._ylabel is not None:
+            return
+        linear = self.ax.get_yscale() == "linear"
+        exponent = intensity_exponent(max(map(abs, self.ax.get_ylim()))) if linear else 0
+        units = {intensity_units(stream, number) for number in self.lines}
+        labelled = (exponent, units.pop() if len(units) == 1 else "")
+        if labelled != self._labelled:
+            self._labelled = labelled
+            self.ax.set_ylabel(intensity_label(*labelled))
+            if linear:
+                self.ax.yaxis.set_major_formatter(intensity_formatter(exponent))

@@ -1,0 +1,164 @@
+"""The artists of a heat-map: image, colour bar, axes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from numpy.typing import NDArray
+
+from .labels import intensity_exponent, intensity_formatter, intensity_label
+from .raster import block_mean, color_limits, equidistant_columns
+from .rowaxis import RowFormatter, RowLocator, RowScale, row_values
+from .rows import Rows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+GAPS = "0.82"
+
+
+class Heatmap:
+    """Draws `Rows` on axes; everything is called on the thread that draws.
+
+    Parameters
+    ----------
+    ax, cax
+        The axes, cleared first, and those for the colour bar, or None to take some room of `ax`.
+    cmap, aspect, extent, x_positive, y_positive, clim, percentiles, log
+        See `LiveDiffractogramGrid`.
+    """
+
+    def __init__(
+        self,
+        ax: Axes,
+        cax: Axes | None,
+        *,
+        cmap: Any,
+        aspect: Any,
+        extent: tuple[float, float, float, float] | None,
+        x_positive: str,
+        y_positive: str,
+        clim: tuple[float, float] | None,
+        percentiles: tuple[float, float],
+        log: bool,
+    ) -> None:
+        self.ax = ax
+        self._extent, self._clim, self._percentiles, self._log = extent, clim, percentiles, log
+        self._backwards = (x_positive == "left", y_positive == "down")
+        self._edges: tuple[float, float] | None = None
+        self._labelled: tuple[int, str] | None = None
+        ax.cla()
+        low, high = clim or ((0.1, 1.0) if log else (0.0, 1.0))
+        self.im = ax.imshow(
+            [[np.nan]],
+            norm=LogNorm(low, high) if log else Normalize(low, high),
+            cmap=cmap,
+            interpolation="none",
+            aspect=aspect,
+            origin="lower",
+            extent=extent,
+        )
+        self.im.set_cmap(self.im.get_cmap().with_extremes(bad=GAPS))
+        room_of = ax if cax is None else None
+        self.colorbar = ax.figure.colorbar(self.im, ax=room_of, cax=cax, extend="both", extendfrac=0.03)
+        self.colorbar.set_label("intensity")
+        self._empty = ax.text(0.5, 0.5, "no frames yet", transform=ax.transAxes, ha="center", va="center", color="0.4")
+        if extent is None:
+            self._count_rows()
+        self.clear()
+
+    def clear(self) -> None:
+        """Show no rows."""
+        self._show_axes(False)
+
+    def _show_axes(self, filled: bool) -> None:
+        self._empty.set_visible(not filled)
+        self.im.set_visible(filled)
+        for axis in (self.ax.xaxis, self.ax.yaxis):
+            axis.set_visible(filled)
+        self.colorbar.ax.set_visible(filled)
+
+    def show(self, rows: Rows, number: int, *, full: bool) -> None:
+        """Show `rows` of range `number`; with `full` every value, else not more than the screen has pixels for."""
+        self._show_axes(True)
+        (left, right), columns = equidistant_columns(rows.stream.ranges[number].radial)
+        if self._edges != (left, right):
+            self._edges = (left, right)
+            self.ax.autoscale(True, axis="x")  # a zoom into another axis means nothing
+        intensity = rows.intensity if columns is None else rows.intensity[:, columns]
+        count, npt = intensity.shape
+        bottom, top = rows.first - 0.5, rows.first + count - 0.5
+        if self._extent is not None:
+            left, right, bottom, top = self._extent
+        by_row, by_column = (1, 1) if full else self._factors(count, npt, (left, right), (bottom, top))
+        image = block_mean(intensity, by_row, by_column)
+        self._set_colors(intensity)
+        # the last block may reach beyond the data; the axes' limits cut it
+        width = (right - left) * image.shape[1] * by_column / npt
+        height = (top - bottom) * image.shape[0] * by_row / count
+        self.im.set_data(np.maximum(image, self.im.get_clim()[0] or 0.0) if self._log else image)
+        self.im.set_extent((left, left + width, bottom, bottom + height))
+        self._follow("x", left, right)
+        self._follow("y", bottom, top)
+
+    def label_rows(self, rows: Rows, row_axis: str) -> str:
+        """Put the ticks of the y axis where what `row_axis` names has round values; returns the axis's label."""
+        label, values = row_values(rows, row_axis)
+        axis = self.ax.yaxis
+        locator = axis.get_major_locator()
+        if self._extent is not None:
+            return label
+        if values is None:
+            if isinstance(locator, RowLocator):
+                self._count_rows()
+            return label
+        scale = RowScale(rows.first + np.arange(len(values)), values)
+        axis.set_major_locator(RowLocator(scale))
+        axis.set_major_formatter(RowFormatter(scale))
+        return label
+
+    def _count_rows(self) -> None:
+        self.ax.yaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+        self.ax.yaxis.set_major_formatter(ScalarFormatter())
+
+    def _factors(self, count: int, npt: int, x: tuple[float, float], y: tuple[float, float]) -> tuple[int, int]:
+        """How many rows and columns fall into one pixel of the screen, as the axes are zoomed now."""
+        pixels = self.ax.get_window_extent()
+
+        def factor(n: int, ends: tuple[float, float], view: tuple[float, float], size: float, auto: bool) -> int:
+            visible = 1.0 if auto else min(1.0, abs((view[1] - view[0]) / (ends[1] - ends[0])))
+            return max(1, int(n * visible / max(size, 1.0)))
+
+        return (
+            factor(count, y, self.ax.get_ylim(), pixels.height, self.ax.get_autoscaley_on()),
+            factor(npt, x, self.ax.get_xlim(), pixels.width, self.ax.get_autoscalex_on()),
+        )
+
+    def _set_colors(self, intensity: NDArray) -> None:
+        limits = self._clim or color_limits(intensity, self._percentiles, positive=self._log)
+        if limits is None:
+            return
+        if limits != self.im.get_clim():
+            self.im.set_clim(*limits)
+
+    def label_intensity(self, units: str) -> None:
+        """Label the colour bar; the power of ten goes from its ticks into the label."""
+        exponent = 0 if self._log else intensity_exponent(max(abs(limit or 0.0) for limit in self.im.get_clim()))
+        if self._labelled == (exponent, units):
+            return
+        self._labelled = (exponent, units)
+        self.colorbar.set_label(intensity_label(exponent, units))
+        if not self._log:
+            self.colorbar.formatter = intensity_formatter(exponent)
+
+    def _follow(self, axis: str, low: float, high: float) -> None:
+        """Show all of the image, unless the user has zoomed."""
+        backwards = self._backwards["xy".index(axis)]
+        limits = (high, low) if backwards else (low, high)
+        if axis == "x" and self.ax.get_autoscalex_on():
+            self.ax.set_xlim(limits, auto=None)
+        elif axis == "y" and self.ax.get_autoscaley_on():
+            self.ax.set_ylim(limits, auto=None)

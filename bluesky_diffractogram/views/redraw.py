@@ -1,0 +1,190 @@
+"""When a figure is drawn, and on which thread: never by who brings the data."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.backend_bases import FigureCanvasBase
+    from matplotlib.figure import Figure
+
+logger = logging.getLogger(__name__)
+
+INTERVAL = 0.1
+# of the GUI thread's time; the rest belongs to the person, and under bluesky to the scan
+LARGEST_SHARE = 1 / 3
+
+
+def has_event_loop(canvas: FigureCanvasBase) -> bool:
+    """Whether timers of `canvas` ever fire; those of Agg, PDF and the notebook's inline backend do not."""
+    from matplotlib.backend_bases import TimerBase
+
+    return type(canvas.new_timer(interval=1000)) is not TimerBase
+
+
+def display_available() -> bool:
+    """Whether matplotlib's backend, chosen or found, can open a live window here.
+
+    It is tried with a window that is never shown. False outside the main thread, where no window may be opened.
+    """
+    return _interactive_figure() is not None
+
+
+def new_figure(**kwargs: Any) -> Figure:
+    """A figure in a window where one can be opened, else one that can only be drawn and saved.
+
+    The latter is not known to pyplot: it goes when its last reference goes.
+
+    Parameters
+    ----------
+    **kwargs
+        Passed on to ``matplotlib.figure.Figure``.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = _interactive_figure(keep=True, **kwargs)
+    if figure is None:
+        figure = Figure(**kwargs)
+        FigureCanvasAgg(figure)
+    return figure
+
+
+def _interactive_figure(*, keep: bool = False, **kwargs: Any) -> Figure | None:
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    import matplotlib.pyplot as plt
+
+    try:
+        with plt.ioff():  # otherwise IPython shows it at once
+            figure = plt.figure(**kwargs)
+    except ImportError as error:  # the backend asked for wants a display, or is not installed
+        logger.info("no window can be opened: %s", error)
+        return None
+    alive = has_event_loop(figure.canvas)
+    if not (keep and alive):
+        plt.close(figure)
+    return figure if alive else None
+
+
+class RedrawClock:
+    """Looks, on the canvas's own thread, whether there is something new, and draws it then.
+
+    At most every `interval` seconds, and so that drawing takes no more than a third of that thread's time. A canvas
+    without an event loop gets no timer and no thread; who owns it calls ``draw()``.
+
+    Parameters
+    ----------
+    figure
+        What is drawn.
+    changed, draw
+        Whether there is something new; draw it.
+    interval
+        In seconds.
+
+    Raises
+    ------
+    RuntimeError
+        Called outside the main thread for a canvas with an event loop.
+    """
+
+    def __init__(
+        self,
+        figure: Figure,
+        changed: Callable[[], bool],
+        draw: Callable[[], None],
+        interval: float = INTERVAL,
+    ) -> None:
+        self._changed = changed
+        self._draw = draw
+        self._rest_until = 0.0
+        self._failed = False
+        self.running = has_event_loop(figure.canvas)
+        if not self.running:
+            return
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("make views of a window on the main thread, before the scan")
+        self._timer = figure.canvas.new_timer(interval=int(1000 * interval))
+        self._timer.add_callback(self.tick)
+        self._timer.start()
+        figure.canvas.mpl_connect("close_event", self.stop)
+
+    def tick(self) -> None:
+        """Draw if there is something new and the last drawing is long enough ago."""
+        begin = time.monotonic()
+        if begin < self._rest_until or not self._changed():
+            return
+        try:
+            self._draw()
+        except Exception:  # toolkits end the process, or stop the timer, at an exception in a timer
+            if not self._failed:
+                logger.exception("the figure cannot be drawn; this is said once")
+            self._failed = True
+        end = time.monotonic()
+        self._rest_until = end + (end - begin) * (1 / LARGEST_SHARE - 1)
+
+    def stop(self, event: Any = None) -> None:
+        """Draw no more: the window is gone."""
+        if self.running:
+            self._timer.stop()
+        self.running = False
+
+
+class View:
+    """What all views share: documents come from any thread and are stored; drawing is asked for, or a clock's.
+
+    A subclass stores what a document brings under `_lock`, sets `_news`, and brings its artists up to date in
+    `refresh`.
+    """
+
+    figure: Figure
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._drawing = threading.RLock()
+        self._news = threading.Event()
+        self._clock: RedrawClock | None = None
+
+    def redraw_by_clock(self) -> None:
+        """Redraw whenever there is something new, if the figure has a window."""
+        self._clock = RedrawClock(self.figure, self.changed, self.draw)
+
+    def changed(self) -> bool:
+        """Whether there is something that is not drawn yet."""
+        return self._news.is_set()
+
+    def refresh(self, *, full: bool = False) -> None:
+        """Bring the artists up to date with what has come; nothing is rendered.
+
+        Parameters
+        ----------
+        full
+            Give the artists all values, for a file; otherwise what the screen can show is enough.
+        """
+        raise NotImplementedError
+
+    def draw(self) -> None:
+        """Bring the figure up to date and render it, now. On the main thread if it has a window."""
+        with self._drawing:
+            self.refresh()
+            self.figure.canvas.draw()
+
+    def save(self, path: str | Path, **kwargs: Any) -> None:
+        """Write the figure, brought up to date, to a file; no display is needed.
+
+        Parameters
+        ----------
+        path
+            Its suffix says the format: ``.png``, ``.pdf``, ``.svg``.
+        **kwargs
+            Passed on to ``matplotlib.figure.Figure.savefig``.
+        """
+        with self._drawing:
+            self.refresh(full=True)
+            self.figure.savefig(path, **kwargs)
+            self._news.set()

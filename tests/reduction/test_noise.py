@@ -1,0 +1,95 @@
+"""The noise of a curve against its scatter over many repetitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from peak_curves import binned_line, counted, line, plain, split
+
+from bluesky_diffractogram.reduction.noise import curve_noise, splitting_width, visible_part
+
+N = 1000
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(3)
+
+
+@pytest.mark.parametrize("width", [0.3, 1.0, 2.0, 3.0, 8.0, 14.0])
+def test_noise_of_a_flat_curve_is_its_scatter_however_wide_pixels_are_split(rng, width):
+    curves = [split(lambda x: 50.0 + 0.0 * x, N, 30, width, rng) for _ in range(20)]
+    scatter = np.std([curve.intensity for curve in curves], axis=0, ddof=1).mean()
+    estimate = np.mean([curve_noise(curve).quiet.mean() for curve in curves])
+    assert estimate == pytest.approx(scatter, rel=0.12)
+    assert splitting_width(curves[0]) == pytest.approx(width + 1.0, rel=0.02)
+
+
+@pytest.mark.parametrize(("lag", "width"), [(1, 1.0), (1, 3.0), (2, 3.0), (4, 15.0), (15, 15.0)])
+def test_visible_part_is_what_second_differences_of_split_pixels_show(rng, lag, width):
+    # pixels of one width, at random places, with equal noise
+    bins, repeats = 400, 300
+    centre = rng.uniform(-width, bins + width, 20 * bins)
+    edges = np.arange(bins + 1)
+    low, high = centre - width / 2.0, centre + width / 2.0
+    covered = np.minimum(high[:, None], edges[1:]) - np.maximum(low[:, None], edges[:-1])
+    curves = rng.normal(size=(repeats, len(centre))) @ np.maximum(covered, 0.0)
+    inner = curves[:, 50:-50]
+    differences = inner[:, lag:-lag] - (inner[:, : -2 * lag] + inner[:, 2 * lag :]) / 2.0
+    assert visible_part(lag, width) == pytest.approx(differences.std() / inner.std() / np.sqrt(1.5), rel=0.03)
+
+
+def test_noise_is_told_by_the_curve_where_pixel_counts_do_not(rng):
+    curve = split(lambda x: 50.0 + 0.0 * x, N, 30, 5.0, rng)
+    uncounted = type(curve)(
+        curve.radial, curve.intensity, np.ceil(curve.normalization).astype(int), curve.signal, curve.normalization
+    )
+    assert curve_noise(uncounted).quiet.mean() == pytest.approx(curve.intensity.std(), rel=0.3)
+    assert curve_noise(uncounted).correlation >= 4.0
+
+
+@pytest.mark.parametrize("spacing", [100.0, 40.0, 25.0])
+def test_lines_do_not_pass_for_noise(rng, spacing):
+    def lines(x):
+        return 20.0 + 200.0 * sum(line(x - c, 6.0) for c in np.arange(30.0, N, spacing))
+
+    noise = curve_noise(split(lines, N, 60, 2.8, rng))
+    scatter = split(lambda x: 20.0 + 0.0 * x, N, 60, 2.8, rng).intensity.std()
+    assert 0.7 < noise.quiet.mean() / scatter < 1.8
+
+
+def test_noise_follows_the_background(rng):
+    expected = 20.0 + 5000.0 * np.exp(-np.arange(N) / 120.0)
+    noise = curve_noise(counted(expected, 50.0, rng)).quiet
+    true = np.sqrt(expected / 50.0)
+    assert np.median(np.abs(noise / true - 1.0)) < 0.25
+    assert noise[60] > 4.0 * noise[900]
+
+
+def test_noise_grows_with_the_square_root_of_the_level_above_the_background(rng):
+    noise = curve_noise(counted(np.full(N, 100.0), 100.0, rng))
+    bins = np.array([500, 500, 500])
+    sigma = noise.sigma(bins, np.array([10.0, 100.0, 10_000.0]))
+    assert sigma[0] == pytest.approx(1.0, rel=0.15)
+    assert sigma[1] == pytest.approx(1.0, rel=0.15)
+    assert sigma[2] == pytest.approx(10.0, rel=0.15)
+
+
+def test_where_the_background_is_empty_noise_is_that_of_one_count(rng):
+    curve = counted(30.0 * binned_line(N, 500.0, 5.0), 4.0, rng)  # one count is 0.25
+    sigma = curve_noise(curve).sigma(np.array([500]), np.array([25.0]))
+    assert sigma[0] == pytest.approx(np.sqrt(25.0 * 0.25), rel=0.01)
+
+
+def test_gaps_are_left_out(rng):
+    curve = counted(np.full(N, 100.0), 100.0, rng)
+    curve.intensity[::9] = np.nan
+    curve.intensity[1::50] = np.inf
+    assert curve_noise(curve).quiet.mean() == pytest.approx(1.0, rel=0.15)
+
+
+def test_nothing_to_tell_noise_from_is_zero():
+    for intensity in ([], [1.0], np.zeros(10), np.full(50, np.nan)):
+        noise = curve_noise(plain(intensity))
+        assert noise.quiet.shape == (len(intensity),)
+        assert not noise.quiet.any()

@@ -1,0 +1,56 @@
+"""The callback with its figure."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+import pytest
+from documents.conftest import image, raw_run, send
+from ponis import write_poni
+
+from bluesky_diffractogram import DiffractogramCallback
+
+matplotlib.use("Agg")
+
+
+@pytest.fixture
+def cfg(tmp_path):
+    poni = write_poni(tmp_path / "small.poni", shape=(120, 130), pixel=(6e-4, 5e-4))
+    return {"calibration": str(poni), "diff_ranges": [[10, 60, 4, 16], [-5, 40, 5, 15]], "npt": 150}
+
+
+def test_no_window_without_a_display(cfg):
+    diff = DiffractogramCallback(cfg)
+    assert diff.figure is None
+    diff.close()
+
+
+def test_the_figure_shows_what_the_buffers_hold(cfg, tmp_path):
+    diff = DiffractogramCallback(cfg, plot=True)
+    send(diff, raw_run([image(n) for n in range(4)]))
+    assert diff.wait(20)
+    for grid, buffer in zip(diff.figure.grids, diff.buffers, strict=True):
+        np.testing.assert_array_equal(grid.rows().intensity, buffer.rows)
+    diff.figure.save(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    diff.close()
+
+
+def test_reset_and_collect_hold_for_the_figure_too(cfg):
+    diff = DiffractogramCallback({**cfg, "collect": False}, plot=True, background=False)
+    send(diff, raw_run([image(0)]))
+    assert diff.figure.grids[0].rows() is None
+    assert len(diff.buffers[0]) == 0
+    diff.collect(True)
+    send(diff, raw_run([image(0), image(1)]))
+    assert len(diff.figure.grids[0].rows().intensity) == len(diff.buffers[0]) == 2
+    diff.reset()
+    assert diff.figure.grids[0].rows() is None
+    assert len(diff.buffers[0]) == 0
+
+
+def test_a_plot_of_ones_own(cfg):
+    heard = []
+    diff = DiffractogramCallback(cfg, plot=lambda name, doc: heard.append(name), background=False)
+    send(diff, raw_run([image(0)]))
+    assert heard == ["start", "descriptor", "event", "stop"]

@@ -1,0 +1,267 @@
+"""The window: panels that come and go with the ranges, and that nothing in it overlaps."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import weakref
+
+import matplotlib.image
+import numpy as np
+import pytest
+from derived_run_example import T0, DerivedRun, RangeExample
+from matplotlib import pyplot as plt
+from matplotlib.text import Text
+
+from bluesky_diffractogram.views import DiffractogramFigure
+from bluesky_diffractogram.views.colors import OKABE_ITO
+
+WIDE = [RangeExample((-175 + 10 * n, -165 + 10 * n), (11.43, 43.21), 300, (0.2, 0.5)) for n in range(12)]
+
+
+def drawn(*runs, **kwargs):
+    """A figure that has drawn `runs`."""
+    figure = DiffractogramFigure(**kwargs)
+    for run in runs:
+        run.feed(figure)
+    figure.draw()
+    return figure
+
+
+def shown(figure):
+    """The numbers of the heat-maps that can be seen."""
+    return [grid.number for grid in figure.grids if grid.ax.get_visible()]
+
+
+def texts(figure):
+    """The texts that are drawn, with their boxes in pixels."""
+    renderer = figure.figure.canvas.get_renderer()
+    found = []
+    for axes in (ax for ax in figure.figure.axes if ax.get_visible()):
+        ticks = {id(label) for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels(which="both")}
+        for artist in axes.findobj(Text):
+            if id(artist) in ticks:
+                continue
+            found.append(artist)
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            for at, tick in zip(axis.get_majorticklocs(), axis.get_major_ticks(), strict=False):
+                if low <= at <= high:
+                    found += [label for label in (tick.label1, tick.label2) if label.get_visible()]
+    found += figure.figure.texts
+    drawn_texts = [text for text in found if text.get_visible() and text.get_text()]
+    return [(text.get_text(), text.get_window_extent(renderer)) for text in drawn_texts]
+
+
+def test_there_is_a_heat_map_for_each_of_the_first_ranges_and_a_line_for_all():
+    for ranges, expected in ((1, [1]), (2, [1, 2]), (4, [1, 2, 3, 4]), (12, [1, 2, 3, 4])):
+        figure = drawn(DerivedRun(WIDE[:ranges], 2))
+        assert shown(figure) == expected
+        assert len(figure.curves.lines) == ranges
+
+
+@pytest.mark.parametrize("heatmaps", [0, 2])
+def test_the_number_of_heat_maps_can_be_limited(heatmaps):
+    figure = drawn(DerivedRun(WIDE[:4], 2), heatmaps=heatmaps)
+    assert shown(figure) == [1, 2][:heatmaps]
+    assert len(figure.curves.lines) == 4
+
+
+def test_a_negative_number_of_heat_maps_is_refused():
+    with pytest.raises(ValueError, match="heatmaps = -1"):
+        DiffractogramFigure(heatmaps=-1)
+
+
+def test_without_buffering_there_are_curves_only():
+    figure = drawn(DerivedRun(WIDE[:2], 2, configuration={"buffering": False}))
+    assert shown(figure) == []
+    assert figure.curves.ax.get_position().height > 0.8
+
+
+def test_panels_hold_what_was_emitted():
+    run = DerivedRun(WIDE[:3], 5)
+    figure = drawn(run)
+    events = [doc["data"] for name, doc in DerivedRun(WIDE[:3], 5).documents() if name == "event"]
+    for grid in figure.grids[:3]:
+        rows = np.array([data[f"diff_{grid.number}"][1] for data in events])
+        np.testing.assert_array_equal(np.asarray(grid.im.get_array()), rows)
+        line = figure.curves.lines[grid.number]
+        np.testing.assert_array_equal(line.get_xydata().T, events[-1][f"diff_{grid.number}"])
+
+
+def test_a_range_has_one_color_in_all_panels():
+    figure = drawn(DerivedRun(WIDE[:2], 2, configuration={"colors": [[1, 2, 3], [250, 0, 0]]}))
+    for grid, color in zip(figure.grids[:2], ("#010203", "#fa0000"), strict=True):
+        assert grid.ax.title.get_color() == figure.curves.lines[grid.number].get_color() == color
+    plain = drawn(DerivedRun(WIDE[:2], 2))
+    assert [grid.ax.title.get_color() for grid in plain.grids[:2]] == list(OKABE_ITO[:2])
+
+
+def test_the_heading_names_run_frame_and_readings():
+    def heated(frame):
+        return {"temperature": 300.0 + frame}
+
+    figure = drawn(DerivedRun(WIDE[:2], 3, readings=heated, reading_units={"temperature": "K"}))
+    assert figure.figure.get_suptitle() == "scan 12 [raw123]  ·  frame 3  ·  temperature 302 K"
+    DerivedRun(WIDE[:2], 2, scan_id=13, raw_uid="other678").feed(figure)
+    figure.draw()
+    assert figure.figure.get_suptitle() == "scan 12 [raw123] … scan 13 [other6]  ·  frame 2"
+    figure.reset()
+    DerivedRun(WIDE[:2], 1, scan_id=14).feed(figure)
+    figure.draw()
+    assert figure.figure.get_suptitle() == "scan 14 [raw123]  ·  frame 1"
+
+
+def test_one_figure_is_used_from_run_to_run():
+    figure = drawn(DerivedRun(WIDE[:4], 3))
+    axes, artists = list(figure.figure.axes), len(figure.figure.findobj())
+    for ranges, unit in ((1, "r_pixel"), (2, "2th_deg"), (4, "q_nm^-1")):
+        DerivedRun(WIDE[:ranges], 3, unit=unit).feed(figure)
+        figure.draw()
+        assert shown(figure) == [1, 2, 3, 4][:ranges]
+        assert [grid.colorbar.ax.get_visible() for grid in figure.grids] == [n < ranges for n in range(4)]
+        assert {grid.ax.get_xlabel() for grid in figure.grids[:ranges]} == {figure.curves.ax.get_xlabel()}
+    assert list(figure.figure.axes) == axes
+    # ticks come and go; anything that leaked with each run would be more
+    assert len(figure.figure.findobj()) < 1.2 * artists
+
+
+def test_nothing_is_kept_of_a_figure_that_is_gone():
+    figure = drawn(DerivedRun(WIDE[:2], 3))
+    gone = weakref.ref(figure.figure)
+    del figure
+    import gc
+
+    gc.collect()
+    assert gone() is None
+
+
+def test_only_the_first_panel_labels_the_rows():
+    figure = drawn(DerivedRun(WIDE[:3], 12))
+    labels = [[label.label1.get_visible() for label in grid.ax.yaxis.get_major_ticks()] for grid in figure.grids[:3]]
+    assert all(labels[0])
+    assert not any(itertools.chain(*labels[1:]))
+    assert [grid.ax.get_ylabel() for grid in figure.grids[:3]] == ["frame", "", ""]
+
+
+@pytest.mark.parametrize("size", [(10.0, 7.0), (19.2, 10.8)])
+@pytest.mark.parametrize(("ranges", "scale"), [(1, 3e7), (2, 2e3), (3, 1e-3), (4, 3e7), (6, 2e3), (12, 2e3)])
+def test_no_text_overlaps_another_nor_leaves_the_figure(size, ranges, scale):
+    run = DerivedRun(
+        WIDE[:ranges],
+        12,
+        scale=scale,
+        readings=lambda frame: {"temperature": 300 + 7.7 * frame, "position": 0.1 * frame},
+        reading_units={"temperature": "K", "position": "mm"},
+    )
+    figure = drawn(run, figsize=size)
+    boxes = texts(figure)
+    assert len(boxes) > 20
+    width, height = figure.figure.bbox.size
+    for text, box in boxes:
+        assert box.x0 >= 0, text
+        assert box.y0 >= 0, text
+        assert box.x1 <= width, text
+        assert box.y1 <= height, text
+    for (one, box), (other, other_box) in itertools.combinations(boxes, 2):
+        overlap_x = min(box.x1, other_box.x1) - max(box.x0, other_box.x0)
+        overlap_y = min(box.y1, other_box.y1) - max(box.y0, other_box.y0)
+        assert min(overlap_x, overlap_y) < 1.5, (one, other)
+
+
+def test_a_resized_window_is_laid_out_anew():
+    figure = drawn(DerivedRun(WIDE[:2], 3))
+    before = figure.curves.ax.get_position().bounds
+    figure.figure.set_size_inches(20, 14)
+    from matplotlib.backend_bases import ResizeEvent
+
+    ResizeEvent("resize_event", figure.figure.canvas)._process()
+    after = figure.curves.ax.get_position().bounds
+    assert after[0] == pytest.approx(before[0] / 2)
+    assert after[2] > before[2]
+
+
+def test_saving_needs_no_drawing_before_and_writes_what_has_come(tmp_path):
+    figure = DiffractogramFigure(figsize=(6, 4))
+    figure.save(tmp_path / "empty.png", dpi=50)
+    DerivedRun(WIDE[:2], 5).feed(figure)
+    figure.save(tmp_path / "full.png", dpi=50)
+    empty, full = (matplotlib.image.imread(tmp_path / name) for name in ("empty.png", "full.png"))
+    assert empty.shape == full.shape == (200, 300, 4)
+    assert np.abs(empty - full).max() > 0.5
+    figure.save(tmp_path / "full.pdf")
+    assert (tmp_path / "full.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_documents_may_come_from_another_thread_while_it_is_drawn():
+    run = DerivedRun(WIDE[:2], 120, configuration={"buffer_size": 50})
+    figure = DiffractogramFigure()
+    thread = threading.Thread(target=run.feed, args=(figure,))
+    thread.start()
+    while thread.is_alive():
+        figure.draw()
+    thread.join()
+    figure.draw()
+    assert not figure.changed()
+    assert figure.grids[1].ax.get_ylim() == (70.5, 120.5)
+
+
+def test_news_of_a_hidden_panel_are_no_reason_to_draw():
+    figure = drawn(DerivedRun(WIDE[:4], 2))
+    DerivedRun(WIDE[:1], 2).feed(figure)
+    figure.draw()
+    assert not figure.changed()
+
+
+def test_foreign_runs_are_ignored():
+    documents = list(DerivedRun(frames=2).documents())
+    del documents[0][1]["purpose"]
+    figure = DiffractogramFigure()
+    figure.draw()
+    for name, doc in documents:
+        figure(name, doc)
+    assert not figure.changed()
+
+
+def test_collect_freeze_and_clear_reach_the_panels():
+    figure = drawn(DerivedRun(WIDE[:2], 3))
+    figure.collect(False)
+    figure.freeze()
+    DerivedRun(WIDE[:2], 3, t0=T0 + 50).feed(figure)
+    figure.draw()
+    assert len(figure.grids[0].rows().intensity) == 3
+    assert len(figure.curves.ax.lines) == 6
+    figure.clear()
+    figure.draw()
+    assert len(figure.curves.ax.lines) == 4
+
+
+def test_a_window_redraws_itself_and_stops_when_it_is_closed(live_backend):
+    figure = DiffractogramFigure()
+    canvas = figure.figure.canvas
+    assert canvas.manager.title == "Diffractograms"
+    assert len(live_backend.TIMERS) == 1
+    live_backend.fire_timers()
+    drawn_before = canvas.drawn
+    thread = threading.Thread(target=DerivedRun(WIDE[:2], 3).feed, args=(figure,))
+    thread.start()
+    thread.join()
+    assert canvas.drawn == drawn_before  # never by who brings the data
+    figure._clock._rest_until = 0.0
+    live_backend.fire_timers()
+    assert canvas.drawn == drawn_before + 1
+    assert len(figure.grids[0].im.get_array()) == 3
+    figure.show()
+    assert live_backend.FakeManager.shown.pop() is canvas.manager
+    plt.close(figure.figure)
+    assert not live_backend.TIMERS
+    DerivedRun(WIDE[:2], 3).feed(figure)
+
+
+def test_showing_a_closed_window_says_that_it_is_gone(live_backend, caplog):
+    figure = DiffractogramFigure()
+    figure.close()
+    assert plt.get_fignums() == []
+    figure.show()
+    assert "closed" in caplog.text
+    assert not live_backend.FakeManager.shown
