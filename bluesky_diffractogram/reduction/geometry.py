@@ -153,6 +153,10 @@ class Geometry:
         """
         return copy.copy(self._ai if warm is None else warm)
 
+    def forget_arrays(self) -> None:
+        """Free what was computed for every pixel; it is computed again when it is asked for."""
+        self._ai.reset()
+
     def splitting(
         self,
         npt: int,

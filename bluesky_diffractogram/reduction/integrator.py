@@ -15,6 +15,8 @@ from .corrections import Corrections
 from .diffractogram import Diffractogram
 from .geometry import Geometry
 from .limits import IntegrationRange
+from .transformation import transform
+from .validity import Validity
 
 
 class Integrator(Protocol):
@@ -27,21 +29,16 @@ class Integrator(Protocol):
     """``(npt,)`` bin centres of each range, in its unit."""
 
     def integrate(
-        self,
-        image: NDArray,
-        invalid: NDArray[np.bool_] | None = None,
-        *,
-        monitor: float | None = None,
-        exposures: int = 1,
+        self, image: NDArray, validity: Validity, *, monitor: float | None = None, exposures: int = 1
     ) -> tuple[Diffractogram, ...]:
         """Integrate one frame.
 
         Parameters
         ----------
         image
-            ``(ny, nx)`` raw counts as the calibration sees them, of any real dtype.
-        invalid
-            ``(ny, nx)``, True where a pixel of this frame must not count, besides the static mask.
+            ``(ny, nx)`` raw counts as they are stored, of any real dtype. Never written to.
+        validity
+            Which of its pixels count, besides the static mask.
         monitor
             Divides intensity and sigma.
         exposures
@@ -95,6 +92,7 @@ class PyFAIIntegrator:
         self._error_model = config.error_model
         self._solid_angle = config.correct_solid_angle
         self._polarization = config.polarization_factor
+        self._transformation = config.transformation
         self._lock = threading.Lock()
         masked = geometry.with_mask(corrections.mask)
         blank = np.zeros(corrections.mask.shape, dtype=np.float32)
@@ -118,14 +116,13 @@ class PyFAIIntegrator:
         self.axes = tuple(axes)
 
     def integrate(
-        self,
-        image: NDArray,
-        invalid: NDArray[np.bool_] | None = None,
-        *,
-        monitor: float | None = None,
-        exposures: int = 1,
+        self, image: NDArray, validity: Validity, *, monitor: float | None = None, exposures: int = 1
     ) -> tuple[Diffractogram, ...]:
         """Integrate one frame; see `Integrator.integrate`."""
+        image = transform(image, self._transformation)
+        if image.dtype.kind == "b":
+            image = image.view(np.uint8)
+        invalid = validity.invalid(image)
         if invalid is not None:
             # pyFAI skips NaN pixels. A mask given per call would rebuild its table.
             image = image.astype(np.float32)

@@ -6,15 +6,14 @@ import logging
 import math
 from collections.abc import Callable
 
-import numpy as np
-
 from ..config import ConfigError, DiffractogramConfig
-from .corrections import make_corrections, read_image
+from .corrections import Corrections, make_corrections, read_image
 from .diffractogram import Diffractogram, Peaks, Reduction
 from .frame import Frame, FrameError, check_image
 from .geometry import Geometry, check_method, load_geometry
 from .integrator import Integrator, PyFAIIntegrator
 from .limits import IntegrationRange, integration_ranges, open_limits
+from .onepass import OnePassIntegrator
 from .transformation import transform, transformed_shape
 from .validity import Validity
 
@@ -106,13 +105,15 @@ class Reducer:
             raise FrameError("shape", str(error)) from error
         corrections = make_corrections(config, self.geometry)
         self.ranges: tuple[IntegrationRange, ...] = integration_ranges(config, self.geometry, corrections.mask)
-        self.integrator: Integrator = PyFAIIntegrator(config, self.ranges, self.geometry, corrections)
+        self.integrator: Integrator = _make_integrator(config, self.ranges, self.geometry, corrections)
         self.validity = Validity.from_config(config, self.geometry.detector_dummy())
         self.mask = corrections.mask
         self.axes = self.integrator.axes
         self._find_peaks = _peak_finder(config)
         self._first = True
         self._report_empty_ranges()
+        # Angles and solid angles of all pixels are some 400 MB on large detectors, and the tables are built.
+        self.geometry.forget_arrays()
 
     def reduce(self, frame: Frame) -> Reduction:
         """Reduce one frame.
@@ -126,17 +127,16 @@ class Reducer:
         monitor = frame.monitor
         if monitor is not None and not (math.isfinite(monitor) and monitor > 0.0):
             raise FrameError("normalization", f"the normalization is {monitor}, expected a positive number")
-        image = transform(frame.image, self.config.transformation)
-        if image.dtype.kind == "b":
-            image = image.view(np.uint8)
-        invalid = ~np.isfinite(image) if frame.exposures > 1 else self.validity.invalid(image)
+        # What was added up has been tested frame by frame: what was invalid is NaN.
+        validity = self.validity if frame.exposures == 1 else Validity(mask_invalid=False)
         if self._first:
-            self._report_masked(invalid)
-        diffractograms = self.integrator.integrate(image, invalid, monitor=monitor, exposures=frame.exposures)
+            self._report_masked(frame, validity)
+        diffractograms = self.integrator.integrate(frame.image, validity, monitor=monitor, exposures=frame.exposures)
         return Reduction(frame, diffractograms, tuple(self._find_peaks(each) for each in diffractograms))
 
-    def _report_masked(self, invalid: np.ndarray | None) -> None:
+    def _report_masked(self, frame: Frame, validity: Validity) -> None:
         self._first = False
+        invalid = validity.invalid(transform(frame.image, self.config.transformation))
         usable = ~self.mask
         total = int(usable.sum())
         lost = 0 if invalid is None else int((invalid & usable).sum())
@@ -157,6 +157,18 @@ class Reducer:
                 wanted.number, *wanted.azimuth_range, *wanted.radial_range, wanted.unit.symbol,
                 low * wanted.scale, high * wanted.scale, wanted.unit.symbol,
             )  # fmt: skip
+
+
+def _make_integrator(
+    config: DiffractogramConfig,
+    ranges: tuple[IntegrationRange, ...],
+    geometry: Geometry,
+    corrections: Corrections,
+) -> Integrator:
+    """One pass for a splitting; pyFAI itself for a method of its own, or errors that need a second pass."""
+    if isinstance(config.method, str) and config.error_model != "azimuthal":
+        return OnePassIntegrator(config, ranges, geometry, corrections)
+    return PyFAIIntegrator(config, ranges, geometry, corrections)
 
 
 def _peak_finder(config: DiffractogramConfig) -> Callable[[Diffractogram], Peaks]:

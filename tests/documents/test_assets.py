@@ -96,7 +96,10 @@ def test_root_map_says_where_the_files_lie_now(cfg, collected, tmp_path):
 def test_a_file_that_comes_late_is_waited_for_and_the_order_kept(cfg, collected, tmp_path):
     diff = callback(cfg, collected)
     send(diff, run_in_files(tmp_path, missing={1}))
-    time.sleep(0.3)
+    deadline = time.monotonic() + 20
+    while not collected.of("event") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)  # several tries of the missing file
     assert [doc["data"]["raw_seq_num"] for doc in collected.of("event")] == [1]
     assert collected.of("stop") == []
     np.save(tmp_path / "frame_1.npy", image(1))

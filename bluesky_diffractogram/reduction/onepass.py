@@ -1,0 +1,234 @@
+"""All ranges in one pass over the frame: what this package is for."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import DiffractogramConfig
+from . import kernel
+from .corrections import Corrections
+from .diffractogram import Diffractogram
+from .geometry import Geometry
+from .limits import IntegrationRange
+from .table import build_table
+from .transformation import transform, transformed_shape
+from .validity import Validity
+
+MOST_THREADS = 4
+
+
+class OnePassIntegrator:
+    """Integrates a frame over all ranges in one compiled pass over its used pixels.
+
+    The numbers are those of pyFAI's `integrate1d`, whose own splitting fills the table, within float32
+    rounding. The result does not depend on the number of threads, and one integrator may be used by several.
+
+    Parameters
+    ----------
+    config
+        ``method`` is a splitting; no error model but "poisson".
+    ranges, geometry, corrections
+        As for `PyFAIIntegrator`.
+    threads
+        How many work on one frame; as many as there are cores, at most 4, if None.
+    """
+
+    def __init__(
+        self,
+        config: DiffractogramConfig,
+        ranges: tuple[IntegrationRange, ...],
+        geometry: Geometry,
+        corrections: Corrections,
+        *,
+        threads: int | None = None,
+    ) -> None:
+        self.ranges = ranges
+        shape = geometry.shape
+        assert shape is not None
+        self._variance = config.error_model is not None
+        stored = transformed_shape(shape, config.transformation)
+        index = transform(np.arange(shape[0] * shape[1]).reshape(stored), config.transformation)
+        self.table, self.axes, self.pixels = build_table(
+            ranges,
+            geometry,
+            corrections,
+            index,
+            split=config.split_method[0],
+            solid_angle=config.correct_solid_angle,
+            polarization=config.polarization_factor,
+        )
+        self._threads = min(MOST_THREADS, _cores()) if threads is None else threads
+        self._rules: dict[tuple[np.dtype, Validity], _Rules] = {}
+
+    def integrate(
+        self,
+        image: NDArray,
+        validity: Validity,
+        *,
+        monitor: float | None = None,
+        exposures: int = 1,
+    ) -> tuple[Diffractogram, ...]:
+        """Integrate one stored frame; see `Integrator.integrate`."""
+        table = self.table
+        image = _as_the_kernel_reads_it(image)
+        rules = self._rules_for(image.dtype, validity)
+        blocks = range(len(table.blocks) - 1)
+        if self._threads > 1 and len(blocks) > 1:
+            # One of the threads is this one, which would else only wait.
+            lots = [blocks[i :: self._threads] for i in range(self._threads)]
+            others = [_pool().submit(self._blocks, image, rules, lot) for lot in lots[1:]]
+            done = self._blocks(image, rules, lots[0])
+            for other in others:
+                done |= other.result()
+        else:
+            done = self._blocks(image, rules, blocks)
+        return self._result([done[block] for block in blocks], monitor, exposures)
+
+    def _blocks(self, image: NDArray, rules: _Rules, blocks: range) -> dict[int, _Sums]:
+        return {block: self._block(image, rules, block) for block in blocks}
+
+    def _block(self, image: NDArray, rules: _Rules, block: int) -> _Sums:
+        table = self.table
+        start, stop = table.blocks[block], table.blocks[block + 1]
+        bad_rows, bad_used = _scratch(stop - start)
+        signal = np.zeros(len(table.count))
+        arguments = (
+            image, table.pixel, table.first_bin, table.coefficient, start, stop, table.first_used[block],
+            rules.low, rules.high, rules.intervals, rules.marks, signal, bad_rows, bad_used,
+        )  # fmt: skip
+        variance = None
+        if self._variance:
+            variance = np.zeros(len(table.count))
+            n = kernel.add_rows_with_variance(*arguments, variance)
+        else:
+            n = kernel.add_rows(*arguments)
+        # The scratch belongs to this thread, which may take another block before the sums are put together.
+        return _Sums(signal, variance, bad_rows[:n].copy(), bad_used[:n].copy())
+
+    def _result(self, sums: list[_Sums], monitor: float | None, exposures: int) -> tuple[Diffractogram, ...]:
+        table = self.table
+        signal = sums[0].signal
+        for each in sums[1:]:
+            signal += each.signal
+        if table.dark_sum is not None:
+            signal -= exposures * table.dark_sum
+        normalization, count = table.normalization, table.count
+        if any(len(each.bad_rows) for each in sums):
+            normalization, count = normalization.copy(), count.copy()
+            for each in sums:
+                where = (each.bad_rows, each.bad_used, table.first_bin, table.coefficient)
+                kernel.take_away(*where, table.weight, normalization)
+                kernel.discount(each.bad_rows, table.first_bin, table.coefficient, count)
+                if table.dark is not None:
+                    kernel.take_away(*where, -exposures * table.dark, signal)
+        filled = count > 0
+        divisor = np.where(filled, normalization, 1.0) * (1.0 if monitor is None else monitor)
+        intensity = np.where(filled, signal / divisor, np.nan)
+        sigma = None
+        if self._variance:
+            variance = sum(each.variance for each in sums if each.variance is not None)
+            sigma = np.where(filled, np.sqrt(variance) / divisor, np.nan)
+        # Bins that lost all their pixels keep a residue of the subtraction, which is no signal.
+        signal, normalization = np.where(filled, signal, 0.0), np.where(filled, normalization, 0.0)
+        return tuple(
+            Diffractogram(
+                radial=axis,
+                intensity=intensity[start : start + wanted.npt],
+                count=count[start : start + wanted.npt],
+                signal=signal[start : start + wanted.npt],
+                normalization=normalization[start : start + wanted.npt],
+                sigma=None if sigma is None else sigma[start : start + wanted.npt],
+            )
+            for wanted, axis, start in zip(self.ranges, self.axes, table.bins, strict=False)
+        )
+
+    def _rules_for(self, dtype: np.dtype, validity: Validity) -> _Rules:
+        key = (dtype, validity)
+        if key not in self._rules:
+            self._rules[key] = _Rules(dtype, validity)
+        return self._rules[key]
+
+
+class _Sums:
+    __slots__ = ("bad_rows", "bad_used", "signal", "variance")
+
+    def __init__(self, signal: NDArray, variance: NDArray | None, bad_rows: NDArray, bad_used: NDArray) -> None:
+        self.signal, self.variance, self.bad_rows, self.bad_used = signal, variance, bad_rows, bad_used
+
+
+class _Rules:
+    """`Validity` as the kernel takes it: an interval of the dtype in which all is valid, and the rules in full."""
+
+    def __init__(self, dtype: np.dtype, validity: Validity) -> None:
+        limits = validity.limits or (-np.inf, np.inf)
+        self.intervals = np.array([limits, *validity.excluded], dtype=np.float64)
+        self.marks = np.array(validity.marks(dtype), dtype=np.float64)
+        if dtype.kind == "f":
+            least, most = float(np.finfo(dtype).min), float(np.finfo(dtype).max)
+        else:
+            least, most = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+        low, high = self._widest(max(least, limits[0]), min(most, limits[1]), dtype.kind)
+        if not least <= low <= high <= most:
+            low, high = 1, 0  # nothing is surely valid: every value is tested in full
+        self.low, self.high = dtype.type(low), dtype.type(high)
+
+    def _widest(self, low: float, high: float, kind: str) -> tuple[float, float]:
+        """The part of ``[low, high]`` above everything excluded that lies in its lower half, and below the rest."""
+        step = 1 if kind in "ui" else 0
+        if kind in "ui":
+            low, high = int(np.ceil(low)), int(np.floor(high))
+        middle = max(1.0, low) if low <= 1.0 <= high else (low + high) / 2
+        for first, last in [*self.intervals[1:].tolist(), *((mark, mark) for mark in self.marks.tolist())]:
+            if last < middle:
+                low = max(low, _above(last, step))
+            elif first > middle:
+                high = min(high, _below(first, step))
+            else:
+                return 1, 0  # what is excluded lies in the midst
+        return low, high
+
+
+def _above(value: float, step: int) -> float:
+    return int(np.floor(value)) + 1 if step else float(np.nextafter(np.float32(value), np.float32(np.inf)))
+
+
+def _below(value: float, step: int) -> float:
+    return int(np.ceil(value)) - 1 if step else float(np.nextafter(np.float32(value), np.float32(-np.inf)))
+
+
+def _as_the_kernel_reads_it(image: NDArray) -> NDArray:
+    """The frame, flattened, in native byte order; a copy only if it is not so already."""
+    if image.dtype.kind == "b":
+        image = image.view(np.uint8)
+    elif image.dtype.kind == "f" and image.dtype.itemsize not in (4, 8):
+        image = image.astype(np.float64)
+    elif not image.dtype.isnative:
+        image = image.astype(image.dtype.newbyteorder("="))
+    return np.ascontiguousarray(image).reshape(-1)
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_local = threading.local()
+
+
+def _scratch(rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Room for the rows of invalid pixels, this thread's own, kept from frame to frame."""
+    if getattr(_local, "rows", 0) < rows:
+        _local.rows = rows
+        _local.scratch = np.empty(rows, np.int64), np.empty(rows, np.int64)
+    return _local.scratch
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="diffractogram-kernel")
