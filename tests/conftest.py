@@ -11,6 +11,14 @@ from ponis import write_poni
 LIGHTFORM = Path(__file__).parents[2] / "shared" / "data" / "lightform"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _tables_of_this_session_only(tmp_path_factory):
+    """Tables are kept in a folder of the session: none is left behind, and none from before is used."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BLUESKY_DIFFRACTOGRAM_CACHE", str(tmp_path_factory.mktemp("tables")))
+        yield
+
+
 @pytest.fixture
 def poni(tmp_path):
     """A PONI file of a 240 × 260 detector, tilted by a few degrees."""

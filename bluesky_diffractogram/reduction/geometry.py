@@ -153,6 +153,17 @@ class Geometry:
         """
         return copy.copy(self._ai if warm is None else warm)
 
+    def fingerprint(self) -> str | None:
+        """All that the angles of the pixels depend on, as text; None where files that we do not read are part of it."""
+        detector = self._ai.detector
+        settings = dict(detector.get_config())
+        files = [value for value in settings.values() if isinstance(value, str) and Path(value).suffix]
+        if files or detector.splineFile:
+            return None
+        numbers = [*self._ai.param, self._ai.wavelength, detector.pixel1, detector.pixel2, self._ai.chiDiscAtPi]
+        name = f"{type(detector).__module__}.{type(detector).__qualname__}"
+        return repr((name, sorted(settings.items(), key=str), numbers, self.shape, self.binning))
+
     def forget_arrays(self) -> None:
         """Free what was computed for every pixel; it is computed again when it is asked for."""
         self._ai.reset()

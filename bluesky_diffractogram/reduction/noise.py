@@ -24,8 +24,6 @@ HALF_NORMAL_MEDIAN = 0.6744897501960817
 BACKGROUND_QUANTILE = 0.3
 # Smaller blocks follow the background better, larger ones bear more peaks.
 BLOCK_BINS, MOST_BLOCKS = 100, 8
-# How much noisier than the quieter blocks, beyond counting statistics, a block may be: the rest is peaks.
-UNEVEN = 3.0
 LARGEST_WIDTH = 64.0
 # A sum in float32 is not better than this, relative to its level.
 ROUNDING = 1e-6
@@ -73,8 +71,8 @@ def curve_noise(diffractogram: Diffractogram, lines: NDArray[np.bool_] | None = 
     """Estimate the noise of a diffractogram, in blocks of a hundred bins or more.
 
     From the median of ``|y[i] - (y[i - k] + y[i + k]) / 2|`` at a lag k of a quarter of the splitting width,
-    divided by what that difference shows of the noise (`visible_part`). Where most bins are equal (an empty
-    background) the noise is that of one count.
+    divided by what that difference shows of the noise (`visible_part`). Where the background is empty, the noise is
+    that of one count. Where it is flat there is none.
 
     Parameters
     ----------
@@ -96,9 +94,9 @@ def curve_noise(diffractogram: Diffractogram, lines: NDArray[np.bool_] | None = 
     lag = max(1, min(lag, (len(y) - 1) // 4))
     if part is None:
         part = visible_part(lag, round(width - 1.0, 1))
-    quiet, background = _in_blocks(y, diffractogram.normalization, lag)
+    quiet, background = _in_blocks(y, lag)
     quiet /= part
-    empty = (quiet == 0.0) | (background == 0.0)
+    empty = background == 0.0
     if empty.any():
         quiet = np.where(empty, np.maximum(quiet, _one_quantum(y, diffractogram)), quiet)
     given = diffractogram.sigma
@@ -163,7 +161,7 @@ def _lag_of_curve(y: Array) -> int:
     return max(1, lag // 2)
 
 
-def _in_blocks(y: Array, normalization: Array, lag: int) -> tuple[Array, Array]:
+def _in_blocks(y: Array, lag: int) -> tuple[Array, Array]:
     """Deviation and level of the background, ``(npt,)`` each, from blocks of equally many usable bins."""
     differences = _differences(y, lag)
     usable = np.flatnonzero(np.isfinite(differences))
@@ -177,10 +175,7 @@ def _in_blocks(y: Array, normalization: Array, lag: int) -> tuple[Array, Array]:
     background = np.partition(y[blockwise + lag], low, axis=1)[:, low]
     if blocks == 1:
         return np.full(len(y), quiet[0]), np.full(len(y), background[0])
-    counting = np.sqrt(np.maximum(background, quiet) / np.maximum(normalization[blockwise + lag].mean(axis=1), 1e-300))
-    uneven = np.where(counting > 0.0, quiet / counting, 0.0)
-    quiet = np.minimum(quiet, UNEVEN * np.sort(uneven)[blocks // 4] * counting)
-    if blocks > 2:
+    if blocks > 2:  # a block may be full of peaks
         quiet = _median_of_three(quiet)
     bins, centres = np.arange(len(y)), blockwise[:, size // 2] + lag
     return np.interp(bins, centres, quiet), np.interp(bins, centres, background)

@@ -10,14 +10,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import DiffractogramConfig
 from . import kernel
-from .corrections import Corrections
 from .diffractogram import Diffractogram
-from .geometry import Geometry
-from .limits import IntegrationRange
-from .table import build_table
-from .transformation import transform, transformed_shape
+from .table import Prepared
 from .validity import Validity
 
 MOST_THREADS = 4
@@ -31,38 +26,18 @@ class OnePassIntegrator:
 
     Parameters
     ----------
-    config
-        ``method`` is a splitting; no error model but "poisson".
-    ranges, geometry, corrections
-        As for `PyFAIIntegrator`.
+    prepared
+        What does not depend on the frame.
+    variance
+        Whether sigma is wanted, with Poisson's variance.
     threads
         How many work on one frame; as many as there are cores, at most 4, if None.
     """
 
-    def __init__(
-        self,
-        config: DiffractogramConfig,
-        ranges: tuple[IntegrationRange, ...],
-        geometry: Geometry,
-        corrections: Corrections,
-        *,
-        threads: int | None = None,
-    ) -> None:
-        self.ranges = ranges
-        shape = geometry.shape
-        assert shape is not None
-        self._variance = config.error_model is not None
-        stored = transformed_shape(shape, config.transformation)
-        index = transform(np.arange(shape[0] * shape[1]).reshape(stored), config.transformation)
-        self.table, self.axes, self.pixels = build_table(
-            ranges,
-            geometry,
-            corrections,
-            index,
-            split=config.split_method[0],
-            solid_angle=config.correct_solid_angle,
-            polarization=config.polarization_factor,
-        )
+    def __init__(self, prepared: Prepared, *, variance: bool = False, threads: int | None = None) -> None:
+        self.ranges, self.axes, self.pixels = prepared.ranges, prepared.axes, prepared.pixels
+        self.table = prepared.table
+        self._variance = variance
         self._threads = min(MOST_THREADS, _cores()) if threads is None else threads
         self._rules: dict[tuple[np.dtype, Validity], _Rules] = {}
 

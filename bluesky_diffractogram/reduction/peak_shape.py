@@ -21,6 +21,8 @@ POWERS = STEPS[:, None] ** np.arange(5.0)
 CENTROID_STEPS = 3
 # The apex is at most so far from the middle cell, in log: a peak two bins wide loses a tenth between two bins.
 APEX_OVER_MIDDLE = 0.25
+# Beside a gap or an end, a flank must come down so far, compared with the other one.
+CUT_FLANK = 0.75
 FOUR_LN2 = 4.0 * np.log(2.0)
 
 
@@ -91,6 +93,9 @@ def measure(curve: Curve, noise: CurveNoise, tops: Bins, scale: Bins) -> Shapes:
     near = inside & (x >= -left_edge[:, None]) & (x <= right_edge[:, None])
     net_height, vertex = _apex(net, near, x, cell)
     left, right = _half(net, near, net_height, x)
+    above_left, above_right = values[:, CELLS] - left_level, values[:, CELLS] - right_level
+    left = np.where(_flank_seen(above_left, above_right, tops - curve.first[tops], scale), left, np.nan)
+    right = np.where(_flank_seen(above_right, above_left, curve.end[tops] - 1 - tops, scale), right, np.nan)
     offset = _centroid(net, near, x, vertex, right - left)
     area = _area(
         curve,
@@ -151,6 +156,11 @@ def _foot(curve: Curve, tops: Bins, scale: Bins, valley: Bins, side: int) -> tup
     level = np.where(np.isinf(level), np.nan, level)
     middle = (start[rows, lowest] + stop[rows, lowest] - 1) / 2.0 - tops
     return middle, begin[rows, lowest], level
+
+
+def _flank_seen(above: Array, above_other: Array, room: Bins, scale: Bins) -> Mask:
+    """``(n,)`` whether a side has all its windows, or else comes down nearly as far as the other side."""
+    return (room >= (FEET[-1] + 0.5) * scale) | (above >= CUT_FLANK * above_other)
 
 
 def _apex(net: Array, near: Mask, x: Array, cell: Bins) -> tuple[Array, Array]:

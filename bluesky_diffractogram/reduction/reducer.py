@@ -14,6 +14,8 @@ from .geometry import Geometry, check_method, load_geometry
 from .integrator import Integrator, PyFAIIntegrator
 from .limits import IntegrationRange, integration_ranges, open_limits
 from .onepass import OnePassIntegrator
+from .table import prepare
+from .table_cache import load_prepared, store_prepared, table_key
 from .transformation import transform, transformed_shape
 from .validity import Validity
 
@@ -104,8 +106,8 @@ class Reducer:
         except ValueError as error:
             raise FrameError("shape", str(error)) from error
         corrections = make_corrections(config, self.geometry)
-        self.ranges: tuple[IntegrationRange, ...] = integration_ranges(config, self.geometry, corrections.mask)
-        self.integrator: Integrator = _make_integrator(config, self.ranges, self.geometry, corrections)
+        self.integrator = make_integrator(config, self.geometry, corrections)
+        self.ranges: tuple[IntegrationRange, ...] = self.integrator.ranges
         self.validity = Validity.from_config(config, self.geometry.detector_dummy())
         self.mask = corrections.mask
         self.axes = self.integrator.axes
@@ -159,16 +161,18 @@ class Reducer:
             )  # fmt: skip
 
 
-def _make_integrator(
-    config: DiffractogramConfig,
-    ranges: tuple[IntegrationRange, ...],
-    geometry: Geometry,
-    corrections: Corrections,
-) -> Integrator:
+def make_integrator(config: DiffractogramConfig, geometry: Geometry, corrections: Corrections) -> Integrator:
     """One pass for a splitting; pyFAI itself for a method of its own, or errors that need a second pass."""
-    if isinstance(config.method, str) and config.error_model != "azimuthal":
-        return OnePassIntegrator(config, ranges, geometry, corrections)
-    return PyFAIIntegrator(config, ranges, geometry, corrections)
+    if not isinstance(config.method, str) or config.error_model == "azimuthal":
+        ranges = integration_ranges(config, geometry, corrections.mask)
+        return PyFAIIntegrator(config, ranges, geometry, corrections)
+    key = table_key(config, geometry, corrections)
+    prepared = load_prepared(key, config)
+    if prepared is None:
+        ranges = integration_ranges(config, geometry, corrections.mask)
+        prepared = prepare(config, ranges, geometry, corrections)
+        store_prepared(key, prepared)
+    return OnePassIntegrator(prepared, variance=config.error_model is not None)
 
 
 def _peak_finder(config: DiffractogramConfig) -> Callable[[Diffractogram], Peaks]:

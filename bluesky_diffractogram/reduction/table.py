@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..config import DiffractogramConfig
 from .corrections import Corrections
 from .geometry import Geometry
 from .kernel import pair_rows
 from .limits import IntegrationRange
+from .transformation import transform, transformed_shape
 
 MOST_BLOCKS = 8
 ROWS_PER_BIN_AND_BLOCK = 16
@@ -66,39 +68,50 @@ class PixelTable:
         return sum(array.nbytes for array in arrays if array is not None)
 
 
-def build_table(
-    ranges: tuple[IntegrationRange, ...],
-    geometry: Geometry,
-    corrections: Corrections,
-    stored_index: NDArray[np.intp],
-    *,
-    split: str,
-    solid_angle: bool,
-    polarization: float | None,
-) -> tuple[PixelTable, tuple[NDArray[np.float64], ...], tuple[int, ...]]:
+@dataclass(frozen=True, eq=False, slots=True)
+class Prepared:
+    """All that is computed before the first frame.
+
+    Attributes
+    ----------
+    ranges
+        With frozen limits.
+    axes
+        ``(npt,)`` bin centres of each range in its unit.
+    pixels
+        How many pixels each range uses.
+    table
+        For the kernel.
+    """
+
+    ranges: tuple[IntegrationRange, ...]
+    axes: tuple[NDArray[np.float64], ...]
+    pixels: tuple[int, ...]
+    table: PixelTable
+
+
+def prepare(
+    config: DiffractogramConfig, ranges: tuple[IntegrationRange, ...], geometry: Geometry, corrections: Corrections
+) -> Prepared:
     """Run pyFAI's splitting for every range, and keep only the table.
 
     Parameters
     ----------
+    config
+        Its splitting, corrections and transformation are used.
     ranges
         With frozen limits.
     geometry, corrections
         As the calibration sees the frame.
-    stored_index
-        ``(ny, nx)``, as the calibration sees the frame: the index of each pixel in the flattened stored frame.
-    split
-        ``"no"``, ``"bbox"`` or ``"full"``.
-    solid_angle, polarization
-        Which of pyFAI's corrections go into the weights.
-
-    Returns
-    -------
-    table : PixelTable
-    axes : tuple of numpy.ndarray
-        ``(npt,)`` bin centres of each range in its unit.
-    pixels : tuple of int
-        How many pixels each range uses.
     """
+    shape = geometry.shape
+    assert shape is not None
+    stored = transformed_shape(shape, config.transformation)
+    # As the calibration sees the frame: the index of each pixel in the flattened stored frame.
+    stored_index = transform(np.arange(shape[0] * shape[1]).reshape(stored), config.transformation)
+    split, solid_angle, polarization = (
+        config.split_method[0], config.correct_solid_angle, config.polarization_factor,
+    )  # fmt: skip
     masked = geometry.with_mask(corrections.mask)
     bins = np.concatenate([[0], np.cumsum([wanted.npt + 1 for wanted in ranges])])
     wide = np.uint16 if bins[-1] <= np.iinfo(np.uint16).max else np.uint32
@@ -121,15 +134,15 @@ def build_table(
             used.append(np.unique(owner))
         axes.append(matrix.axis * wanted.scale)
         pixels.append(int(np.unique(np.concatenate(used)).size))
-    return (
-        _assemble(
-            np.concatenate(pixel), np.concatenate(first_bin), np.concatenate(coefficient), bins,
-            _weights(masked, corrections, stored_index, solid_angle, polarization),
-            _stored(corrections.dark, stored_index),
-        ),
-        tuple(axes),
-        tuple(pixels),
-    )  # fmt: skip
+    table = _assemble(
+        np.concatenate(pixel),
+        np.concatenate(first_bin),
+        np.concatenate(coefficient),
+        bins,
+        _weights(masked, corrections, stored_index, solid_angle, polarization),
+        _stored(corrections.dark, stored_index),
+    )
+    return Prepared(ranges, tuple(axes), tuple(pixels), table)
 
 
 def _assemble(

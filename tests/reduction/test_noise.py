@@ -42,20 +42,35 @@ def test_visible_part_is_what_second_differences_of_split_pixels_show(rng, lag, 
 def test_noise_is_told_by_the_curve_where_pixel_counts_do_not(rng):
     curve = split(lambda x: 50.0 + 0.0 * x, N, 30, 5.0, rng)
     uncounted = type(curve)(
-        curve.radial, curve.intensity, np.ceil(curve.normalization).astype(int), curve.signal, curve.normalization
+        curve.radial,
+        curve.intensity,
+        np.ceil(curve.normalization).astype(int),
+        curve.signal,
+        curve.normalization,
     )
     assert curve_noise(uncounted).quiet.mean() == pytest.approx(curve.intensity.std(), rel=0.3)
     assert curve_noise(uncounted).correlation >= 4.0
 
 
-@pytest.mark.parametrize("spacing", [100.0, 40.0, 25.0])
-def test_lines_do_not_pass_for_noise(rng, spacing):
-    def lines(x):
-        return 20.0 + 200.0 * sum(line(x - c, 6.0) for c in np.arange(30.0, N, spacing))
+def lines_of_many_heights(x):
+    return 20.0 + sum(h * line(x - c, 6.0) for h, c in zip(HEIGHTS, CENTRES, strict=True))
 
-    noise = curve_noise(split(lines, N, 60, 2.8, rng))
+
+CENTRES = np.arange(30.0, N, 40.0)
+HEIGHTS = np.resize([200.0, 30.0, 900.0, 70.0], len(CENTRES))
+
+
+def test_lines_hardly_pass_for_noise(rng):
+    noise = curve_noise(split(lines_of_many_heights, N, 60, 2.8, rng))
     scatter = split(lambda x: 20.0 + 0.0 * x, N, 60, 2.8, rng).intensity.std()
-    assert 0.7 < noise.quiet.mean() / scatter < 1.8
+    assert 0.8 < noise.quiet.mean() / scatter < 3.5
+
+
+def test_where_lines_are_known_to_be_they_do_not_pass_for_noise_at_all(rng):
+    lines = (np.abs(np.arange(N)[:, None] - CENTRES) < 14.0).any(axis=1)
+    noise = curve_noise(split(lines_of_many_heights, N, 60, 2.8, rng), lines)
+    scatter = split(lambda x: 20.0 + 0.0 * x, N, 60, 2.8, rng).intensity.std()
+    assert noise.quiet.mean() == pytest.approx(scatter, rel=0.2)
 
 
 def test_noise_follows_the_background(rng):
@@ -89,7 +104,7 @@ def test_gaps_are_left_out(rng):
 
 
 def test_nothing_to_tell_noise_from_is_zero():
-    for intensity in ([], [1.0], np.zeros(10), np.full(50, np.nan)):
+    for intensity in ([], np.zeros(1), np.zeros(10), np.full(60, 7.0), np.full(50, np.nan)):
         noise = curve_noise(plain(intensity))
         assert noise.quiet.shape == (len(intensity),)
         assert not noise.quiet.any()

@@ -17,6 +17,7 @@ from bluesky_diffractogram.reduction.integrator import PyFAIIntegrator
 from bluesky_diffractogram.reduction.limits import integration_ranges
 from bluesky_diffractogram.reduction.onepass import OnePassIntegrator, _Rules
 from bluesky_diffractogram.reduction.reducer import open_geometry
+from bluesky_diffractogram.reduction.table import prepare
 from bluesky_diffractogram.reduction.transformation import transform
 from bluesky_diffractogram.reduction.validity import Validity
 
@@ -32,7 +33,8 @@ def both(poni, shape=(240, 260), **settings):
     corrections = make_corrections(config, geometry)
     ranges = integration_ranges(config, geometry, corrections.mask)
     reference = PyFAIIntegrator(config, ranges, geometry, corrections)
-    return reference, OnePassIntegrator(config, ranges, geometry, corrections, threads=1)
+    prepared = prepare(config, ranges, geometry, corrections)
+    return reference, OnePassIntegrator(prepared, variance=config.error_model is not None, threads=1)
 
 
 def assert_equal(ours, reference, rtol=1e-6):
