@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from .config import DiffractogramConfig
 from .documents.callback import ReductionCallback, Source
+from .documents.setting import Setting
 
 Plot = bool | Literal["auto"] | Callable[[str, dict[str, Any]], Any]
 
@@ -29,9 +29,28 @@ class DiffractogramCallback(ReductionCallback):
         The figure, or None.
     """
 
-    def __init__(self, config: Source, *, plot: Plot = "auto", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        config: Source,
+        *,
+        plot: Plot = "auto",
+        background: bool = True,
+        strict: bool = False,
+        handler_registry: Mapping[str, Any] | None = None,
+        root_map: Mapping[str, str] | None = None,
+        file_timeout: float = 30.0,
+        block_timeout: float = 5.0,
+    ) -> None:
         self.figure: Any = None
-        super().__init__(config, **kwargs)
+        super().__init__(
+            config,
+            background=background,
+            strict=strict,
+            handler_registry=handler_registry,
+            root_map=root_map,
+            file_timeout=file_timeout,
+            block_timeout=block_timeout,
+        )
         if plot == "auto":
             from .views import display_available
 
@@ -51,9 +70,9 @@ class DiffractogramCallback(ReductionCallback):
         super().reset()
         self._tell_figure("reset")
 
-    def _set(self, config: DiffractogramConfig) -> None:
-        super()._set(config)
-        self._tell_figure("collect", config.collect)
+    def _set(self, setting: Setting) -> None:
+        super()._set(setting)
+        self._tell_figure("collect", setting.config.collect)
 
     def _tell_figure(self, command: str, *arguments: Any) -> None:
         # No document says that a buffer was emptied or is not filled: figures that can be told are told.

@@ -34,13 +34,13 @@ def test_the_python_of_the_readme_runs_as_a_session(tmp_path, monkeypatch):
     shutil.copy(beamline.calibration, "lab6.poni")
     session: dict = {}
     for block in blocks("python"):
-        if "derived[-1]" in block:
+        if "analysed[-1]" in block:
             scan = heating_scan(beamline.detector, beamline.furnace, 300, 400, 5)
             session["RE"](scan)
             assert session["diff"].wait(60)
         exec(compile(block, "README.md", "exec"), session)
     assert len(session["diff"].buffers[0]) == 5
-    frames = session["derived"][-1][1]["frames"]
+    frames = session["analysed"][-1].stop["frames"]
     printed = json.loads(re.search(r"^# (\{'received'.*\})$", README, flags=re.M)[1].replace("'", '"'))
     assert set(frames) == set(printed)
     assert frames["reduced"] == 5

@@ -56,26 +56,18 @@ class Assets:
         self._handlers: dict[Any, Any] = {}
         self._descriptors: dict[str, Any] = {}
         self._used: deque[str] = deque()
+        self._last = self._last_descriptor = ""
 
     def receive(self, name: str, doc: Document) -> None:
         """Keep a Resource, Datum, datum page or descriptor; a datum of an unknown resource is of no use."""
-        if name in ("datum", "datum_page") and doc["resource"] not in self._resources:
-            return
+        if name in ("datum", "datum_page"):
+            if doc["resource"] not in self._resources:
+                return
+            self._last = doc["datum_id"] if name == "datum" else doc["datum_id"][-1]
+        elif name == "descriptor":
+            self._last_descriptor = doc["uid"]
         if self._filler is None:
-            from event_model import Filler
-
-            # No retries there: they would hold up every other run. Parked frames are tried again instead.
-            self._filler = Filler(
-                {**installed_handlers(), **self._given_handlers},
-                root_map=self._root_map,
-                coerce="force_numpy",
-                inplace=False,
-                retry_intervals=[],
-                handler_cache=self._handlers,
-                resource_cache=self._resources,
-                datum_cache=self._datums,
-                descriptor_cache=self._descriptors,
-            )
+            self._make_filler()
         self._filler(name, doc)
 
     def read(self, event: Document, image_key: str) -> NDArray:
@@ -130,9 +122,34 @@ class Assets:
         return resource["resource_path"] + ("" if index is None else f":{index}")
 
     def forget(self) -> None:
-        """Close what is open; for when no run is."""
-        self._datums.clear()
-        self._resources.clear()
-        self._handlers.clear()
-        self._descriptors.clear()
+        """Close what is open, for when no run is; the documents of the latest image stay, for `next`."""
+        datum = self._datums.get(self._last)
+        kept = {} if datum is None else {self._last: datum}
+        resources = {uid: self._resources[uid] for uid in (d["resource"] for d in kept.values())}
+        descriptors = {uid: doc for uid, doc in self._descriptors.items() if uid == self._last_descriptor}
+        for cache, remaining in (
+            (self._datums, kept), (self._resources, resources), (self._descriptors, descriptors), (self._handlers, {}),
+        ):  # fmt: skip
+            cache.clear()
+            cache.update(remaining)
         self._used.clear()
+
+    def load_handlers(self) -> None:
+        """Load the installed readers now, which takes a second, and not when the first file is announced."""
+        self._make_filler()
+
+    def _make_filler(self) -> None:
+        from event_model import Filler
+
+        # No retries there: they would hold up every other run. Parked frames are tried again instead.
+        self._filler = Filler(
+            {**installed_handlers(), **self._given_handlers},
+            root_map=self._root_map,
+            coerce="force_numpy",
+            inplace=False,
+            retry_intervals=[],
+            handler_cache=self._handlers,
+            resource_cache=self._resources,
+            datum_cache=self._datums,
+            descriptor_cache=self._descriptors,
+        )

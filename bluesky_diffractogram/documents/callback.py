@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import atexit
 import functools
+import itertools
 import logging
 import os
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from ..config import (
     DiffractogramConfig,
@@ -25,7 +26,7 @@ from ..reduction.diffractogram import Reduction
 from ..reduction.reducer import Reducer
 from .assets import Assets
 from .intake import Intake
-from .messages import FramesPassedOver, ImagesReceived, Message, NextRequested, SettingChanged
+from .messages import FramesPassedOver, ImagesReceived, Message, NextRequested, ResetRequested, SettingChanged
 from .pipeline import Pipeline
 from .results import tool_results
 from .setting import Setting
@@ -85,34 +86,30 @@ class ReductionCallback:
     ) -> None:
         self._setting = Setting.open(load_config(config))
         self._strict = strict
-        self._block_timeout = block_timeout
         self._intake = Intake()
-        self._subscribers = Subscribers("a subscriber to the derived documents")
-        self._results_subscribers = Subscribers("a subscriber to the results")
+        tokens = itertools.count()
+        self._subscribers = Subscribers("a subscriber to the derived documents", tokens)
+        self._results_subscribers = Subscribers("a subscriber to the results", tokens)
         self._latest: tuple[Reduction, Reducer] | None = None
         self._latest_images: ImagesReceived | None = None
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._lock = threading.RLock()
+        self._configuring = threading.Lock()
+        self._in_turn: deque[Message] = deque()
         self.errors: Counter[str] = Counter()
+        assets = Assets(handler_registry, root_map)
         self._pipeline = Pipeline(
-            self._setting,
-            Assets(handler_registry, root_map),
-            self._subscribers.call,
-            self._on_reduction,
-            self._on_error,
-            file_timeout,
+            self._setting, assets, self._subscribers.call, self._on_reduction, self._on_error, file_timeout
         )
         self._worker: Worker | None = None
-        self._background = background
         if background:
-            self._start_worker()
+            queue = self._setting.config
+            self._worker = Worker(
+                self._pipeline, queue.queue_size, queue.when_full, block_timeout, self._on_error, assets.load_handlers
+            )
         self._submit(SettingChanged(self._setting))
         self._at_exit = functools.partial(self.close, DRAIN_AT_EXIT_S, "interpreter exit")
         atexit.register(self._at_exit)
-
-    def _start_worker(self) -> None:
-        config = self._setting.config
-        self._worker = Worker(self._pipeline, config.queue_size, config.when_full, self._block_timeout, self._on_error)
 
     # -- raw documents ------------------------------------------------------------------------------------
 
@@ -137,17 +134,23 @@ class ReductionCallback:
         self._latest_images = message
         if self._setting.config.show_diff:
             return message
-        return FramesPassedOver(message.run_uid, message.frames, "not_requested")
+        return FramesPassedOver(message.run_uid, message.event["uid"], message.frames, "not_requested")
 
     def _submit(self, message: Message) -> None:
-        if self._worker is not None:
-            self._worker.put(message)
+        worker = self._worker
+        if worker is not None and worker.put(message):
             return
-        try:
-            with self._lock:
-                self._pipeline.process(message)
-        except Exception as error:
-            self._on_error(error)
+        with self._lock:
+            self._in_turn.append(message)
+            if len(self._in_turn) > 1:  # a subscriber called us: its wish comes after what is being done
+                return
+            while self._in_turn:
+                try:
+                    self._pipeline.process(self._in_turn[0])
+                except Exception as error:
+                    self._on_error(error)
+                finally:
+                    self._in_turn.popleft()
 
     # -- what comes out -----------------------------------------------------------------------------------
 
@@ -169,11 +172,17 @@ class ReductionCallback:
         return self._subscribers.add(func, own_thread=own_thread)
 
     def unsubscribe(self, token: int) -> None:
-        """End a subscription; KeyError if there is none with this token."""
-        self._subscribers.remove(token)
+        """End a subscription to documents or to results; KeyError if there is none with this token."""
+        (self._results_subscribers if token in self._results_subscribers else self._subscribers).remove(token)
 
     def on_results(self, func: Callable[[dict[str, Any]], Any]) -> int:
-        """Call `func(results)` after each frame, with the dictionary that lavue gives its user functions."""
+        """Call `func(results)` after each frame, with the dictionary that lavue gives its user functions.
+
+        Returns
+        -------
+        int
+            A token for `unsubscribe`.
+        """
         return self._results_subscribers.add(func)
 
     @property
@@ -216,44 +225,45 @@ class ReductionCallback:
         ConfigError
             Nothing is changed then.
         """
-        with self._lock:
+        with self._configuring:
             if isinstance(changes, DiffractogramConfig):
-                self._set(changes)
+                self._set(Setting.open(changes, self._setting))
                 return
             given, base = read_settings(changes)
             settings, commands = split_commands(given)
             if settings:
-                self._set(update_config(self._setting.config, settings, base=base))
-            if commands.reset:
-                self.reset()
-            if commands.next:
-                self.next()
+                self._set(Setting.open(update_config(self._setting.config, settings, base=base), self._setting))
+        if commands.reset:
+            self.reset()
+        if commands.next:
+            self.next()
 
-    def _set(self, config: DiffractogramConfig) -> None:
-        setting = Setting.open(config, self._setting)
-        if self._worker is not None:
-            self._worker.queue.size = config.queue_size
-            self._worker.queue.when_full = config.when_full
+    def _set(self, setting: Setting) -> None:
+        worker = self._worker
+        if worker is not None:
+            worker.queue.size, worker.queue.when_full = setting.config.queue_size, setting.config.when_full
         self._setting = setting
         self._submit(SettingChanged(setting))
 
     def show(self, on: bool = True) -> None:
         """lavue's Show/Stop: reduce every frame, or none but at `next`."""
-        self.configure({"show_diff": bool(on)})
+        with self._configuring:
+            self._set(self._setting.switched(show_diff=bool(on)))
 
     def next(self) -> None:
         """Reduce the current frame once, also while `show` is off or after the run; nothing before the first frame."""
-        with self._lock:
-            if self._latest_images is not None:
-                self._submit(NextRequested(self._latest_images, self._setting))
+        if self._latest_images is not None:
+            self._submit(NextRequested(self._latest_images, self._setting))
 
     def collect(self, on: bool = True) -> None:
         """lavue's Collect/Stop: whether diffractograms go into the buffers."""
-        self.configure({"collect": bool(on)})
+        with self._configuring:
+            self._set(self._setting.switched(collect=bool(on)))
 
     def reset(self) -> None:
-        """Empty the buffers."""
+        """Empty the buffers, also of frames that were received and are not reduced yet."""
         self._pipeline.reset()
+        self._submit(ResetRequested())
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until all that was received is reduced and delivered.
@@ -292,14 +302,34 @@ class ReductionCallback:
         """Finish what was received, close the runs that are still open as aborted, and end the thread.
 
         Documents that come later are reduced in the thread that brings them.
+
+        Parameters
+        ----------
+        timeout
+            After so many seconds the frames that still wait are dropped, and counted as that.
+        reason
+            For the stop documents of runs that are still open.
+
+        Raises
+        ------
+        RuntimeError
+            When called from the reduction's own thread.
         """
-        atexit.unregister(self._at_exit)
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.close(timeout, reason)
-        else:
+        worker = self._worker
+        left = [] if worker is None else worker.end(timeout)
+        self._worker = None
+        for message in left:
+            self._submit(message)
+        with self._lock:
             self._pipeline.close(reason)
         self._subscribers.wait(timeout)
+        atexit.unregister(self._at_exit)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     # -- faults -------------------------------------------------------------------------------------------
 
@@ -308,7 +338,7 @@ class ReductionCallback:
         if len(self._results_subscribers):
             self._results_subscribers.call(tool_results(reduction, reducer))
 
-    def _on_error(self, error: Exception) -> None:
+    def _on_error(self, error: BaseException) -> None:
         kind = type(error).__name__
         if not self.errors[kind]:
             logger.error("the diffractogram failed; the scan goes on", exc_info=error)

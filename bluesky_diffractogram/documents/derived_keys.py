@@ -160,7 +160,7 @@ class EventData:
         self._reducer = reducer
         self._references: list[float | None] = [None] * len(reducer.ranges)
 
-    def data(self, reduction: Reduction, origin: OriginOfFrame) -> dict[str, Any]:
+    def data(self, reduction: Reduction, origin: OriginOfFrame, carried: Mapping[str, Any]) -> dict[str, Any]:
         """The values under `data_keys`; arrays are float64, what is missing is NaN."""
         config = self._reducer.config
         data: dict[str, Any] = {}
@@ -188,7 +188,7 @@ class EventData:
             "raw_seq_num": origin.seq_num,
             "frame_index": origin.frame_index,
         }
-        return {**origin.carried, **data}
+        return {**carried, **data}
 
     def _peaks(self, i: int, peaks: Peaks, most: int, radial: np.ndarray) -> dict[str, Any]:
         listed = np.full((2, most), np.nan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 PURPOSE = "diffractogram"
 STREAM = "diffractogram"
-COPIED = ("plan_name", "plan_type", "sample")
+COPIED = ("plan_name", "sample")
 COPIED_WITH_ONE_TO_ONE = ("shape", "extents", "snaking", "num_points")
 
 
@@ -49,7 +50,7 @@ class DerivedRun:
     emit: Callable[[str, dict[str, Any]], None]
     _bundle: Any = None
     _streams: dict[Any, _Stream] = field(default_factory=dict)
-    _seq_nums: dict[tuple[int, int], tuple[str, int]] = field(default_factory=dict)
+    _seq_nums: dict[tuple[str, int, int], tuple[str, int]] = field(default_factory=dict)
 
     @property
     def started(self) -> bool:
@@ -75,9 +76,15 @@ class DerivedRun:
         """
         raw = self.raw_start
         copied = COPIED + (COPIED_WITH_ONE_TO_ONE if one_to_one else ())
-        metadata: dict[str, Any] = {key: raw[key] for key in copied if key in raw}
+        metadata: dict[str, Any] = {key: copy.deepcopy(raw[key]) for key in copied if key in raw}
+        # bluesky's own tables and plots raise without these two.
+        metadata["plan_type"] = raw.get("plan_type", "generator")
+        metadata["scan_id"] = 0
         if "scan_id" in raw:
             metadata["raw_scan_id"] = raw["scan_id"]
+            if isinstance(raw["scan_id"], int):
+                # Negative, so that no catalogue takes this run for the raw one: db[7] stays the scan itself.
+                metadata["scan_id"] = -raw["scan_id"]
         hints = derived_hints(raw.get("hints") or {}, carried, one_to_one=one_to_one)
         if hints:
             metadata["hints"] = hints
@@ -88,7 +95,7 @@ class DerivedRun:
             "detectors": [OBJECT],
             **provenance,
         }
-        self._bundle = compose_run(metadata=metadata)
+        self._bundle = compose_run(metadata=metadata, time=raw["time"])
         self.emit("start", self._bundle.start_doc)
 
     def event(
@@ -123,17 +130,17 @@ class DerivedRun:
         stream = self._streams.get(stream_key)
         if stream is None:
             stream = self._open_stream(stream_key, reducer, raw_descriptor, configuration, reduction.frame.timestamp)
-        carried = {name: origin.carried.get(name, default) for name, default in stream.carried.items()}
-        place = OriginOfFrame(origin.event_uid, origin.seq_num, origin.frame_index, carried)
-        data = stream.events.data(reduction, place)
-        key = (origin.seq_num, origin.frame_index)
+        carried = {name: _given(origin.carried.get(name), missing) for name, missing in stream.carried.items()}
+        data = stream.events.data(reduction, origin, carried)
+        key = origin.key
         before = self._seq_nums.get(key)
         counters = self._bundle.compose_descriptor.event_counters
         next_seq_num = counters[stream.name]
         seq_num = before[1] if before is not None and before[0] == stream.name else next_seq_num
         time = reduction.frame.timestamp
+        timestamps = {name: origin.timestamps.get(name, time) if name in carried else time for name in data}
         event = stream.compose_event(
-            data=data, timestamps=dict.fromkeys(data, time), seq_num=seq_num, time=time,
+            data=data, timestamps=timestamps, seq_num=seq_num, time=time,
             validate=not stream.validated,
         )  # fmt: skip
         counters[stream.name] = max(next_seq_num, seq_num + 1)
@@ -173,10 +180,6 @@ class DerivedRun:
         stream = self._streams[key] = _Stream(bundle.compose_event, EventData(reducer), missing, name)
         return stream
 
-    def was_reduced(self, seq_num: int, frame_index: int) -> bool:
-        """Whether a frame has an event here."""
-        return (seq_num, frame_index) in self._seq_nums
-
     def stop(self, exit_status: str, reason: str, tally: FrameTally) -> None:
         """Emit the stop document, with what became of the frames."""
         doc = self._bundle.compose_stop(exit_status=exit_status, reason=reason)
@@ -198,6 +201,10 @@ def derived_hints(raw_hints: Document, carried: Collection[str], *, one_to_one: 
     if one_to_one and "gridding" in raw_hints and len(dimensions) == len(raw_dimensions):
         hints["gridding"] = raw_hints["gridding"]
     return hints
+
+
+def _given(value: Any, missing: Any) -> Any:
+    return missing if value is None else value
 
 
 def _missing(raw_key: Document) -> Any:

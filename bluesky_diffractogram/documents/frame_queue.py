@@ -63,6 +63,15 @@ class FrameQueue:
             self._changed.notify_all()
             return message
 
+    def drop_frames(self) -> None:
+        """Drop every frame that waits, so that what remains takes no time."""
+        with self._changed:
+            for position, waiting in enumerate(self._messages):
+                if isinstance(waiting, ImagesReceived):
+                    self._messages[position] = _dropped(waiting)
+            self._frames = 0
+            self._changed.notify_all()
+
     def _make_room(self, message: ImagesReceived) -> Message:
         wanted = _frames_in_memory(message)
         if self._fits(wanted):
@@ -78,15 +87,19 @@ class FrameQueue:
         for position, waiting in enumerate(self._messages):
             if self.when_full == "drop_oldest" and self._fits(wanted):
                 break
-            if isinstance(waiting, ImagesReceived):
+            # A reference into a file holds no memory: dropping it would make no room, but for too many messages.
+            if isinstance(waiting, ImagesReceived) and (not waiting.in_file or not self._short()):
                 self._messages[position] = _dropped(waiting)
                 self._frames -= _frames_in_memory(waiting)
         return message if self._fits(wanted) else _dropped(message)
 
+    def _short(self) -> bool:
+        return len(self._messages) < MOST_MESSAGES
+
     def _fits(self, frames: int) -> bool:
         # An event that holds more frames than the queue may is let in when no other frame waits.
         in_memory = frames == 0 or self._frames == 0 or self._frames + frames <= self.size
-        return in_memory and len(self._messages) < MOST_MESSAGES
+        return in_memory and self._short()
 
 
 def _frames_in_memory(message: Message) -> int:
@@ -94,4 +107,4 @@ def _frames_in_memory(message: Message) -> int:
 
 
 def _dropped(message: ImagesReceived) -> FramesPassedOver:
-    return FramesPassedOver(message.run_uid, message.frames, "dropped")
+    return FramesPassedOver(message.run_uid, message.event["uid"], message.frames, "dropped")

@@ -30,8 +30,9 @@ ASSETS = ("resource", "datum", "datum_page")
 @dataclass
 class _Run:
     derived: bool = False
-    image_descriptors: dict[str, tuple[Document, str]] = field(default_factory=dict)
-    other_descriptors: set[str] = field(default_factory=set)
+    descriptors: dict[str, Document] = field(default_factory=dict)
+    # Which data key holds the images, by descriptor and by setting: a setting may name another one.
+    image_keys: dict[tuple[str, int], str | None] = field(default_factory=dict)
 
 
 class Intake:
@@ -97,25 +98,32 @@ class Intake:
             return
         uid = doc["uid"]
         self._run_of_descriptor[uid] = run_uid
-        config = setting.config
-        looked_at = not run.derived and doc.get("name") == config.stream
-        image_key = find_image_key(doc, config.image_key) if looked_at else None
-        if image_key is None:
-            run.other_descriptors.add(uid)
+        run.descriptors[uid] = doc
+        yield from self._look_for_images(run, uid, setting)
+
+    def _look_for_images(self, run: _Run, uid: str, setting: Setting) -> Iterator[Message]:
+        """Find the image key of a descriptor under a setting, once, and tell of it."""
+        place = (uid, setting.stream_number)
+        if place in run.image_keys:
             return
-        run.image_descriptors[uid] = (doc, image_key)
-        yield AssetDescribed("descriptor", doc)
-        yield ImagesDescribed(doc, image_key, setting)
+        descriptor, config = run.descriptors[uid], setting.config
+        looked_at = not run.derived and descriptor.get("name") == config.stream
+        image_key = run.image_keys[place] = find_image_key(descriptor, config.image_key) if looked_at else None
+        if image_key is not None:
+            yield AssetDescribed("descriptor", descriptor)
+            yield ImagesDescribed(descriptor, image_key, setting)
 
     def _event(self, doc: Document, setting: Setting) -> Iterator[Message]:
         run_uid = self._run_of_descriptor.get(doc["descriptor"])
         if run_uid is None:
             self._ignore("event", f"its descriptor {doc['descriptor']} was not seen")
             return
-        described = self._runs[run_uid].image_descriptors.get(doc["descriptor"])
-        if described is None:
+        run = self._runs[run_uid]
+        yield from self._look_for_images(run, doc["descriptor"], setting)
+        image_key = run.image_keys[doc["descriptor"], setting.stream_number]
+        if image_key is None:
             return
-        descriptor, image_key = described
+        descriptor = run.descriptors[doc["descriptor"]]
         in_file = image_key in doc["data"] and is_in_file(descriptor, doc, image_key)
         each = setting.config.frames_per_event == "each"
         frames = count_frames(doc["data"].get(image_key)) if each and not in_file else 1
@@ -136,7 +144,7 @@ class Intake:
 
     def _forget(self, run_uid: str) -> _Run:
         run = self._runs.pop(run_uid)
-        for uid in (*run.image_descriptors, *run.other_descriptors):
+        for uid in run.descriptors:
             self._run_of_descriptor.pop(uid, None)
         return run
 

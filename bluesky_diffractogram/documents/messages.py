@@ -54,9 +54,10 @@ class ImagesReceived:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FramesPassedOver:
-    """Frames that are not reduced; `why` is ``"dropped"`` or ``"not_requested"``."""
+    """The frames of an event that are not reduced; `why` is ``"dropped"`` or ``"not_requested"``."""
 
     run_uid: str
+    event_uid: str
     frames: int
     why: str
 
@@ -78,6 +79,11 @@ class RunStopped:
 @dataclass(frozen=True, eq=False, slots=True)
 class SettingChanged:
     setting: Setting
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ResetRequested:
+    """Empty the buffers of what was received before."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -105,6 +111,7 @@ Message = (
     | RunStopped
     | SettingChanged
     | NextRequested
+    | ResetRequested
     | RunAbandoned
 )
 
@@ -114,6 +121,13 @@ class OriginOfFrame:
     """Where a frame came from, as the derived event tells it."""
 
     event_uid: str
+    stream: str
     seq_num: int
     frame_index: int
     carried: Document = field(default_factory=dict)
+    timestamps: Document = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """What a later frame has in common with the one whose place it takes."""
+        return self.stream, self.seq_num, self.frame_index

@@ -17,8 +17,7 @@ from .assets import Assets, NotReadable
 from .derived_keys import carried_keys
 from .derived_run import DerivedRun
 from .images import Document, frame_shape, frames_in
-from .messages import ImagesDescribed, ImagesReceived, OriginOfFrame
-from .provenance import provenance
+from .messages import FramesPassedOver, ImagesDescribed, ImagesReceived, OriginOfFrame
 from .setting import Reducers, Setting
 from .tally import FrameTally
 
@@ -72,7 +71,9 @@ class OneRun:
         self._ending: tuple[str, str] | None = None
         self._stopped_at = 0.0
         self._logged: set[str] = set()
-        self._settings_text: dict[int, dict[str, Any]] = {}
+        # What the first frames' shape was under each setting, for calibrations that do not say it.
+        self._first_shapes: dict[int, tuple[int, int]] = {}
+        self._not_requested: FramesPassedOver | None = None
 
     @property
     def parked(self) -> int:
@@ -91,7 +92,7 @@ class OneRun:
             carried = carried_keys(descriptor, setting.config.carry, self._start.get("hints") or {})
             shape = descriptor["data_keys"][message.image_key].get("shape") or ()
             several = any(n != 1 for n in shape[:-2]) and setting.config.frames_per_event == "each"
-            self._derived.start(self._provenance(setting), carried, one_to_one=not several)
+            self._derived.start(setting.provenance, carried, one_to_one=not several)
         try:
             self._reducers.prepare(setting, frame_shape(descriptor, message.image_key))
         except (FrameError, ConfigError) as error:
@@ -103,19 +104,25 @@ class OneRun:
         if self._parked or not self._try(images):
             self._parked.append(images)
 
-    def pass_over(self, frames: int, why: str) -> None:
-        """Count frames that are not reduced, ``"dropped"`` or ``"not_requested"``."""
-        self.tally.received += frames
-        setattr(self.tally, why, getattr(self.tally, why) + frames)
+    def pass_over(self, message: FramesPassedOver) -> None:
+        """Count frames that are not reduced."""
+        self.tally.received += message.frames
+        setattr(self.tally, message.why, getattr(self.tally, message.why) + message.frames)
+        self._not_requested = message if message.why == "not_requested" else None
 
     def reduce_next(self, images: ImagesReceived, setting: Setting) -> None:
-        """Reduce an image on request, which was counted as not requested when it came; never parks."""
-        if any(self._derived.was_reduced(images.event["seq_num"], i) for i in range(images.frames)):
-            reduce_alone(images, setting, self._reducers, self._assets, self._announce)
+        """Reduce an image on request: into the derived run if it was not requested when it came, else aside."""
+        counted = self._not_requested
+        if counted is None or counted.event_uid != images.event["uid"]:
+            self._aside(images, setting)
             return
-        self.tally.received -= images.frames
-        self.tally.not_requested -= images.frames
-        self._try(images, setting, last=True)
+        if self._try(images, setting):  # else its file is not readable yet, and it stays what it was
+            self.tally.received -= counted.frames
+            self.tally.not_requested -= counted.frames
+            self._not_requested = None
+
+    def _aside(self, images: ImagesReceived, setting: Setting) -> None:
+        reduce_aside(images, setting, self._reducers, self._assets, self._announce)
 
     def stop(self, exit_status: str, reason: str) -> None:
         """The raw run has ended; the derived one ends when no frame is parked any more."""
@@ -168,19 +175,23 @@ class OneRun:
         return True
 
     def _reduce(self, frame: Frame, index: int, images: ImagesReceived, setting: Setting) -> None:
-        reducer = self._reducers.get(setting, frame_shape_of(frame))
+        shape = frame_shape_of(frame)
+        reducer = self._reducers.get(setting, shape, self._first_shapes.get(setting.stream_number))
         reduction = reducer.reduce(frame)
-        event = images.event
-        origin = OriginOfFrame(event["uid"], event["seq_num"], index, event["data"])
+        self._first_shapes.setdefault(setting.stream_number, shape)
+        origin = origin_of(images, index)
         key = (setting.stream_number, reducer.shape)
-        text = self._provenance(setting)["configuration"]
+        text = setting.provenance["configuration"]
         replaces = self._derived.event(reduction, reducer, key, images.descriptor, origin, text)
         self.tally.received += 1
         if replaces:
             self.tally.replaced += 1
         else:
             self.tally.reduced += 1
-        self._announce(reduction, reducer, setting, origin, self.uid)
+        try:
+            self._announce(reduction, reducer, setting, origin, self.uid)
+        except Exception as error:  # the frame is reduced all the same
+            self._on_error(error)
 
     def _skip_for(self, error: Exception, frames: int, images: ImagesReceived) -> None:
         """Skip frames for an exception: foreseen ones have a name, the others are faults of ours or of a library."""
@@ -201,11 +212,13 @@ class OneRun:
         self._logged.add(reason)
         logger.log(level, "run %s, seq_num %s: frame skipped (%s): %s", self.uid, seq_num, reason, message)
 
-    def _provenance(self, setting: Setting) -> dict[str, Any]:
-        known = self._settings_text.get(setting.stream_number)
-        if known is None:
-            known = self._settings_text[setting.stream_number] = provenance(setting.config, setting.geometry)
-        return known
+
+def origin_of(images: ImagesReceived, index: int) -> OriginOfFrame:
+    """Where the frame `index` of an event came from."""
+    event = images.event
+    return OriginOfFrame(
+        event["uid"], images.descriptor["name"], event["seq_num"], index, event["data"], event.get("timestamps", {})
+    )
 
 
 def frame_shape_of(frame: Frame) -> tuple[int, int]:
@@ -256,16 +269,13 @@ def _monitor(event: Document, data_key: str | None) -> float | None:
         raise FrameError("normalization", f"the normalization {data_key!r} is {value!r}, expected a number") from None
 
 
-def reduce_alone(
+def reduce_aside(
     images: ImagesReceived, setting: Setting, reducers: Reducers, assets: Assets, announce: Announce
 ) -> None:
-    """Reduce an image into results and buffers only, for a run that is over or has its event already."""
+    """Reduce an image into results and buffers only: its run is over, or counts it already."""
     try:
         for index, frame in enumerate(read_frames(images, setting, assets)):
             reducer = reducers.get(setting, frame_shape_of(frame))
-            reduction = reducer.reduce(frame)
-            event = images.event
-            origin = OriginOfFrame(event["uid"], event["seq_num"], index, event["data"])
-            announce(reduction, reducer, setting, origin, images.run_uid)
+            announce(reducer.reduce(frame), reducer, setting, origin_of(images, index), images.run_uid)
     except (NotReadable, FrameError, ConfigError) as error:
         logger.warning("the current frame cannot be reduced: %s", error)

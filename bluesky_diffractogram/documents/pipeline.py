@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..reduction.buffer import DiffractogramBuffer
 from ..reduction.diffractogram import Reduction
 from ..reduction.reducer import Reducer
@@ -18,12 +20,13 @@ from .messages import (
     Message,
     NextRequested,
     OriginOfFrame,
+    ResetRequested,
     RunAbandoned,
     RunStarted,
     RunStopped,
     SettingChanged,
 )
-from .one_run import OneRun, reduce_alone
+from .one_run import OneRun, reduce_aside
 from .setting import Reducers, Setting
 
 logger = logging.getLogger(__name__)
@@ -68,6 +71,7 @@ class Pipeline:
         self._runs: dict[str, OneRun] = {}
         self._setting = setting
         self.buffers = _buffers(setting)
+        self._collected_from: Reducer | None = None
 
     def process(self, message: Message) -> None:
         """Do what a message asks for."""
@@ -85,12 +89,14 @@ class Pipeline:
                 self._runs[message.descriptor["run_start"]].describe(message)
             case ImagesReceived():
                 self._runs[message.run_uid].receive(message)
-            case FramesPassedOver(run_uid, frames, why):
-                self._runs[run_uid].pass_over(frames, why)
+            case FramesPassedOver():
+                self._runs[message.run_uid].pass_over(message)
+            case ResetRequested():
+                self.reset()
             case NextRequested(images, setting):
                 run = self._runs.get(images.run_uid)
                 if run is None or run.stopped:
-                    reduce_alone(images, setting, self._reducers, self._assets, self._announce)
+                    reduce_aside(images, setting, self._reducers, self._assets, self._announce)
                 else:
                     run.reduce_next(images, setting)
             case RunStopped(run_uid, stop):
@@ -140,6 +146,7 @@ class Pipeline:
     def _change(self, setting: Setting) -> None:
         if setting.buffer_number != self._setting.buffer_number:
             self.buffers = _buffers(setting)
+            self._collected_from = None
         self._setting = setting
 
     def _announce(
@@ -147,14 +154,24 @@ class Pipeline:
     ) -> None:
         # Frames received under an earlier configuration are in the queue before its change: in order, none is late.
         if setting.config.collect and setting.buffer_number == self._setting.buffer_number:
-            key = (run_uid, setting.config.stream, origin.seq_num, origin.frame_index)
-            carried = {name: value for name, value in origin.carried.items() if isinstance(value, (int, float, str))}
-            for buffer, diffractogram in zip(self.buffers, reduction.diffractograms, strict=True):
-                buffer.append(
-                    diffractogram.intensity, reduction.frame.timestamp,
-                    radial=diffractogram.radial, key=key, carried=carried,
-                )  # fmt: skip
+            self._collect(reduction, reducer, origin, run_uid)
         self._on_reduction(reduction, reducer)
+
+    def _collect(self, reduction: Reduction, reducer: Reducer, origin: OriginOfFrame, run_uid: str) -> None:
+        if reducer is not self._collected_from:
+            self._collected_from = reducer
+            axes = [buffer.radial for buffer in self.buffers]
+            if any(
+                old is not None and not np.array_equal(old, new) for old, new in zip(axes, reducer.axes, strict=True)
+            ):
+                logger.info("the buffers are emptied: frames of shape %s have other axes", reducer.shape)
+                self.reset()
+        carried = {name: value for name, value in origin.carried.items() if isinstance(value, (int, float, str))}
+        for buffer, diffractogram in zip(self.buffers, reduction.diffractograms, strict=True):
+            buffer.append(
+                diffractogram.intensity, reduction.frame.timestamp,
+                radial=diffractogram.radial, key=(run_uid, *origin.key), carried=carried,
+            )  # fmt: skip
 
 
 def _buffers(setting: Setting) -> tuple[DiffractogramBuffer, ...]:

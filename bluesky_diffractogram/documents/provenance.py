@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -13,12 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import DiffractogramConfig, configuration_json
+from ..config import ConfigError, DiffractogramConfig, configuration_json
 from ..reduction.geometry import Geometry, pyfai_version
 
 logger = logging.getLogger(__name__)
-
-ARRAYS = ("mask", "dark", "flat")
 
 
 @cache
@@ -31,34 +30,44 @@ def versions() -> dict[str, str]:
     }
 
 
-def provenance(config: DiffractogramConfig, geometry: Geometry) -> dict[str, Any]:
+def provenance(config: DiffractogramConfig, geometry: Geometry, images: Mapping[str, NDArray]) -> dict[str, Any]:
     """The keys of a derived start document that tell how it was computed.
+
+    Parameters
+    ----------
+    config, geometry
+        In force.
+    images
+        The mask, dark and flat that are used.
 
     Returns
     -------
     dict
         ``configuration``: JSON that `load_config` accepts, arrays in it replaced by the paths where they are
-        kept; ``calibration``: its path, text and SHA-256; ``arrays``: path and SHA-256 of mask, dark and flat, where
-        there are any; ``versions``.
+        kept; ``calibration``: its path, text and SHA-256; ``arrays``: path and SHA-256 (of dtype, shape and values) of
+        mask, dark and flat, where there are any; ``versions``.
+
+    Raises
+    ------
+    ConfigError
+        An array cannot be kept in ``assets_dir``.
     """
     arrays: dict[str, dict[str, str]] = {}
-
-    def keep(key: str, array: NDArray) -> str:
-        digest = _digest(array)
-        arrays[key] = {"path": _store(key, array, digest, config.assets_dir), "sha256": digest}
-        return arrays[key]["path"]
-
-    text = json.dumps(configuration_json(config, keep))
-    for key in ARRAYS:
-        source = getattr(config, key)
-        if isinstance(source, str):
-            arrays[key] = {"path": source, "sha256": hashlib.sha256(Path(source).read_bytes()).hexdigest()}
-    return {
-        "configuration": text,
+    for key, image in images.items():
+        source, digest = getattr(config, key), _digest(image)
+        path = source if isinstance(source, str) else _store(key, image, digest, config.assets_dir)
+        arrays[key] = {"path": path, "sha256": digest}
+    described: dict[str, Any] = {
         "calibration": {"path": geometry.path, "text": geometry.text, "sha256": geometry.sha256},
         "arrays": arrays,
         "versions": versions(),
     }
+    return {"configuration": configuration_text(config, described), **described}
+
+
+def configuration_text(config: DiffractogramConfig, described: Mapping[str, Any]) -> str:
+    """The configuration as JSON, arrays in it replaced by the paths where `described` says that they are kept."""
+    return json.dumps(configuration_json(config, lambda key, _: described["arrays"][key]["path"]))
 
 
 def _digest(array: NDArray) -> str:
@@ -77,7 +86,10 @@ def _store(key: str, array: NDArray, digest: str, folder: str | None) -> str:
         )
         return ""
     path = Path(folder) / f"{key}-{digest[:16]}.npy"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, array, allow_pickle=False)
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, array, allow_pickle=False)
+    except OSError as error:
+        raise ConfigError("assets_dir", folder, "a folder that can be written to", str(error)) from error
     return str(path)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from numpy.typing import NDArray
 
 from ..config import DiffractogramConfig, alters_stream, empties_buffers
+from ..reduction.corrections import read_images
 from ..reduction.geometry import Geometry
 from ..reduction.reducer import Reducer, known_shape, open_geometry
 from ..reduction.transformation import transformed_shape
+from .provenance import configuration_text, provenance
 
 Shape = tuple[int, int]
 
@@ -21,12 +27,16 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Setting:
-    """A configuration with its geometry.
+    """A configuration with all that it names, read once.
 
     Attributes
     ----------
     config, geometry
         Checked against each other.
+    images
+        The mask, dark and flat, as they were when the setting was opened.
+    provenance
+        What derived start documents say of it (`provenance.provenance`).
     stream_number
         The same for settings whose derived data may share a stream: same numbers, same keys.
     buffer_number
@@ -35,74 +45,89 @@ class Setting:
 
     config: DiffractogramConfig
     geometry: Geometry
+    images: Mapping[str, NDArray]
+    provenance: Mapping[str, Any]
     stream_number: int
     buffer_number: int
 
     @staticmethod
     def open(config: DiffractogramConfig, before: Setting | None = None) -> Setting:
-        """Open the calibration of `config`, and see how much of `before` it leaves as it was.
+        """Read what `config` names, and see how much of `before` it leaves as it was.
 
         Raises
         ------
         ConfigError
-            The configuration does not go with its calibration.
+            The configuration does not go with its calibration, or a file cannot be read or written.
         """
-        geometry = open_geometry(config)
+        images = read_images(config)
+        geometry = open_geometry(config, images)
+        described = provenance(config, geometry, images)
         if before is None:
             number = next(_numbers)
-            return Setting(config, geometry, number, number)
-        # The calibration file may have been written anew under its old name.
-        recalibrated = geometry.sha256 != before.geometry.sha256
-        same_stream = not (recalibrated or alters_stream(before.config, config))
-        same_buffers = not (recalibrated or empties_buffers(before.config, config))
+            return Setting(config, geometry, images, described, number, number)
+        # A calibration or a mask may have been written anew under its old name.
+        rewritten = _digests(described) != _digests(before.provenance)
+        same_stream = not (rewritten or alters_stream(before.config, config))
+        same_buffers = not (rewritten or empties_buffers(before.config, config))
         return Setting(
             config,
             before.geometry if same_stream else geometry,
+            before.images if same_stream else images,
+            described,
             before.stream_number if same_stream else next(_numbers),
             before.buffer_number if same_buffers else next(_numbers),
         )
 
+    def switched(self, **switches: bool) -> Setting:
+        """This setting with ``show_diff`` or ``collect`` switched, which neither reads a file nor alters a number."""
+        config = self.config.model_copy(update=switches)
+        described = {**self.provenance, "configuration": configuration_text(config, self.provenance)}
+        return replace(self, config=config, provenance=described)
+
+
+def _digests(described: Mapping[str, Any]) -> tuple[Any, ...]:
+    arrays = described["arrays"]
+    return described["calibration"]["sha256"], *((key, arrays[key]["sha256"]) for key in sorted(arrays))
+
 
 class Reducers:
-    """The reducers of the last few settings, built when first asked for.
-
-    Where neither calibration nor configuration says what shape frames have, the first frame does, for as long
-    as the setting lasts.
-    """
+    """The reducers of the last few settings, built when first asked for."""
 
     def __init__(self) -> None:
-        self._built: OrderedDict[tuple[int, Shape], Reducer] = OrderedDict()
-        self._first_shapes: dict[int, Shape] = {}
+        self._built: OrderedDict[tuple[int, Shape, Shape], Reducer] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, setting: Setting, shape: Shape) -> Reducer:
-        """The reducer for stored frames of `shape`, one of which is at hand.
+    def get(self, setting: Setting, shape: Shape, first: Shape | None = None) -> Reducer:
+        """The reducer for stored frames of `shape`.
+
+        Parameters
+        ----------
+        setting, shape
+            For what.
+        first
+            The shape of the run's first frames: that is the detector's, where neither calibration nor
+            configuration says it.
 
         Raises
         ------
         FrameError, ConfigError
             As `Reducer` does.
         """
+        key = (setting.stream_number, shape, first or shape)
         with self._lock:
-            first = self._first_shapes.setdefault(setting.stream_number, shape)
-            return self._get(setting, shape, first)
+            if key in self._built:
+                self._built.move_to_end(key)
+                return self._built[key]
+            geometry = setting.geometry
+            if geometry.shape is None:
+                geometry = geometry.for_shape(transformed_shape(first or shape, setting.config.transformation))
+            reducer = self._built[key] = Reducer(setting.config, geometry, shape, setting.images)
+            while len(self._built) > KEPT_REDUCERS:
+                self._built.popitem(last=False)
+            return reducer
 
     def prepare(self, setting: Setting, expected: Shape | None = None) -> None:
         """Build the reducer before the first frame comes, where its shape is known or `expected`."""
-        shape = known_shape(setting.config, setting.geometry) or expected
+        shape = known_shape(setting.config, setting.geometry, setting.images) or expected
         if shape is not None:
-            with self._lock:
-                self._get(setting, shape, self._first_shapes.get(setting.stream_number, shape))
-
-    def _get(self, setting: Setting, shape: Shape, first: Shape) -> Reducer:
-        key = (setting.stream_number, shape)
-        if key in self._built:
-            self._built.move_to_end(key)
-            return self._built[key]
-        geometry = setting.geometry
-        if geometry.shape is None:
-            geometry = geometry.for_shape(transformed_shape(first, setting.config.transformation))
-        reducer = self._built[key] = Reducer(setting.config, geometry, shape)
-        while len(self._built) > KEPT_REDUCERS:
-            self._built.popitem(last=False)
-        return reducer
+            self.get(setting, shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from queue import Queue
 from typing import Any
 
@@ -15,29 +15,38 @@ class Subscribers:
     """Functions that are called with the same arguments, whatever one of them does.
 
     An exception in one is logged once for each kind, and reaches neither the caller nor the others.
+
+    Parameters
+    ----------
+    what
+        What they are, for the log.
+    tokens
+        Where their tokens come from.
     """
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, tokens: Iterator[int]) -> None:
         self._what = what
         self._subscribers: dict[int, _Direct | _OwnThread] = {}
-        self._next_token = 0
+        self._tokens = tokens
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._subscribers)
+
+    def __contains__(self, token: int) -> bool:
+        return token in self._subscribers
 
     def add(self, func: Callable[..., Any], *, own_thread: bool = False) -> int:
         """Add `func`, held strongly; returns the token with which to remove it."""
         if not callable(func):
             raise TypeError(f"a subscriber must be callable, not {func!r}")
         with self._lock:
-            token = self._next_token
-            self._next_token += 1
+            token = next(self._tokens)
             self._subscribers[token] = (_OwnThread if own_thread else _Direct)(func, self._what)
             return token
 
     def remove(self, token: int) -> None:
-        """Remove a subscriber; one that has a thread of its own gets what it was already sent."""
+        """Remove a subscriber; one that has a thread of its own gets what it was already sent. KeyError if unknown."""
         with self._lock:
             subscriber = self._subscribers.pop(token, None)
         if subscriber is None:
@@ -50,7 +59,13 @@ class Subscribers:
             subscriber.call(*args)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until those with threads of their own have got everything; False if that takes longer."""
+        """Wait until those with threads of their own have got everything; False if that takes longer.
+
+        Raises
+        ------
+        RuntimeError
+            When called by one of them, which would wait for itself.
+        """
         return all(subscriber.wait(timeout) for subscriber in list(self._subscribers.values()))
 
 
@@ -62,7 +77,7 @@ class _Direct:
     def call(self, *args: Any) -> None:
         try:
             self._func(*args)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             kind = type(error).__name__
             if kind not in self._known:
                 self._known.add(kind)
@@ -84,7 +99,8 @@ class _OwnThread(_Direct):
         self._idle = threading.Event()
         self._idle.set()
         self._lock = threading.Lock()
-        threading.Thread(target=self._run, name=f"diffractogram-{what}", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name=f"diffractogram-{what}", daemon=True)
+        self._thread.start()
 
     def call(self, *args: Any) -> None:
         with self._lock:
@@ -103,6 +119,8 @@ class _OwnThread(_Direct):
                     self._idle.set()
 
     def wait(self, timeout: float | None = None) -> bool:
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("wait() was called by a subscriber in its own thread: it would wait for itself")
         return self._idle.wait(timeout)
 
     def close(self) -> None:

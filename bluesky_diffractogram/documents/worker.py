@@ -14,6 +14,7 @@ from .pipeline import Pipeline
 logger = logging.getLogger(__name__)
 
 RETRY_EVERY_S = 0.1
+GRACE_S = 10.0
 
 
 class Worker:
@@ -27,6 +28,8 @@ class Worker:
         Of the queue, see `FrameQueue`.
     on_error
         Called with an exception that the pipeline let through.
+    first
+        Done in the thread before anything else.
     """
 
     def __init__(
@@ -35,26 +38,31 @@ class Worker:
         queue_size: int,
         when_full: str,
         block_timeout: float,
-        on_error: Callable[[Exception], None],
+        on_error: Callable[[BaseException], None],
+        first: Callable[[], None] = lambda: None,
     ) -> None:
         self._pipeline = pipeline
+        self._first = first
         self._on_error = on_error
         self.queue = FrameQueue(queue_size, when_full, block_timeout, self._is_alive)
         self._state = threading.Condition()
         self._unfinished = 0
         self._waiting_for_files = False
-        self._closing = False
+        self._ended = False
         self._thread = threading.Thread(target=self._run, name="diffractogram-worker", daemon=True)
         self._thread.start()
 
     def _is_alive(self) -> bool:
         return self._thread.is_alive()
 
-    def put(self, message: Message) -> None:
-        """Hand a message over; may wait as the queue's policy says."""
+    def put(self, message: Message) -> bool:
+        """Hand a message over, which may wait as the queue's policy says; False when the worker has ended."""
         with self._state:
+            if self._ended:
+                return False
             self._unfinished += 1
         self.queue.put(message)
+        return True
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until everything handed over is done; False if that takes longer.
@@ -66,30 +74,49 @@ class Worker:
         RuntimeError
             When called from the worker itself, which would wait for ever.
         """
-        if threading.current_thread() is self._thread:
-            raise RuntimeError("wait() was called from the reduction's own thread, by a subscriber: it would never end")
+        self._not_from_within("wait")
         with self._state:
             return self._state.wait_for(self._is_done, timeout)
 
-    def close(self, timeout: float, reason: str) -> None:
-        """Finish what is queued, at most for `timeout` seconds, then close the open runs and end."""
-        deadline = time.monotonic() + timeout
-        if threading.current_thread() is not self._thread and self._is_alive():
-            self.wait(timeout)
-            with self._state:
-                self._closing = True
-            self._thread.join(max(0.0, deadline - time.monotonic()) + 1.0)
-        if self._is_alive():
-            logger.warning("%d messages were not dealt with when the diffractogram was closed", self._unfinished)
-        else:
-            self._pipeline.close(reason)
+    def end(self, timeout: float) -> list[Message]:
+        """Finish what is queued, at most for `timeout` seconds, then drop the frames that are left, and end.
+
+        Returns
+        -------
+        list of Message
+            What nobody dealt with.
+
+        Raises
+        ------
+        RuntimeError
+            When called from the worker itself.
+        """
+        self._not_from_within("close")
+        self.wait(timeout)
+        self.queue.drop_frames()
+        with self._state:
+            self._ended = True
+        self._thread.join(GRACE_S)
+        if self._thread.is_alive():
+            logger.warning("the reduction of a frame did not end within %g s", GRACE_S)
+        left = []
+        while (message := self.queue.get(0)) is not None:
+            left.append(message)
+        return left
+
+    def _not_from_within(self, what: str) -> None:
+        if threading.current_thread() is self._thread:
+            raise RuntimeError(
+                f"{what}() was called from the reduction's own thread, by a subscriber: it would never end"
+            )
 
     def _is_done(self) -> bool:
-        return (self._unfinished == 0 and not self._waiting_for_files) or not self._thread.is_alive()
+        return self._unfinished == 0 and not self._waiting_for_files
 
     def _run(self) -> None:
         last_retry = time.monotonic()
-        while not self._closing:
+        self._guarded(self._first)
+        while not (self._ended and len(self.queue) == 0):
             message = self.queue.get(RETRY_EVERY_S)
             if message is not None:
                 self._guarded(lambda: self._pipeline.process(message))  # noqa: B023  (called at once)
@@ -106,5 +133,5 @@ class Worker:
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except Exception as error:
+        except BaseException as error:  # a subscriber's SystemExit must not end this thread, and with it all reductions
             self._on_error(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from ..config import ConfigError, DiffractogramConfig
 from .geometry import Geometry
 from .transformation import transform, transformed_shape
+
+IMAGES = ("mask", "dark", "flat")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -62,13 +65,26 @@ def _read_file(path: str) -> NDArray:
         return np.asarray(image.data)
 
 
-def make_corrections(config: DiffractogramConfig, geometry: Geometry) -> Corrections:
-    """Read the configured mask, dark and flat and bring them into the geometry's orientation.
+def read_images(config: DiffractogramConfig) -> dict[str, NDArray]:
+    """The configured mask, dark and flat, as they are stored, under their keys; those that are not set are left out.
+
+    Raises
+    ------
+    ConfigError
+        As `read_image`.
+    """
+    return {key: read_image(key, source) for key in IMAGES if (source := getattr(config, key)) is not None}
+
+
+def make_corrections(config: DiffractogramConfig, geometry: Geometry, images: Mapping[str, NDArray]) -> Corrections:
+    """Bring the mask, dark and flat into the geometry's orientation.
 
     Parameters
     ----------
     config
         The configuration.
+    images
+        As `read_images` gives them.
     geometry
         Of known shape, which is that of the transformed frame.
 
@@ -83,16 +99,16 @@ def make_corrections(config: DiffractogramConfig, geometry: Geometry) -> Correct
     own = geometry.detector_mask()
     if own is not None and own.shape == shape:
         mask |= own
-    if config.mask is not None:
-        given = read_image("mask", config.mask) != 0  # NaN is not zero, so it masks too
+    if "mask" in images:
+        given = images["mask"] != 0  # NaN is not zero, so it masks too
         mask |= _oriented("mask", given, config, geometry, transformed=config.mask_transformed)
     dark = flat = None
-    if config.dark is not None:
-        dark = _oriented("dark", read_image("dark", config.dark), config, geometry).astype(np.float32)
+    if "dark" in images:
+        dark = _oriented("dark", images["dark"], config, geometry).astype(np.float32)
         mask |= ~np.isfinite(dark)
         dark[mask] = 0.0
-    if config.flat is not None:
-        flat = _oriented("flat", read_image("flat", config.flat), config, geometry).astype(np.float32)
+    if "flat" in images:
+        flat = _oriented("flat", images["flat"], config, geometry).astype(np.float32)
         mask |= ~(np.isfinite(flat) & (flat > 0.0))
         flat[mask] = 1.0
     return Corrections(mask, dark, flat)

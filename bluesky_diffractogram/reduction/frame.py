@@ -24,6 +24,9 @@ class FrameError(ValueError):
         self.kind = kind
         super().__init__(message)
 
+    def __reduce__(self) -> tuple[type[FrameError], tuple[str, str]]:
+        return type(self), (self.kind, str(self))
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Frame:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,8 @@ from .table import Prepared
 from .validity import Validity
 
 MOST_THREADS = 4
+
+_T = TypeVar("_T")
 
 
 class OnePassIntegrator:
@@ -57,10 +61,10 @@ class OnePassIntegrator:
         if self._threads > 1 and len(blocks) > 1:
             # One of the threads is this one, which would else only wait.
             lots = [blocks[i :: self._threads] for i in range(self._threads)]
-            others = [_pool().submit(self._blocks, image, rules, lot) for lot in lots[1:]]
+            others = [_submit(self._blocks, image, rules, lot) for lot in lots[1:]]
             done = self._blocks(image, rules, lots[0])
-            for other in others:
-                done |= other.result()
+            for other, lot in zip(others, lots[1:], strict=True):
+                done |= self._blocks(image, rules, lot) if other is None else other.result()
         else:
             done = self._blocks(image, rules, blocks)
         return self._result([done[block] for block in blocks], monitor, exposures)
@@ -198,10 +202,18 @@ _local = threading.local()
 
 def _scratch(rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Room for the rows of invalid pixels, this thread's own, kept from frame to frame."""
-    if getattr(_local, "rows", 0) < rows:
+    if getattr(_local, "rows", -1) < rows:
         _local.rows = rows
         _local.scratch = np.empty(rows, np.int64), np.empty(rows, np.int64)
     return _local.scratch
+
+
+def _submit(work: Callable[..., _T], *arguments: Any) -> Future[_T] | None:
+    """Have another thread do it; None when the interpreter is ending, which lets no executor begin anything."""
+    try:
+        return _pool().submit(work, *arguments)
+    except RuntimeError:
+        return None
 
 
 @cache

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+from numpy.typing import NDArray
 
 from ..config import ConfigError, DiffractogramConfig
-from .corrections import Corrections, make_corrections, read_image
+from .corrections import Corrections, make_corrections, read_images
 from .diffractogram import Diffractogram, Peaks, Reduction
 from .frame import Frame, FrameError, check_image
 from .geometry import Geometry, check_method, load_geometry
@@ -26,8 +28,15 @@ Shape = tuple[int, int]
 MASKED_WORTH_A_WARNING = 0.2
 
 
-def open_geometry(config: DiffractogramConfig) -> Geometry:
+def open_geometry(config: DiffractogramConfig, images: Mapping[str, NDArray] | None = None) -> Geometry:
     """Open the calibration and check the configuration against it, as far as the detector's shape is known.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    images
+        Its mask, dark and flat (`read_images`), read now if None.
 
     Raises
     ------
@@ -44,17 +53,18 @@ def open_geometry(config: DiffractogramConfig) -> Geometry:
                 f"{config.calibration} has no wavelength",
             )  # fmt: skip
     check_method(config.split_method)
-    shape = known_shape(config, geometry)
+    images = read_images(config) if images is None else images
+    shape = known_shape(config, geometry, images)
     if shape is not None:
         try:
             geometry = geometry.for_shape(transformed_shape(shape, config.transformation))
         except ValueError as error:
             raise ConfigError("detector_shape", shape, f"{geometry.shape} or a binning of it", str(error)) from error
-        make_corrections(config, geometry)
+        make_corrections(config, geometry, images)
     return geometry
 
 
-def known_shape(config: DiffractogramConfig, geometry: Geometry) -> Shape | None:
+def known_shape(config: DiffractogramConfig, geometry: Geometry, images: Mapping[str, NDArray]) -> Shape | None:
     """The shape of stored frames, as far as configuration and calibration tell it; else None.
 
     The first of: ``detector_shape``; the calibration's, divided by ``binning``; that of the mask, dark or flat.
@@ -64,14 +74,9 @@ def known_shape(config: DiffractogramConfig, geometry: Geometry) -> Shape | None
     if geometry.shape is not None:
         by = config.binning or (1, 1)
         return transformed_shape((geometry.shape[0] // by[0], geometry.shape[1] // by[1]), config.transformation)
-    for key in ("mask", "dark", "flat"):
-        source = getattr(config, key)
-        if source is not None:
-            found = read_image(key, source).shape
-            shape = (found[0], found[1])
-            return (
-                transformed_shape(shape, config.transformation) if key == "mask" and config.mask_transformed else shape
-            )
+    for key, image in images.items():
+        shape = (image.shape[0], image.shape[1])
+        return transformed_shape(shape, config.transformation) if key == "mask" and config.mask_transformed else shape
     return None
 
 
@@ -89,6 +94,8 @@ class Reducer:
         As `open_geometry` gave it for this configuration.
     shape
         ``(ny, nx)`` of the stored frames.
+    images
+        The mask, dark and flat (`read_images`), read now if None.
 
     Raises
     ------
@@ -98,14 +105,20 @@ class Reducer:
         The mask, dark or flat do not fit frames of this shape.
     """
 
-    def __init__(self, config: DiffractogramConfig, geometry: Geometry, shape: Shape) -> None:
+    def __init__(
+        self,
+        config: DiffractogramConfig,
+        geometry: Geometry,
+        shape: Shape,
+        images: Mapping[str, NDArray] | None = None,
+    ) -> None:
         self.config = config
         self.shape = shape
         try:
             self.geometry = geometry.for_shape(transformed_shape(shape, config.transformation))
         except ValueError as error:
             raise FrameError("shape", str(error)) from error
-        corrections = make_corrections(config, self.geometry)
+        corrections = make_corrections(config, self.geometry, read_images(config) if images is None else images)
         self.integrator = make_integrator(config, self.geometry, corrections)
         self.ranges: tuple[IntegrationRange, ...] = self.integrator.ranges
         self.validity = Validity.from_config(config, self.geometry.detector_dummy())

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import ConfigError, DiffractogramConfig, load_config, parse_unit
-from ..reduction.corrections import read_image
+from ..reduction.corrections import read_image, read_images
 from ..reduction.frame import FrameError
 from ..reduction.geometry import Geometry
 from ..reduction.limits import IntegrationRange, convert_limit
@@ -62,7 +62,8 @@ def examine(source: str, frame: str | None = None) -> Examined:
         config = load_config(source)
         geometry = open_geometry(config)
         stored = None if frame is None else read_image("frame", frame)
-        shape = known_shape(config, geometry) if stored is None else (stored.shape[0], stored.shape[1])
+        images = read_images(config)
+        shape = known_shape(config, geometry, images) if stored is None else (stored.shape[0], stored.shape[1])
         reducer = None
         if shape is not None:
             try:

@@ -157,8 +157,9 @@ def test_nothing_is_kept_of_runs_that_are_over(cfg, collected, tmp_path):
     for _ in range(3):
         send(diff, run_in_files(tmp_path))
     assets = diff._pipeline._assets
-    for kept in (assets._datums, assets._resources, assets._handlers, assets._descriptors):
-        assert not kept
+    assert not assets._handlers
+    for kept in (assets._datums, assets._resources, assets._descriptors):
+        assert len(kept) == 1  # those of the latest image, for `next`
     assert not diff._pipeline._runs
     assert not diff._intake._runs
     assert not diff._intake._run_of_descriptor
@@ -177,3 +178,23 @@ def test_interleaved_runs_share_a_resource(cfg, collected, tmp_path):
     send(diff, [("start", run.start_doc), ("descriptor", bundle.descriptor_doc), ("event", event)])
     send(diff, [first[-1], ("stop", run.compose_stop())])
     assert [frames_add_up(doc)["reduced"] for doc in collected.of("stop")] == [2, 1]
+
+
+def test_next_after_a_run_in_files(cfg, collected, tmp_path):
+    diff = callback(cfg, collected, background=False)
+    diff.show(False)
+    send(diff, run_in_files(tmp_path))
+    assert frames_add_up(collected.of("stop")[0])["not_requested"] == 3
+    diff.next()
+    assert diff.results["imagename"] == "frame:2"
+
+
+def test_next_on_a_frame_whose_file_is_not_there_leaves_it_not_requested(cfg, collected, tmp_path):
+    diff = callback(cfg, collected, background=False)
+    diff.show(False)
+    documents = list(run_in_files(tmp_path, n=1, missing={0}))
+    send(diff, documents[:-1])
+    diff.next()
+    send(diff, documents[-1:])
+    frames = frames_add_up(collected.of("stop")[0])
+    assert (frames["not_requested"], frames["skipped"]) == (1, 0)

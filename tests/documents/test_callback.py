@@ -70,7 +70,7 @@ def test_a_scan_gives_a_valid_derived_run(cfg, scan, collected):
     (start,), (stop,) = collected.of("start"), collected.of("stop")
     assert start["raw_uid"] == start["original_run_uid"] == uid
     assert start["raw_scan_id"] == raw.of("start")[0]["scan_id"]
-    assert "scan_id" not in start
+    assert start["scan_id"] == -start["raw_scan_id"]  # so that no catalogue takes it for the scan
     assert start["purpose"] == "diffractogram"
     assert (start["plan_name"], start["plan_type"], start["sample"]) == ("scan", "generator", "CeO2")
     assert start["hints"]["dimensions"] == [[["motor"], "diffractogram"]]
@@ -220,10 +220,11 @@ def test_baseline_and_other_streams_are_not_reduced(cfg, scan, collected):
     diff.close()
 
 
-def test_bluesky_own_callbacks_take_the_derived_run(cfg, scan):
+def test_bluesky_own_callbacks_take_the_derived_run(cfg, scan, monkeypatch):
     import matplotlib
 
     matplotlib.use("Agg")
+    monkeypatch.setenv("BLUESKY_DEBUG_CALLBACKS", "1")  # else bluesky hides what they raise
     from bluesky.callbacks import LivePlot
     from bluesky.callbacks.best_effort import BestEffortCallback
 
@@ -251,6 +252,32 @@ def test_bluesky_own_callbacks_take_the_derived_run(cfg, scan):
     assert np.isfinite(plot.y_data).all()
     assert plot.y_data[-1] > plot.y_data[0]  # the ring drifts outwards
     assert best.peaks["com"]["peak_1_position"] is not None
+    diff.close()
+
+
+def test_a_grid_scan_stays_a_grid_for_bluesky(cfg, scan, monkeypatch):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    monkeypatch.setenv("BLUESKY_DEBUG_CALLBACKS", "1")
+    from bluesky.callbacks.best_effort import BestEffortCallback
+
+    engine, motor, det = scan
+    other = SynAxis(name="other")
+    best, raised = BestEffortCallback(), []
+
+    def loud(name, doc):
+        try:
+            best(name, doc)
+        except Exception as error:
+            raised.append(error)
+
+    diff = ReductionCallback({**cfg, "diff_number": 1})
+    diff.subscribe(loud)
+    engine.subscribe(diff)
+    engine(bp.grid_scan([det], motor, 0, 4, 3, other, 0, 1, 2))
+    assert diff.wait(20)
+    assert raised == []
     diff.close()
 
 
@@ -712,3 +739,236 @@ def test_a_calibration_written_anew_under_its_name_is_read_anew(cfg, collected):
     first, second = collected.of("start")
     assert first["calibration"]["sha256"] != second["calibration"]["sha256"]
     assert len(diff.buffers[0]) == 1
+
+
+# -- who may call what from where ------------------------------------------------------------------------------
+
+
+def never_negative(stop):
+    frames = frames_add_up(stop)
+    assert all(value >= 0 for name, value in frames.items() if name != "reasons")
+    return frames
+
+
+def test_next_after_a_skipped_frame_does_not_count_it_twice(cfg, collected):
+    diff = ReductionCallback(cfg, background=False)
+    diff.subscribe(collected)
+    documents = list(raw_run([np.zeros((3, 3)), image(1)]))
+    send(diff, documents[:3])
+    diff.next()
+    diff.show(False)
+    send(diff, documents[3:4])
+    diff.next()
+    diff.next()
+    send(diff, documents[4:])
+    frames = never_negative(collected.of("stop")[0])
+    assert (frames["received"], frames["skipped"], frames["reduced"], frames["not_requested"]) == (2, 1, 1, 0)
+
+
+def test_a_subscriber_may_command_the_callback(cfg, collected):
+    """next(), configure(), show() and reset() from a subscriber, in the documents' thread and in the worker's."""
+    for background in (False, True):
+        documents = Collected()
+        diff = ReductionCallback(cfg, background=background)
+
+        def steer(name, doc, diff=diff):
+            if name == "descriptor":
+                diff.next()
+                diff.show(True)
+            if name == "event" and doc["data"]["raw_seq_num"] == 2:
+                diff.configure({"npt": 80})
+                diff.reset()
+
+        diff.subscribe(steer)
+        diff.subscribe(documents)
+        send(diff, raw_run([image(n) for n in range(4)]))
+        assert diff.wait(20)
+        diff.close()
+        assert never_negative(documents.of("stop")[0])["reduced"] == 4
+        assert documents.of("event")[0]["data"]["diff_1"].shape == (2, 150)
+        assert diff.config.npt == 80
+
+
+def test_next_after_a_run_in_which_nothing_was_shown(cfg):
+    diff = ReductionCallback(cfg, background=False)
+    diff.show(False)
+    send(diff, raw_run([image(0), image(1)]))
+    assert diff.results is None
+    diff.next()
+    assert diff.results["timestamp"] == 1001.0
+
+
+def test_reset_holds_for_frames_that_still_wait(cfg):
+    diff = ReductionCallback({**cfg, "queue_size": 50})
+    send(diff, raw_run([image(n) for n in range(8)]))
+    diff.reset()
+    assert diff.wait(20)
+    assert len(diff.buffers[0]) == 0
+    diff.close()
+
+
+def test_close_counts_what_it_drops_and_later_documents_are_reduced(cfg, collected, monkeypatch):
+    from bluesky_diffractogram.reduction.reducer import Reducer
+
+    reduce = Reducer.reduce
+
+    def slowly(self, frame):
+        time.sleep(0.2)
+        return reduce(self, frame)
+
+    monkeypatch.setattr(Reducer, "reduce", slowly)
+    diff = ReductionCallback({**cfg, "queue_size": 50})
+    diff.subscribe(collected)
+    diff.wait(20)
+    send(diff, raw_run([image(n) for n in range(8)]))
+    diff.close(timeout=0.3)
+    frames = never_negative(collected.of("stop")[0])
+    assert frames["received"] == 8
+    assert frames["dropped"] > 0
+    send(diff, raw_run([image(0)]))
+    assert never_negative(collected.of("stop")[1])["reduced"] == 1
+
+
+def test_closing_while_documents_come_loses_and_mixes_nothing(cfg, collected):
+    diff = ReductionCallback({**cfg, "queue_size": 100})
+    diff.subscribe(collected)
+    documents = list(raw_run([image(n) for n in range(30)]))
+    scan = threading.Thread(target=send, args=(diff, documents))
+    scan.start()
+    time.sleep(0.05)
+    diff.close()
+    scan.join()
+    events = [doc["data"]["raw_seq_num"] for doc in collected.of("event")]
+    assert events == sorted(events)
+    assert not diff.errors
+
+
+def test_a_subscriber_that_exits_ends_nothing(cfg, collected):
+    def leave(name, doc):
+        raise SystemExit
+
+    for own_thread in (False, True):
+        diff = ReductionCallback(cfg)
+        diff.subscribe(leave, own_thread=own_thread)
+        diff.subscribe(collected)
+        send(diff, raw_run([image(0)]))
+        assert diff.wait(20)
+        diff.close()
+    assert collected.names == ["start", "descriptor", "event", "stop"] * 2
+
+
+def test_tokens_of_results_and_documents_are_not_mixed_up(cfg, collected):
+    diff = ReductionCallback(cfg, background=False)
+    diff.subscribe(collected)
+    diff.unsubscribe(diff.on_results(lambda results: None))
+    send(diff, raw_run([image(0)]))
+    assert len(collected) == 4
+
+
+def test_switching_reads_no_file_again(cfg, collected, tmp_path):
+    diff = ReductionCallback(cfg, background=False)
+    diff.subscribe(collected)
+    documents = list(raw_run([image(0), image(1)]))
+    send(diff, documents[:3])
+    (tmp_path / "small.poni").unlink()
+    diff.collect(False)
+    diff.show(False)
+    diff.show(True)
+    diff.collect(True)
+    send(diff, documents[3:])
+    assert len(collected.of("descriptor")) == 1
+    assert len(diff.buffers[0]) == 2
+
+
+def test_a_mask_written_anew_under_its_name_is_used_and_its_digest_recorded(cfg, collected, tmp_path):
+    path = tmp_path / "mask.npy"
+    np.save(path, np.zeros(SHAPE, bool))
+    diff = ReductionCallback({**cfg, "mask": str(path)}, background=False)
+    diff.subscribe(collected)
+    send(diff, raw_run([image(0)]))
+    np.save(path, np.arange(SHAPE[0] * SHAPE[1]).reshape(SHAPE) % 2 == 0)
+    send(diff, raw_run([image(0)]))  # not reconfigured: what was read stays
+    diff.configure({"mask": str(path)})
+    path.unlink()
+    send(diff, raw_run([image(0)]))
+    first, second, third = (doc["arrays"]["mask"]["sha256"] for doc in collected.of("start"))
+    assert first == second != third
+    one, two, three = (doc["data"]["total_1"] for doc in collected.of("event"))
+    assert one == two
+    assert three == pytest.approx(one / 2, rel=0.05)
+
+
+def test_a_calibration_without_shape_takes_it_from_each_runs_first_frames(cfg, collected, tmp_path):
+    from ponis import write_poni
+
+    shapeless = write_poni(tmp_path / "shapeless.poni", shape=None, centre=(60, 65), pixel=(6e-4, 5e-4))
+    diff = ReductionCallback({**cfg, "calibration": str(shapeless)}, background=False)
+    diff.subscribe(collected)
+    send(diff, raw_run([np.ones((4, 2048), "u2")]))
+    send(diff, raw_run([image(0), np.ones((7, 9), "u2"), image(1)]))
+    assert never_negative(collected.of("stop")[1])["reasons"] == {"shape": 1}
+    assert never_negative(collected.of("stop")[1])["reduced"] == 2
+
+
+def test_full_and_binned_frames_under_one_setting(cfg, collected):
+    binned = image(1).reshape(60, 2, 65, 2).sum(axis=(1, 3), dtype="u4")
+    diff = ReductionCallback({**cfg, "diff_ranges": []}, background=False)
+    diff.subscribe(collected)
+    send(diff, raw_run([image(0), binned, image(1)]))
+    assert never_negative(collected.of("stop")[0])["reduced"] == 3
+    assert [doc["name"] for doc in collected.of("descriptor")] == ["diffractogram", "diffractogram_2"]
+    assert len(diff.buffers[0]) == 1  # each time the axis changes they are emptied
+    assert not diff.errors
+
+
+def test_another_image_key_in_mid_run_brings_that_images_frames(cfg, collected):
+    documents = list(raw_run([image(n) for n in range(4)]))
+    descriptor = documents[1][1]
+    descriptor["data_keys"]["other"] = {**descriptor["data_keys"]["image"]}
+    for name, doc in documents:
+        if name == "event":
+            doc["data"]["other"] = 2 * doc["data"]["image"]
+            doc["timestamps"]["other"] = doc["time"]
+    diff = ReductionCallback({**cfg, "image_key": "image"}, background=False)
+    diff.subscribe(collected)
+    send(diff, documents[:4])
+    diff.configure({"image_key": "other"})
+    send(diff, documents[4:])
+    totals = [doc["data"]["total_1"] for doc in collected.of("event")]
+    assert totals[2] / totals[0] == pytest.approx(2, rel=0.05)
+    assert len(collected.of("descriptor")) == 2
+
+
+def test_ranges_off_the_detector_give_empty_events(cfg, collected):
+    diff = ReductionCallback({**cfg, "diff_ranges": [[0, 10, 70, 80]]})
+    diff.subscribe(collected)
+    send(diff, raw_run([image(0)]))
+    assert diff.wait(20)
+    assert np.isnan(collected.of("event")[0]["data"]["diff_1"][1]).all()
+    diff.close()
+
+
+def test_times_are_the_raw_runs(cfg, collected):
+    diff = ReductionCallback({**cfg, "carry": ["motor"]}, background=False)
+    diff.subscribe(collected)
+    documents = list(raw_run([image(0)], carried={"motor": [1.0]}))
+    documents[2][1]["timestamps"]["motor"] = 990.0
+    send(diff, documents)
+    assert collected.of("start")[0]["time"] == documents[0][1]["time"]
+    assert collected.of("event")[0]["timestamps"]["motor"] == 990.0
+    assert collected.of("event")[0]["timestamps"]["diff_1"] == 1000.0
+
+
+def test_streams_that_are_not_read_yet_give_no_empty_run(cfg, collected):
+    key = {"source": "s", "dtype": "array", "shape": [1, *SHAPE], "external": "STREAM:"}
+    diff = ReductionCallback(cfg, background=False)
+    diff.subscribe(collected)
+    send(diff, list(raw_run([image(0)], data_key=key))[:2])
+    assert collected == []
+
+
+def test_it_closes_as_a_context(cfg, collected):
+    with ReductionCallback(cfg) as diff:
+        diff.subscribe(collected)
+        send(diff, raw_run([image(0)]))
+    assert collected.names == ["start", "descriptor", "event", "stop"]

@@ -12,7 +12,7 @@ from bluesky_diffractogram.documents.messages import FramesPassedOver, ImagesRec
 
 
 def frame(seq_num, *, frames=1, in_file=False):
-    return ImagesReceived("run", {}, {"seq_num": seq_num}, "image", in_file, frames, None)
+    return ImagesReceived("run", {}, {"uid": f"event {seq_num}", "seq_num": seq_num}, "image", in_file, frames, None)
 
 
 def drain(queue):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ponis import write_poni
 
 from bluesky_diffractogram.config import load_config
-from bluesky_diffractogram.reduction.corrections import make_corrections
+from bluesky_diffractogram.reduction.corrections import make_corrections, read_images
 from bluesky_diffractogram.reduction.integrator import PyFAIIntegrator
 from bluesky_diffractogram.reduction.limits import integration_ranges
 from bluesky_diffractogram.reduction.onepass import OnePassIntegrator, _Rules
@@ -30,7 +30,7 @@ EMPTY = Validity(mask_invalid=False)
 def both(poni, shape=(240, 260), **settings):
     config = load_config({"calibration": str(poni), "diff_units": "2th_deg", "peaks": False, **settings})
     geometry = open_geometry(config).for_shape(shape)
-    corrections = make_corrections(config, geometry)
+    corrections = make_corrections(config, geometry, read_images(config))
     ranges = integration_ranges(config, geometry, corrections.mask)
     reference = PyFAIIntegrator(config, ranges, geometry, corrections)
     prepared = prepare(config, ranges, geometry, corrections)

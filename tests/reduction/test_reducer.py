@@ -7,6 +7,7 @@ import pytest
 from ponis import write_poni
 
 from bluesky_diffractogram.config import ConfigError, load_config
+from bluesky_diffractogram.reduction.corrections import read_images
 from bluesky_diffractogram.reduction.frame import Frame, FrameError, add_frames
 from bluesky_diffractogram.reduction.reducer import Reducer, known_shape, open_geometry
 from bluesky_diffractogram.reduction.transformation import transform, transformed_shape
@@ -102,7 +103,7 @@ def test_the_shape_comes_from_the_first_that_knows_it(tmp_path):
 
     def shape(**config):
         config = load_config({"calibration": str(shapeless), **config})
-        return known_shape(config, open_geometry(config))
+        return known_shape(config, open_geometry(config), read_images(config))
 
     assert shape() is None
     assert shape(detector_shape=[240, 260]) == (240, 260)
