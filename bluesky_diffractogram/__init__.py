@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from .config import ConfigError, DiffractogramConfig, configuration, load_config
     from .documents.callback import ReductionCallback
     from .live import DiffractogramCallback
-    from .views import DiffractogramFigure, LiveDiffractogram, LiveDiffractogramGrid
+    from .views import DiffractogramFigure, KeepWindowsAlive, LiveDiffractogram, LiveDiffractogramGrid
 
 _HOMES = {
     "ConfigError": ".config",
     "DiffractogramCallback": ".live",
     "DiffractogramConfig": ".config",
     "DiffractogramFigure": ".views",
+    "KeepWindowsAlive": ".views",
     "LiveDiffractogram": ".views",
     "LiveDiffractogramGrid": ".views",
     "ReductionCallback": ".documents.callback",
@@ -33,6 +34,7 @@ __all__ = [
     "DiffractogramCallback",
     "DiffractogramConfig",
     "DiffractogramFigure",
+    "KeepWindowsAlive",
     "LiveDiffractogram",
     "LiveDiffractogramGrid",
     "ReductionCallback",

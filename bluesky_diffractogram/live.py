@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from .config import ConfigError, DiffractogramConfig
 from .documents.callback import ReductionCallback, Source
 from .documents.setting import Setting
 
@@ -51,6 +52,9 @@ class DiffractogramCallback(ReductionCallback):
             file_timeout=file_timeout,
             block_timeout=block_timeout,
         )
+        if not (plot == "auto" or isinstance(plot, bool) or callable(plot)):
+            raise ValueError(f"plot = {plot!r}: allowed: 'auto', True, False, or something that takes (name, doc)")
+        _check_colors(self.config)
         if plot == "auto":
             from .views import display_available
 
@@ -59,6 +63,7 @@ class DiffractogramCallback(ReductionCallback):
             from .views import DiffractogramFigure
 
             self.figure = DiffractogramFigure()
+            self.figure.show()
         elif callable(plot):
             self.figure = plot
         if self.figure is not None:
@@ -71,6 +76,7 @@ class DiffractogramCallback(ReductionCallback):
         self._tell_figure("reset")
 
     def _set(self, setting: Setting) -> None:
+        _check_colors(setting.config)
         super()._set(setting)
         self._tell_figure("collect", setting.config.collect)
 
@@ -79,3 +85,22 @@ class DiffractogramCallback(ReductionCallback):
         method = getattr(self.figure, command, None)
         if method is not None:
             method(*arguments)
+
+
+def _check_colors(config: DiffractogramConfig) -> None:
+    """Colours are matplotlib's to know, which the configuration is not to import.
+
+    Raises
+    ------
+    ConfigError
+        One is no colour.
+    """
+    if config.colors is None:
+        return
+    from .views.colors import RangeColors
+
+    try:
+        RangeColors(config.colors)
+    except (TypeError, ValueError) as error:
+        allowed = "[red, green, blue] of integers 0 to 255, or matplotlib's colours"
+        raise ConfigError("colors", list(config.colors), allowed, str(error)) from error

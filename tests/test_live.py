@@ -8,7 +8,7 @@ import pytest
 from documents.conftest import image, raw_run, send
 from ponis import write_poni
 
-from bluesky_diffractogram import DiffractogramCallback
+from bluesky_diffractogram import ConfigError, DiffractogramCallback
 
 matplotlib.use("Agg")
 
@@ -54,3 +54,30 @@ def test_a_plot_of_ones_own(cfg):
     diff = DiffractogramCallback(cfg, plot=lambda name, doc: heard.append(name), background=False)
     send(diff, raw_run([image(0)]))
     assert heard == ["start", "descriptor", "event", "stop"]
+
+
+def test_colours_that_are_none_are_refused_when_they_are_given(cfg):
+    with pytest.raises(ConfigError, match=r"colors = \['blurple'\]"):
+        DiffractogramCallback({**cfg, "colors": ["blurple"]}, background=False)
+    diff = DiffractogramCallback(cfg, background=False)
+    with pytest.raises(ConfigError, match="colors"):
+        diff.configure({"colors": ["blurple"]})
+    diff.configure({"colors": [[255, 0, 0], "C3"]})
+
+
+def test_what_is_no_plot_is_refused(cfg):
+    with pytest.raises(ValueError, match="plot = 'yes'"):
+        DiffractogramCallback(cfg, plot="yes")
+
+
+def test_it_says_what_it_is(cfg):
+    diff = DiffractogramCallback(cfg, background=False)
+    send(diff, raw_run([image(0)]))
+    assert repr(diff).startswith("<DiffractogramCallback: 2 ranges, q [1/nm], ")
+    assert "1, 1 diffractograms in the buffers" in repr(diff)
+
+
+def test_images_that_are_nowhere_are_reported_if_somebody_said_where(cfg, caplog):
+    diff = DiffractogramCallback({**cfg, "image_key": "pilatus"}, background=False)
+    send(diff, raw_run([image(0)]))
+    assert "there are no images under 'pilatus'" in caplog.text

@@ -23,8 +23,21 @@ def check_together(config: DiffractogramConfig) -> None:
     _check_limits(config)
     _check_main_plot(config)
     _check_wavelength(config)
+    _check_error_model(config)
     if config.delta_dummy is not None and config.dummy is None:
         logger.warning("delta_dummy = %g has no effect without dummy", config.delta_dummy)
+
+
+def _check_error_model(config: DiffractogramConfig) -> None:
+    for wanted in config.ranges:
+        if config.error_model == "azimuthal" and len(wanted.arc.parts()) > 1:
+            raise ConfigError(
+                "error_model",
+                "azimuthal",
+                "'poisson', or arcs that do not cross 180°",
+                f"range {wanted.number} ({wanted.arc.start:g}° to {wanted.arc.end:g}°) is integrated in two parts, "
+                "whose scatter about one mean is not known",
+            )
 
 
 def _check_npt(config: DiffractogramConfig) -> None:

@@ -325,6 +325,14 @@ class ReductionCallback:
         self._subscribers.wait(timeout)
         atexit.unregister(self._at_exit)
 
+    def __repr__(self) -> str:
+        config, n = self._setting.config, self._setting.config.diff_number
+        rows = ", ".join(str(len(buffer)) for buffer in self.buffers)
+        return (
+            f"<{type(self).__name__}: {n} range{'s' if n > 1 else ''}, {config.diff_units}, "
+            f"{config.calibration}; {rows} diffractograms in the buffers>"
+        )
+
     def __enter__(self) -> Self:
         return self
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ..config import ConfigError
+from ..config import ConfigError, DiffractogramConfig
 from ..reduction.diffractogram import Reduction
 from ..reduction.frame import Frame, FrameError, add_frames, check_image
 from ..reduction.reducer import Reducer
@@ -36,6 +36,8 @@ class OneRun:
     ----------
     start
         The raw start document.
+    config
+        In force when it came.
     reducers, assets
         Shared with the other runs.
     emit
@@ -51,6 +53,7 @@ class OneRun:
     def __init__(
         self,
         start: Document,
+        config: DiffractogramConfig,
         reducers: Reducers,
         assets: Assets,
         emit: Callable[[str, dict[str, Any]], None],
@@ -74,6 +77,13 @@ class OneRun:
         # What the first frames' shape was under each setting, for calibrations that do not say it.
         self._first_shapes: dict[int, tuple[int, int]] = {}
         self._not_requested: FramesPassedOver | None = None
+        # A scan without images is nothing special, unless somebody said where to find them.
+        self._wanted_by_name = " ".join(
+            [
+                *([f"under {config.image_key!r}"] if config.image_key is not None else []),
+                *([f"in the stream {config.stream!r}"] if config.stream != "primary" else []),
+            ]
+        )
 
     @property
     def parked(self) -> int:
@@ -153,6 +163,8 @@ class OneRun:
         self.finished = True
         if self._derived.started:
             self._derived.stop(*self._ending, self.tally)
+        elif self._wanted_by_name:
+            logger.warning("run %s: there are no images %s", self.uid, self._wanted_by_name)
 
     def _try(self, images: ImagesReceived, setting: Setting | None = None, *, last: bool = False) -> bool:
         """Reduce the frames of an event; False if it cannot be read yet, which `last` makes a reason to skip it."""

@@ -80,7 +80,7 @@ class Pipeline:
                 if setting.config.reset_on_start:
                     self.reset()
                 self._runs[start["uid"]] = OneRun(
-                    start, self._reducers, self._assets, self._emit, self._announce, self._on_error,
+                    start, setting.config, self._reducers, self._assets, self._emit, self._announce, self._on_error,
                     self._file_timeout,
                 )  # fmt: skip
             case AssetDescribed(name, doc):

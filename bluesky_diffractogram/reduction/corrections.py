@@ -105,13 +105,25 @@ def make_corrections(config: DiffractogramConfig, geometry: Geometry, images: Ma
     dark = flat = None
     if "dark" in images:
         dark = _oriented("dark", images["dark"], config, geometry).astype(np.float32)
+    else:
+        dark = _of_the_detector("dark", geometry)
+    if dark is not None:
         mask |= ~np.isfinite(dark)
         dark[mask] = 0.0
     if "flat" in images:
         flat = _oriented("flat", images["flat"], config, geometry).astype(np.float32)
+    else:
+        flat = _of_the_detector("flat", geometry)
+    if flat is not None:
         mask |= ~(np.isfinite(flat) & (flat > 0.0))
         flat[mask] = 1.0
     return Corrections(mask, dark, flat)
+
+
+def _of_the_detector(key: str, geometry: Geometry) -> NDArray[np.float32] | None:
+    """The detector's own dark or flat, which pyFAI applies when it is given none."""
+    image = geometry.detector_image(key)
+    return None if image is None or image.shape != geometry.shape else image.astype(np.float32)
 
 
 def _oriented(

@@ -23,6 +23,8 @@ Shape = tuple[int, int]
 # metres falls outside by orders of magnitude.
 WAVELENGTH_LIMITS_M = (1e-14, 1e-7)
 
+MOST_USUAL_BINNING = 8
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class SplitMatrix:
@@ -120,15 +122,37 @@ class Geometry:
         if expected is None:
             detector.shape = detector.max_shape = shape
             return geometry
-        factors = [
-            full // part if part > 0 and full % part == 0 else 0 for full, part in zip(expected, shape, strict=True)
-        ]
-        if not all(factors):
-            raise ValueError(f"the frame has shape {shape}, the detector of the calibration {expected}")
-        geometry.binning = (factors[0], factors[1])
-        if not (detector.force_pixel and detector.guess_binning(shape)):
-            geometry._ai.detector = _generic_detector(detector, (factors[0], factors[1]), shape)
-        logger.info("frames of shape %s are taken as a binning by %s of the detector's %s", shape, factors, expected)
+        if detector.force_pixel and detector.guess_binning(shape):
+            geometry.binning = tuple(detector.binning)
+        else:
+            factors = [
+                full // part if part > 0 and full % part == 0 else 0 for full, part in zip(expected, shape, strict=True)
+            ]
+            if not all(factors):
+                raise ValueError(f"the frame has shape {shape}, the detector of the calibration {expected}")
+            geometry = geometry.binned((factors[0], factors[1]))
+        slow, fast = geometry.binning
+        odd = slow != fast or slow > MOST_USUAL_BINNING
+        logger.log(
+            logging.WARNING if odd else logging.INFO,
+            "frames of shape %s are taken as a binning by %s of the detector's %s", shape, geometry.binning, expected,
+        )  # fmt: skip
+        return geometry
+
+    def binned(self, by: Shape) -> Geometry:
+        """This geometry with `by` of the detector's pixels in each of the frame's, for plain detectors of equal pixels.
+
+        Raises
+        ------
+        ValueError
+            The detector's pixels are not all alike.
+        """
+        detector = self._ai.detector
+        if not detector.uniform_pixel or not detector.IS_FLAT:
+            raise ValueError(f"the pixels of {detector.name} are not all alike and cannot be binned")
+        geometry = Geometry(copy.deepcopy(self._ai), self.path, self.text, self.sha256, by)
+        geometry._ai.reset()
+        geometry._ai.detector = _binned_detector(detector, by, self.shape)
         return geometry
 
     def with_mask(self, mask: NDArray[np.bool_]) -> Geometry:
@@ -158,7 +182,7 @@ class Geometry:
         detector = self._ai.detector
         settings = dict(detector.get_config())
         files = [value for value in settings.values() if isinstance(value, str) and Path(value).suffix]
-        if files or detector.splineFile:
+        if files or detector.splinefile:
             return None
         numbers = [*self._ai.param, self._ai.wavelength, detector.pixel1, detector.pixel2, self._ai.chiDiscAtPi]
         name = f"{type(detector).__module__}.{type(detector).__qualname__}"
@@ -217,10 +241,16 @@ class Geometry:
         mask = self._ai.detector.mask
         return None if mask is None else np.asarray(mask) != 0
 
+    def detector_image(self, key: str) -> NDArray | None:
+        """``(ny, nx)`` the detector's own ``"dark"`` or ``"flat"``, as some NeXus descriptions hold them; or None."""
+        image = self._ai.detector.darkcurrent if key == "dark" else self._ai.detector.flatfield
+        return None if image is None else np.asarray(image)
+
     def detector_dummy(self) -> tuple[float, float] | None:
-        """The value with which the detector marks bad pixels and its tolerance, or None."""
+        """The value with which the detector marks bad pixels and its tolerance; None without one, or if it is 0."""
         dummy, delta = self._ai.detector.dummy, self._ai.detector.delta_dummy
-        if dummy is None:
+        # 0 (pyFAI's dummy of the Lambda detectors) is also what a counting pixel reads when nothing came.
+        if dummy is None or dummy == 0:
             return None
         return float(dummy), 0.0 if delta is None else float(delta)
 
@@ -276,12 +306,12 @@ def load_geometry(path: str | Path, *, wavelength: float | None = None, shape: S
     except Exception as error:  # pyFAI raises whatever its parsers raise
         first_line = str(error).partition("\n")[0][:160]
         raise ConfigError("calibration", str(path), allowed, f"is no calibration ({first_line})") from error
-    _check(integrator, str(path), allowed)
     if wavelength is not None:
         given = integrator.wavelength
         if given is not None and not math.isclose(given, wavelength, rel_tol=1e-4):
             logger.warning("wavelength %g m is used instead of the calibration's %g m", wavelength, given)
         integrator.wavelength = wavelength
+    _check(integrator, str(path), allowed)
     geometry = Geometry(integrator, str(path), raw.decode("utf-8", "replace"), hashlib.sha256(raw).hexdigest())
     if shape is not None and geometry.shape is None:
         geometry = geometry.for_shape(shape)
@@ -316,16 +346,20 @@ def pyfai_version() -> str:
     return str(pyFAI.version)
 
 
-def _generic_detector(detector: Any, binning: tuple[int, int], shape: Shape) -> Any:
-    """A plain detector like `detector` whose pixels are `binning` times larger (pyFAI bins only those it knows)."""
+def _binned_detector(detector: Any, by: Shape, shape: Shape | None) -> Any:
+    """A plain detector like `detector` whose pixels are `by` times larger (pyFAI bins only those it knows)."""
     from pyFAI.detectors import Detector
 
-    return Detector(
-        pixel1=detector.pixel1 * binning[0],
-        pixel2=detector.pixel2 * binning[1],
-        max_shape=shape,
+    max_shape = None if shape is None else (shape[0] // by[0], shape[1] // by[1])
+    binned = Detector(
+        pixel1=detector.pixel1 * by[0], pixel2=detector.pixel2 * by[1], max_shape=max_shape,
         orientation=int(detector.orientation),
-    )
+    )  # fmt: skip
+    binned.dummy, binned.delta_dummy = detector.dummy, detector.delta_dummy
+    if max_shape is not None and detector.mask is not None:
+        parts = np.asarray(detector.mask).reshape(max_shape[0], by[0], max_shape[1], by[1])
+        binned.mask = parts.any(axis=(1, 3)).astype(np.int8)
+    return binned
 
 
 def check_method(method: tuple[str, ...]) -> None:
@@ -343,8 +377,17 @@ def check_method(method: tuple[str, ...]) -> None:
         dim=1, split=method[0], algo=method[1], impl=method[2], degradable=False
     )
     if not offered:
-        names = [str(name) for name in method_registry.IntegrationMethod.list_available() if "(1d" in str(name)]
-        raise ConfigError("method", method, "no, bbox, full, or a triple of one of " + ", ".join(names))
+        words = [str(name).partition("(")[2].rstrip(")").split(", ") for name in _available()]
+        triples = [
+            [split.split()[0], algorithm.lower(), by] for kind, split, algorithm, by, *_ in words if "1d" in kind
+        ]
+        raise ConfigError("method", list(method), "'no', 'bbox', 'full' or one of " + ", ".join(map(str, triples)))
+
+
+def _available() -> list[Any]:
+    from pyFAI.method_registry import IntegrationMethod
+
+    return list(IntegrationMethod.list_available())
 
 
 def calibrant_lines(name: str) -> NDArray[np.float64]:

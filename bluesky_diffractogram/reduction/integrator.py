@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import ConfigError, DiffractogramConfig
+from ..config import DiffractogramConfig
 from .corrections import Corrections
 from .diffractogram import Diffractogram
 from .geometry import Geometry
@@ -72,11 +72,6 @@ class PyFAIIntegrator:
         Of known shape.
     corrections
         In the orientation of `geometry` (`make_corrections`).
-
-    Raises
-    ------
-    ConfigError
-        The error model is "azimuthal" and an arc has to be integrated in two parts.
     """
 
     def __init__(
@@ -101,7 +96,7 @@ class PyFAIIntegrator:
         for wanted in ranges:
             parts = []
             used = 0
-            for stretch in _stretches(wanted, config):
+            for stretch in _stretches(wanted):
                 # Integrating a blank frame builds the table now: the first real one would else wait for it.
                 warm = masked.integrator(warm)
                 result = self._call(warm, stretch, wanted, blank, 1)
@@ -191,21 +186,14 @@ class PyFAIIntegrator:
             error_model=self._error_model,
             dark=dark,
             flat=self._corrections.flat,
+            # Without any, pyFAI takes the detector's; which pixels count has been decided.
+            dummy=np.nan,
         )
 
 
-def _stretches(wanted: IntegrationRange, config: DiffractogramConfig) -> tuple[tuple[float, float] | None, ...]:
+def _stretches(wanted: IntegrationRange) -> tuple[tuple[float, float] | None, ...]:
     """The azimuth ranges that pyFAI is asked for, one after the other, to cover an arc; None is the full ring."""
-    if wanted.arc.full:
-        return (None,)
-    stretches = wanted.arc.parts()
-    if len(stretches) > 1 and config.error_model == "azimuthal":
-        raise ConfigError(
-            "error_model", "azimuthal", "poisson, or arcs that do not cross ±180°",
-            f"range {wanted.number} ({wanted.arc.start:g}°…{wanted.arc.end:g}°) is integrated in two parts, whose "
-            "scatter about one mean is not known",
-        )  # fmt: skip
-    return stretches
+    return (None,) if wanted.arc.full else wanted.arc.parts()
 
 
 class _BinTable:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import Arc, DiffractogramConfig, DiffractogramRange, RadialUnit
+from ..config import Arc, ConfigError, DiffractogramConfig, DiffractogramRange, RadialUnit
+from .conversion import convert_limit, pixels_per_mm
 from .geometry import Geometry
 
 logger = logging.getLogger(__name__)
 
-ARC_SAMPLES = 181
 TILT_WORTH_A_WARNING_DEG = 1.0
 
 
@@ -82,29 +82,78 @@ def _integration_range(
     geometry: Geometry,
     bounds: _OpenLimits,
 ) -> IntegrationRange:
-    given = (wanted.radial_min, wanted.radial_max)
-    converted = [None if g is None else convert_limit(g, limit_unit, unit, wanted.arc, geometry) for g in given]
-    if unit.name == "d_A":  # d falls where 2θ rises
-        converted.reverse() if limit_unit.name != "d_A" else None
     scale = pixels_per_mm(geometry, wanted.arc) if unit.name == "r_pixel" else 1.0
-    limits = []
-    for value, side in zip(converted, (0, 1), strict=True):
-        if value is None or not math.isfinite(value):
-            limits.append(bounds(unit)[side])
-        else:
-            limits.append(value / scale)
-    if (
-        limit_unit.name[0] != "r"
-        and unit.name[0] == "r"
-        and geometry.tilt > TILT_WORTH_A_WARNING_DEG
-        and any(g is not None for g in given)
-    ):
-        logger.warning(
-            "range %d: the detector is tilted by %.1f°, so that a limit in %s is no single radius: its mean over "
-            'the arc is taken; range_unit "same" takes limits in %s',
-            wanted.number, geometry.tilt, limit_unit.label, unit.label,
-        )  # fmt: skip
-    return IntegrationRange(wanted.number, wanted.arc, unit, npt, (limits[0], limits[1]), scale)
+    low, high = (
+        bounds(unit)[side] if value is None else value / scale
+        for side, value in enumerate(given_limits(wanted, limit_unit, unit, geometry))
+    )
+    return IntegrationRange(wanted.number, wanted.arc, unit, npt, (low, high), scale)
+
+
+def given_limits(
+    wanted: DiffractogramRange, limit_unit: RadialUnit, unit: RadialUnit, geometry: Geometry
+) -> tuple[float | None, float | None]:
+    """The limits that are set for a range, in the unit of the axis; None where the detector's own holds.
+
+    An outer limit beyond every angle, or beyond what a plane detector can see, is none. An inner one would
+    leave nothing.
+
+    Raises
+    ------
+    ConfigError
+        The inner limit is such, or a d-spacing is not positive.
+    """
+    inner, outer = wanted.radial_min, wanted.radial_max
+    if limit_unit.name == "d_A":  # d falls where 2θ rises
+        inner, outer = outer, inner
+        for given in (inner, outer):
+            if given is not None and given <= 0:
+                raise _refused(wanted, given, "d-spacings above 0", "is no d-spacing")
+    low = None if inner is None else convert_limit(inner, limit_unit, unit, wanted.arc, geometry)
+    high = None if outer is None else convert_limit(outer, limit_unit, unit, wanted.arc, geometry)
+    if high is not None and not math.isfinite(high):
+        high = None
+    if unit.name == "d_A":
+        if low is not None and not (math.isfinite(low) and low > 0):
+            low = None  # 2θ of 0 is an infinite d
+        return high, low
+    if low is not None and not math.isfinite(low):
+        assert inner is not None
+        raise _refused(
+            wanted, inner, "an inner limit that pixels can lie beyond", f"{limit_unit.label} lies beyond every pixel"
+        )
+    return low, high
+
+
+def _refused(wanted: DiffractogramRange, value: float, allowed: str, reason: str) -> ConfigError:
+    return ConfigError(f"diff_ranges[{wanted.number - 1}]", value, allowed, f"{value:g} {reason}")
+
+
+def check_limits(config: DiffractogramConfig, geometry: Geometry) -> None:
+    """Refuse limits that the geometry cannot have, and warn of those that are not what they seem.
+
+    Raises
+    ------
+    ConfigError
+        As `given_limits`.
+    """
+    unit = config.unit
+    limit_unit = config.radial_limit_unit or unit
+    for wanted in config.ranges:
+        low, high = given_limits(wanted, limit_unit, unit, geometry)
+        tilted = geometry.tilt > TILT_WORTH_A_WARNING_DEG
+        if tilted and limit_unit.name[0] != "r" and unit.name[0] == "r" and (low, high) != (None, None):
+            logger.warning(
+                "range %d: the detector is tilted by %.1f°, so that a limit in %s is no single radius: its mean over "
+                'the arc is taken; range_unit "same" takes limits in %s',
+                wanted.number, geometry.tilt, limit_unit.label, unit.label,
+            )  # fmt: skip
+        if unit.name == "d_A" and high is None:
+            logger.warning(
+                "range %d: nothing limits the axis of d towards the beam, where d grows without end; most bins will "
+                "be empty. Set an inner limit",
+                wanted.number,
+            )
 
 
 class _OpenLimits:
@@ -139,115 +188,12 @@ def open_limits(
     used = slice(None) if mask is None or mask.all() else ~mask
     if split == "full":
         corner = geometry.pixels("corner", unit.pyfai)[..., 0][used]
+        corner = corner[np.isfinite(corner)]
         low, high = corner.min(), corner.max()
     else:
         centre = geometry.pixels("center", unit.pyfai)[used]
         delta = geometry.pixels("delta", unit.pyfai)[used] if split == "bbox" else 0.0
-        low, high = (centre - delta).min(), (centre + delta).max()
+        with np.errstate(invalid="ignore"):  # a pixel in the beam has no d, and its neighbours' extents no end
+            inner, outer = centre - delta, centre + delta
+        low, high = inner[np.isfinite(inner)].min(), outer[np.isfinite(outer)].max()
     return max(0.0, float(low)) * unit.si_scale, float(high) * unit.si_scale
-
-
-def convert_limit(value: float, source: RadialUnit, target: RadialUnit, arc: Arc, geometry: Geometry) -> float:
-    """One radial limit of `arc` from unit `source` to `target`.
-
-    2θ, q and d are functions of each other (q = 4π/λ·sin θ, d = 2π/q). r is the distance from the beam axis
-    of the point where the ray of that 2θ and azimuth meets the plane of the detector, averaged over the arc.
-
-    Returns
-    -------
-    float
-        Infinite or NaN where there is no such point (a ray that misses the plane, d at 2θ = 0).
-    """
-    if source.name == target.name:
-        return value
-    two_theta = _two_theta(value, source, arc, geometry)
-    return float(np.mean(_from_two_theta(two_theta, target, arc, geometry)))
-
-
-def _azimuths(arc: Arc) -> NDArray[np.float64]:
-    return np.deg2rad(np.linspace(arc.start, arc.end, ARC_SAMPLES))
-
-
-def _two_theta(value: float, unit: RadialUnit, arc: Arc, geometry: Geometry) -> NDArray[np.float64]:
-    """2θ in radians at each sampled azimuth of the arc."""
-    if unit.name == "2th_deg":
-        return np.full(ARC_SAMPLES, math.radians(value))
-    if unit.name == "2th_rad":
-        return np.full(ARC_SAMPLES, value)
-    if unit.name[0] in "qd":
-        q_nm = value / unit.si_scale if unit.name[0] == "q" else 20.0 * math.pi / value if value > 0 else math.inf
-        sine = q_nm * _wavelength_nm(geometry) / (4.0 * math.pi)
-        return np.full(ARC_SAMPLES, 2.0 * math.asin(sine) if abs(sine) <= 1.0 else math.nan)
-    radius = value * 1e-3
-    if unit.name == "r_pixel":
-        radius /= pixels_per_mm(geometry, arc)
-    along, across = _normal_along(geometry, _azimuths(arc))
-    # From r = D·tan 2θ / (n∥ + n⊥·tan 2θ), which radius_of_two_theta states, solved for 2θ.
-    return np.arctan2(radius * along, geometry.distance - radius * across)
-
-
-def _from_two_theta(
-    two_theta: NDArray[np.float64], unit: RadialUnit, arc: Arc, geometry: Geometry
-) -> NDArray[np.float64]:
-    if unit.name == "2th_deg":
-        return np.rad2deg(two_theta)
-    if unit.name == "2th_rad":
-        return two_theta
-    if unit.name[0] in "qd":
-        q_nm = 4.0 * math.pi / _wavelength_nm(geometry) * np.sin(two_theta / 2.0)
-        if unit.name == "d_A":
-            with np.errstate(divide="ignore"):
-                return 20.0 * math.pi / q_nm
-        return q_nm * unit.si_scale
-    radius_mm = 1e3 * radius_of_two_theta(two_theta, _azimuths(arc), geometry)
-    return radius_mm * pixels_per_mm(geometry, arc) if unit.name == "r_pixel" else radius_mm
-
-
-def radius_of_two_theta(
-    two_theta: NDArray[np.float64], azimuth: NDArray[np.float64], geometry: Geometry
-) -> NDArray[np.float64]:
-    """Distance from the beam axis, in metres, at which rays meet the plane of the detector.
-
-    The plane is n·x = D with the rotated normal n and the distance D; the ray is t·(sin 2θ·sin χ, sin 2θ·cos χ,
-    cos 2θ) on pyFAI's axes 1, 2, 3; so r = t·sin 2θ = D·sin 2θ / (n₃·cos 2θ + (n₁·sin χ + n₂·cos χ)·sin 2θ).
-
-    Parameters
-    ----------
-    two_theta, azimuth
-        In radians, of one shape.
-
-    Returns
-    -------
-    numpy.ndarray
-        Infinite where the ray does not meet the plane.
-    """
-    along, across = _normal_along(geometry, azimuth)
-    denominator = along * np.cos(two_theta) + across * np.sin(two_theta)
-    meets = denominator > 1e-9
-    return np.where(meets, geometry.distance * np.sin(two_theta) / np.where(meets, denominator, 1.0), np.inf)
-
-
-def _normal_along(geometry: Geometry, azimuth: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """The normal's component along the beam, and those across it in the directions of `azimuth`."""
-    n1, n2, n3 = geometry.normal
-    return float(n3), n1 * np.sin(azimuth) + n2 * np.cos(azimuth)
-
-
-def pixels_per_mm(geometry: Geometry, arc: Arc) -> float:
-    """lavue's ``r [pixel]`` per ``r [mm]``: pixels per millimetre along each azimuth, averaged over the arc.
-
-    Along χ it is √((cos(χ + rot3) / (p₂·cos rot1))² + (sin(χ + rot3) / (p₁·cos rot2))²), with the pixel sizes
-    p₁ and p₂ in mm.
-    """
-    rot1, rot2, rot3 = geometry.rotations
-    slow, fast = (1e3 * size for size in geometry.pixel_size)
-    azimuth = _azimuths(arc) + rot3
-    along_fast = np.cos(azimuth) / (fast * math.cos(rot1))
-    along_slow = np.sin(azimuth) / (slow * math.cos(rot2))
-    return float(np.mean(np.hypot(along_fast, along_slow)))
-
-
-def _wavelength_nm(geometry: Geometry) -> float:
-    if geometry.wavelength is None:
-        raise ValueError("the calibration has no wavelength")
-    return geometry.wavelength * 1e9

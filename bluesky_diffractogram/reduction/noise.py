@@ -8,7 +8,7 @@ differences, for the same reason.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -49,6 +49,21 @@ class CurveNoise:
     background: Array
     given: Array | None
     correlation: float
+
+    @property
+    def uneven(self) -> float:
+        """The largest noise relative to the square root of the background, over the smallest; 1 if there is none."""
+        relative = self._relative()
+        least = float(relative.min())
+        return float(relative.max()) / least if least > 0.0 else 1.0
+
+    def as_quiet_as_the_quietest(self) -> CurveNoise:
+        """This noise if it everywhere were what the quietest block says, for the level of its background."""
+        relative = self._relative()
+        return replace(self, quiet=self.quiet * relative.min() / relative)
+
+    def _relative(self) -> Array:
+        return self.quiet / np.sqrt(np.maximum(self.background, np.fmax(self.quiet, np.finfo(float).tiny)))
 
     @np.errstate(all="ignore")
     def sigma(self, bins: NDArray[np.intp], level: Array) -> Array:

@@ -148,6 +148,9 @@ class _Rules:
         limits = validity.limits or (-np.inf, np.inf)
         self.intervals = np.array([limits, *validity.excluded], dtype=np.float64)
         self.marks = np.array(validity.marks(dtype), dtype=np.float64)
+        if dtype.kind == "f":  # numpy compares in the frame's own precision, which holds no −0.1 in float32
+            self.intervals = self.intervals.astype(dtype).astype(np.float64)
+            self.marks = self.marks.astype(dtype).astype(np.float64)
         if dtype.kind == "f":
             least, most = float(np.finfo(dtype).min), float(np.finfo(dtype).max)
         else:

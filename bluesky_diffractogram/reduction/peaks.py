@@ -14,6 +14,8 @@ FEWEST_BINS = 5
 # If peaks take so much of a curve, its noise is estimated again without them, as long as there is anything beside
 # them, and peaks are looked for again if it is so much smaller, and so on.
 MANY_LINES, ALL_LINES, QUIETER, MOST_AGAIN = 0.2, 0.85, 0.8, 3
+# By how much the noise of blocks may differ, beyond what their levels explain, before lines must be the reason.
+TOO_UNEVEN = 2.0
 # The contrast that makes a scale a peak's own, where no threshold is given.
 CLEAR = 5.0
 
@@ -64,6 +66,10 @@ def find_peaks(
         return Peaks.none()
     noise = curve_noise(diffractogram)
     tops, scale = _locate(curve, noise, min_snr)
+    if not len(tops) and noise.uneven > TOO_UNEVEN:
+        # Some blocks hold hardly anything but lines, which were taken for noise: the quietest tells of all.
+        noise = noise.as_quiet_as_the_quietest()
+        tops, scale = _locate(curve, noise, min_snr)
     for _ in range(MOST_AGAIN):
         lines = _under(tops, scale, len(curve.finite))
         if not MANY_LINES < lines.mean() < ALL_LINES:

@@ -14,7 +14,7 @@ from .diffractogram import Diffractogram, Peaks, Reduction
 from .frame import Frame, FrameError, check_image
 from .geometry import Geometry, check_method, load_geometry
 from .integrator import Integrator, PyFAIIntegrator
-from .limits import IntegrationRange, integration_ranges, open_limits
+from .limits import IntegrationRange, check_limits, integration_ranges, open_limits
 from .onepass import OnePassIntegrator
 from .table import prepare
 from .table_cache import load_prepared, store_prepared, table_key
@@ -45,6 +45,8 @@ def open_geometry(config: DiffractogramConfig, images: Mapping[str, NDArray] | N
         offered by this pyFAI, or a mask, dark or flat has not the shape of the detector.
     """
     geometry = load_geometry(config.calibration, wavelength=config.wavelength_m)
+    if config.binning is not None and geometry.shape is None:
+        geometry = geometry.binned(config.binning)
     limit_unit = config.radial_limit_unit
     for key, unit in (("diff_units", config.unit), ("range_unit", limit_unit)):
         if unit is not None and unit.needs_wavelength and geometry.wavelength is None:
@@ -53,13 +55,20 @@ def open_geometry(config: DiffractogramConfig, images: Mapping[str, NDArray] | N
                 f"{config.calibration} has no wavelength",
             )  # fmt: skip
     check_method(config.split_method)
+    check_limits(config, geometry)
     images = read_images(config) if images is None else images
     shape = known_shape(config, geometry, images)
     if shape is not None:
         try:
             geometry = geometry.for_shape(transformed_shape(shape, config.transformation))
+            geometry.detector_mask()
         except ValueError as error:
-            raise ConfigError("detector_shape", shape, f"{geometry.shape} or a binning of it", str(error)) from error
+            key = "binning" if config.detector_shape is None else "detector_shape"
+            raise ConfigError(key, getattr(config, key), f"{geometry.shape} or a binning of it", str(error)) from error
+        except (RuntimeError, AssertionError) as error:
+            raise ConfigError(
+                "calibration", config.calibration, "a calibration whose detector pyFAI can build", str(error)
+            ) from error
         make_corrections(config, geometry, images)
     return geometry
 

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def table_key(config: DiffractogramConfig, geometry: Geometry, corrections: Corr
     parts = {
         "format": FORMAT,
         "pyFAI": pyfai_version(),
+        "package": version("bluesky-diffractogram"),
         "geometry": fingerprint,
         "ranges": [(r.arc.start, r.arc.end, r.radial_min, r.radial_max) for r in config.ranges],
         "units": (config.unit.name, None if limit_unit is None else limit_unit.name),

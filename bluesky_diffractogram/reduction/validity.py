@@ -13,6 +13,9 @@ from ..config import DiffractogramConfig
 # What detectors write into signed integer frames for gaps (−1) and dead pixels (−2).
 SIGNED_MARKS = (-2, -1)
 
+# The top of an unsigned 32-bit frame, which stays in it when such a frame is cast to a wider type.
+UINT32_MARK = 2**32 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Validity:
@@ -61,13 +64,17 @@ class Validity:
         wide = dtype.kind == "u" and dtype.itemsize in (2, 4)
         if self.detector_dummy is not None and (dtype.kind != "u" or wide):
             dummy, delta = self.detector_dummy
-            for value in range(math.ceil(dummy - delta), math.floor(dummy + delta) + 1):
+            near = range(math.ceil(dummy - delta), math.floor(dummy + delta) + 1)
+            # Within Dectris' −2 ± 1.5 lies −3 too, which no detector writes and a subtracted dark can leave.
+            for value in (v for v in near if dummy >= 0 or v in SIGNED_MARKS):
                 # An unsigned frame holds −2 as its top value but one: the same bits.
                 found.add(value % 2 ** (8 * dtype.itemsize) if dtype.kind == "u" else value)
         if wide:
             found.add(int(np.iinfo(dtype).max))
         if dtype.kind == "i":
             found.update(SIGNED_MARKS)
+        if dtype.kind == "f" or dtype.itemsize == 8:
+            found.add(UINT32_MARK)
         if dtype.kind in "ui":
             info = np.iinfo(dtype)
             found = {value for value in found if info.min <= value <= info.max}
@@ -94,7 +101,7 @@ class Validity:
         tests += [(image >= low) & (image <= high) for low, high in self.excluded]
         marks = self.marks(image.dtype)
         if image.dtype.kind == "f":
-            tests += [image == mark for mark in marks]
+            tests += [image == image.dtype.type(mark) for mark in marks]
         else:
             tests += [(image >= low) & (image <= high) for low, high in _runs(marks)]
         if not tests:

@@ -31,10 +31,10 @@ def demo(
     replaces settings of the demonstration's, but not its calibration.
     """
     from ..config import read_settings
+    from ..views.windows import wait_until_closed
     from .demonstration import Demonstration
     from .progress import frames_progress
     from .tally_line import tally_line
-    from .window import wait_until_closed
 
     source = one_configuration(config, tool_configuration, required=False)
     problems: list[str] = []

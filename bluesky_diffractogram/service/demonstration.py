@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import DiffractogramConfig, configuration, load_config, parse_unit, update_config
-from ..reduction.limits import convert_limit
+from ..reduction.conversion import convert_limit
 from ..reduction.reducer import open_geometry
 from ..sim.beamline import SimulatedBeamline, simulated_beamline
 from ..sim.scan import heating_scan
@@ -108,13 +108,13 @@ class Demonstration:
         from bluesky import RunEngine
         from bluesky.utils import RunEngineInterrupted
 
-        from .window import KeepWindowAlive
+        from ..views import KeepWindowsAlive
 
         self._callback.subscribe(lambda name, _: advance() if name == "event" else None)
         meanwhile: dict[str, Any] = {}
         if self.window:
             self.figure.show()
-            meanwhile = {"during_task": KeepWindowAlive(self.figure.figure.canvas)}
+            meanwhile = {"during_task": KeepWindowsAlive()}
         engine = RunEngine({}, **meanwhile)
         engine.subscribe(self._callback)
         finished = True

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import ConfigError, DiffractogramConfig, load_config, parse_unit
+from ..reduction.conversion import convert_limit
 from ..reduction.corrections import read_image, read_images
 from ..reduction.frame import FrameError
 from ..reduction.geometry import Geometry
-from ..reduction.limits import IntegrationRange, convert_limit
+from ..reduction.limits import IntegrationRange
 from ..reduction.reducer import Reducer, known_shape, open_geometry
 from ..reduction.transformation import transform
 from .console import package_log

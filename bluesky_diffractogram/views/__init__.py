@@ -4,5 +4,12 @@ from .curves import LiveDiffractogram
 from .figure import DiffractogramFigure
 from .grid import LiveDiffractogramGrid
 from .redraw import display_available
+from .windows import KeepWindowsAlive
 
-__all__ = ["DiffractogramFigure", "LiveDiffractogram", "LiveDiffractogramGrid", "display_available"]
+__all__ = [
+    "DiffractogramFigure",
+    "KeepWindowsAlive",
+    "LiveDiffractogram",
+    "LiveDiffractogramGrid",
+    "display_available",
+]

@@ -260,7 +260,7 @@ configurations = st.fixed_dictionaries(
         "range_unit": st.sampled_from(["2th_deg", "r_mm", "q [1/nm]"]),
         "correct_solid_angle": st.booleans(),
         "polarization_factor": st.none() | st.floats(-1, 1),
-        "error_model": st.sampled_from([None, "poisson", "azimuthal"]),
+        "error_model": st.sampled_from([None, "poisson"]),
         "method": methods,
         "wavelength": st.none() | st.floats(1e-12, 1e-9),
         "normalization": st.none() | st.sampled_from(["monitor", "i0"]),

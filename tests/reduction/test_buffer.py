@@ -82,9 +82,7 @@ class BufferIsAList(RuleBasedStateMachine):
         if not hasattr(self, "buffer"):
             return
         snapshot = self.buffer.snapshot()
-        np.testing.assert_array_equal(
-            snapshot.rows, np.reshape([row["value"] for row in self.model], (-1, NPT))
-        )
+        np.testing.assert_array_equal(snapshot.rows, np.reshape([row["value"] for row in self.model], (-1, NPT)))
         np.testing.assert_array_equal(self.buffer.rows, snapshot.rows)
         np.testing.assert_array_equal(snapshot.timestamps, [row["time"] for row in self.model])
         np.testing.assert_array_equal(self.buffer.timestamps, snapshot.timestamps)
@@ -111,9 +109,7 @@ def buffer():
     buffer = DiffractogramBuffer(4, NPT)
     for n in range(6):
         carried = {"temperature": 300.0 + 10 * n, "sample": "CeO2"} if n != 4 else {}
-        buffer.append(
-            [n, n + 0.5, np.nan], 1_700_000_000.25 + n, radial=[1.0, 2.0, 3.0], key=n, carried=carried
-        )
+        buffer.append([n, n + 0.5, np.nan], 1_700_000_000.25 + n, radial=[1.0, 2.0, 3.0], key=n, carried=carried)
     return buffer
 
 
@@ -173,9 +169,7 @@ def test_a_row_of_the_wrong_length_is_refused_with_both_shapes(buffer):
 
 def test_another_axis_needs_another_buffer(buffer):
     buffer.append(np.zeros(NPT), 0.0, radial=[1.0, 2.0, 3.0])
-    with pytest.raises(
-        ValueError, match="4 rows with radial 1 to 3; a row with radial 10 to 30 needs another buffer"
-    ):
+    with pytest.raises(ValueError, match="4 rows with radial 1 to 3; a row with radial 10 to 30 needs another buffer"):
         buffer.append(np.zeros(NPT), 0.0, radial=[10.0, 20.0, 30.0], key="new")
     assert "new" not in buffer
     buffer.reset()

@@ -141,6 +141,4 @@ def test_whatever_the_curve_heights_are_in_order_and_positions_on_the_axis(finde
     assert np.isfinite(peaks.height).all()
     assert (np.diff(peaks.height) <= 0.0).all()
     assert ((peaks.position >= 0.0) & (peaks.position <= max(len(intensity) - 1, 0))).all()
-    assert {len(values) for values in (peaks.net_height, peaks.fwhm, peaks.area, peaks.position_error)} == {
-        len(peaks)
-    }
+    assert {len(values) for values in (peaks.net_height, peaks.fwhm, peaks.area, peaks.position_error)} == {len(peaks)}

@@ -7,9 +7,11 @@ import pyFAI
 import pytest
 from ponis import write_poni
 
-from bluesky_diffractogram.config import UNITS, Arc, load_config, parse_unit
+from bluesky_diffractogram.config import UNITS, Arc, ConfigError, load_config, parse_unit
+from bluesky_diffractogram.reduction.conversion import convert_limit, pixels_per_mm
 from bluesky_diffractogram.reduction.geometry import load_geometry
-from bluesky_diffractogram.reduction.limits import convert_limit, integration_ranges, pixels_per_mm
+from bluesky_diffractogram.reduction.limits import integration_ranges
+from bluesky_diffractogram.reduction.reducer import open_geometry
 
 TILTS = [(0.0, 0.0, 0.0), (0.03, -0.05, 0.4), (0.2, 0.15, -1.0)]
 
@@ -113,18 +115,60 @@ def test_open_limits_are_those_of_the_unmasked_pixels(poni, tmp_path):
     assert wanted.radial_range == pytest.approx((two_theta[~mask].min(), two_theta[~mask].max()))
 
 
+def given(poni, **config):
+    return open_geometry(load_config({"calibration": str(poni), **config}))
+
+
 def test_a_radius_on_a_tilted_detector_is_called_approximate(poni, caplog):
-    ranges(poni, diff_units="r [mm]", diff_ranges=[[10, 20, 4, 16]])
+    given(poni, diff_units="r [mm]", diff_ranges=[[10, 20, 4, 16]])
     assert "the detector is tilted by 3.3°" in caplog.text
     assert 'range_unit "same"' in caplog.text
 
 
 def test_no_such_word_where_limits_are_radii_or_open(poni, caplog):
-    ranges(poni, diff_units="r [mm]", range_unit="same", diff_ranges=[[10, 20, 4, 16]])
-    ranges(poni, diff_units="r [mm]", diff_ranges=[[10, 20, None, None]])
+    given(poni, diff_units="r [mm]", range_unit="same", diff_ranges=[[10, 20, 4, 16]])
+    given(poni, diff_units="r [mm]", diff_ranges=[[10, 20, None, None]])
     assert "tilted" not in caplog.text
 
 
 def test_reported_arcs(poni):
     wanted = ranges(poni, diff_ranges=[[350, 10, None, None], [170, 190, None, None], [0, 360, None, None]])
     assert [each.azimuth_range for each in wanted] == [(-10.0, 10.0), (170.0, 190.0), (-180.0, 180.0)]
+
+
+@pytest.mark.parametrize(
+    ("units", "range_unit", "limits"),
+    [
+        ("2th [deg]", "q [1/A]", [35, 40]),
+        ("r [mm]", "2th [deg]", [95, 120]),
+        ("2th [deg]", "d [A]", [0.01, 0.1]),
+        ("q [1/A]", "d [A]", [-1, 3]),
+    ],
+)
+def test_an_inner_limit_that_no_pixel_can_reach_is_refused_when_it_is_given(poni, units, range_unit, limits):
+    with pytest.raises(ConfigError, match=r"diff_ranges\[0\]"):
+        given(poni, diff_units=units, range_unit=range_unit, diff_ranges=[[None, None, *limits]])
+
+
+def test_an_outer_limit_beyond_every_pixel_is_none(poni):
+    (wanted,) = ranges(poni, diff_units="2th [deg]", range_unit="q [1/A]", diff_ranges=[[None, None, 2, 40]])
+    (open_end,) = ranges(poni, diff_units="2th [deg]", range_unit="q [1/A]", diff_ranges=[[None, None, 2, None]])
+    assert wanted.radial_range == open_end.radial_range
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"), [([1.5, None], (None, 4.18879)), ([None, 3], (2.0944, None)), ([1.5, 3], (2.0944, 4.18879))]
+)
+def test_limits_in_d_on_an_axis_in_q_change_places(poni, limits, expected):
+    """q = 2π/d."""
+    (wanted,) = ranges(poni, diff_units="q [1/A]", range_unit="d [A]", diff_ranges=[[None, None, *limits]])
+    for ours, theirs in zip(wanted.radial_range, expected, strict=True):
+        if theirs is not None:
+            assert ours == pytest.approx(theirs, rel=1e-5)
+    assert wanted.radial_range[0] < wanted.radial_range[1]
+
+
+def test_a_pixel_in_the_beam_does_not_spoil_the_axis_of_d(tmp_path):
+    poni = write_poni(tmp_path / "x.poni", centre=(100.5, 100.5))
+    (wanted,) = ranges(poni, diff_units="d [A]")
+    assert np.isfinite(wanted.radial_range).all()

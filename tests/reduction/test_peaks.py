@@ -361,9 +361,7 @@ def test_whatever_the_curve_the_list_is_in_order_and_finite(intensity):
 
 def test_the_curve_is_not_written_to(rng):
     curve = counted(50.0 + 100.0 * binned_line(N, 300.0, 5.0), 100.0, rng)
-    before = {
-        field.name: np.copy(getattr(curve, field.name)) for field in fields(curve) if field.name != "sigma"
-    }
+    before = {field.name: np.copy(getattr(curve, field.name)) for field in fields(curve) if field.name != "sigma"}
     find_peaks(curve)
     for name, values in before.items():
         np.testing.assert_array_equal(getattr(curve, name), values)

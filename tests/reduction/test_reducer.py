@@ -238,3 +238,29 @@ def test_a_wavelength_that_differs_from_the_calibrations_is_used_and_reported(po
 def test_a_method_that_pyfai_does_not_have_is_refused(poni):
     with pytest.raises(ConfigError, match="method"):
         make(poni, method=["pseudo", "csr", "cython"])
+
+
+def test_binning_holds_for_a_calibration_without_shape(tmp_path, rings):
+    """Pixels twice as large: the same ring, at the same angle."""
+    shapeless = write_poni(tmp_path / "shapeless.poni", shape=None, centre=(120, 130))
+    binned = rings.reshape(120, 2, 130, 2).sum(axis=(1, 3), dtype=np.uint32)
+    fine = curve(make(shapeless, npt=100), rings)
+    coarse = curve(make(shapeless, binned.shape, npt=100, binning=2), binned)
+    peaks = [each.radial[np.nanargmax(each.intensity)] for each in (fine, coarse)]
+    assert peaks[0] == pytest.approx(peaks[1], rel=0.02)
+
+
+def test_a_binning_that_does_not_fit_is_refused_by_its_name(poni):
+    config = load_config({"calibration": str(poni), "binning": 7})
+    with pytest.raises(ConfigError, match="binning = "):
+        open_geometry(config)
+
+
+def test_binning_a_plain_detector_keeps_its_mask(poni):
+    from bluesky_diffractogram.reduction.geometry import load_geometry
+
+    geometry = load_geometry(poni)
+    mask = np.zeros((240, 260), bool)
+    mask[10:14] = True
+    binned = geometry.with_mask(mask).for_shape((120, 130))
+    assert np.flatnonzero(binned.detector_mask().all(axis=1)).tolist() == [5, 6]

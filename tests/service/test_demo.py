@@ -15,9 +15,10 @@ from matplotlib.image import imread
 from bluesky_diffractogram import views
 from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction.reducer import open_geometry
-from bluesky_diffractogram.service import demonstration, window
+from bluesky_diffractogram.service import demonstration
 from bluesky_diffractogram.service.demonstration import line_positions
 from bluesky_diffractogram.sim.beamline import simulated_beamline
+from bluesky_diffractogram.views import windows
 
 Run = Callable[..., Result]
 
@@ -107,10 +108,10 @@ def test_a_window_is_kept_alive_and_waited_for_where_there_is_a_display(
     run_command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turned, waited = [], []
-    keep_alive = window.KeepWindowAlive.block
+    keep_alive = windows.KeepWindowsAlive.block
     monkeypatch.setattr(views, "display_available", lambda: True)
-    monkeypatch.setattr(window, "wait_until_closed", waited.append)
-    monkeypatch.setattr(window.KeepWindowAlive, "block", lambda self, event: turned.append(keep_alive(self, event)))
+    monkeypatch.setattr(windows, "wait_until_closed", waited.append)
+    monkeypatch.setattr(windows.KeepWindowsAlive, "block", lambda self, event: turned.append(keep_alive(self, event)))
     result = run_command("demo", "--frames", 2, "--detector", "small", "-o", tmp_path)
     assert result.exit_code == 0, result.output
     assert "close the window to end" in result.stdout

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from bluesky import RunEngine
 from bluesky.plan_stubs import sleep
+from matplotlib._pylab_helpers import Gcf
 
-from bluesky_diffractogram.service.window import KeepWindowAlive, wait_until_closed
+from bluesky_diffractogram.views.windows import KeepWindowsAlive, wait_until_closed
 
 
 class Canvas:
@@ -30,9 +33,10 @@ class Canvas:
             self._on_close(None)
 
 
-def test_events_are_turned_on_the_main_thread_while_a_plan_runs() -> None:
+def test_events_are_turned_on_the_main_thread_while_a_plan_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     canvas = Canvas()
-    engine = RunEngine({}, during_task=KeepWindowAlive(canvas))
+    monkeypatch.setattr(Gcf, "get_all_fig_managers", lambda: [SimpleNamespace(canvas=canvas)])
+    engine = RunEngine({}, during_task=KeepWindowsAlive())
 
     def plan():  # type: ignore[no-untyped-def]
         yield from sleep(0.3)

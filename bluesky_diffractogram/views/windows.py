@@ -1,4 +1,4 @@
-"""Keeping a plot's window alive while the main thread waits."""
+"""Keeping plots' windows alive while the main thread waits."""
 
 from __future__ import annotations
 
@@ -10,25 +10,23 @@ from bluesky.utils import DuringTask
 TURN_S = 0.03
 
 
-class KeepWindowAlive(DuringTask):
-    """Turns the event loop of a figure's window, of any toolkit, while a plan runs.
+class KeepWindowsAlive(DuringTask):
+    """Turns the event loop of every open matplotlib window, of any toolkit, while a plan runs.
 
-    bluesky's own default does so for Qt only.
+    bluesky's own default does so for Qt only: with Tk, GTK or macOS, windows stand still until the plan ends.
 
-    Parameters
-    ----------
-    canvas
-        matplotlib's canvas of that figure.
+    Examples
+    --------
+    >>> RE = RunEngine({}, during_task=KeepWindowsAlive())  # doctest: +SKIP
     """
-
-    def __init__(self, canvas: Any) -> None:
-        super().__init__()
-        self._canvas = canvas
 
     def block(self, blocking_event: threading.Event) -> None:
         """Wait for the plan's end."""
+        from matplotlib._pylab_helpers import Gcf
+
         while not blocking_event.wait(TURN_S):
-            self._canvas.flush_events()
+            for manager in Gcf.get_all_fig_managers():
+                manager.canvas.flush_events()
 
 
 def wait_until_closed(canvas: Any) -> None:
