@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,14 @@ def _tables_of_this_session_only(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BLUESKY_DIFFRACTOGRAM_CACHE", str(tmp_path_factory.mktemp("tables")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_figures_of_earlier_tests():
+    """bluesky's own callbacks leave theirs open."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture

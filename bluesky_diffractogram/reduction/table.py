@@ -15,7 +15,9 @@ from .limits import IntegrationRange
 from .transformation import transform, transformed_shape
 
 MOST_BLOCKS = 8
+# Each block has bins of its own to be zeroed and added up, and costs a call: it must be worth that.
 ROWS_PER_BIN_AND_BLOCK = 16
+LEAST_ROWS_OF_A_BLOCK = 50_000
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -172,7 +174,8 @@ def _assemble(
     for k in (0, 1):
         reached = coefficient[:, k] != 0
         count += np.bincount(first_bin[reached].astype(np.int64) + k, minlength=len(count))
-    n = int(np.clip(len(pixel) // max(1, ROWS_PER_BIN_AND_BLOCK * bins[-1]), 1, MOST_BLOCKS))
+    worth_it = len(pixel) // max(LEAST_ROWS_OF_A_BLOCK, ROWS_PER_BIN_AND_BLOCK * int(bins[-1]))
+    n = min(max(worth_it, 1), MOST_BLOCKS)
     cuts = [0, *(int(np.searchsorted(first_row, len(pixel) * i // n)) for i in range(1, n)), len(first_row)]
     rows_at = np.append(first_row, len(pixel))
     return PixelTable(

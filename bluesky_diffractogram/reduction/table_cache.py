@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import tempfile
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -79,11 +80,12 @@ def load_prepared(key: str | None, config: DiffractogramConfig) -> Prepared | No
             arrays = {name: kept[name] for name in kept.files}
         os.utime(path)  # the ones used last are the last to be removed
         return _unpack(arrays, config)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
     except Exception as error:  # half-written, of another version, or no file of ours
         logger.warning("the kept table %s cannot be used and is built anew: %s", path, error)
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
         return None
 
 
