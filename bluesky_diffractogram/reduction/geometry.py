@@ -6,6 +6,7 @@ import copy
 import hashlib
 import logging
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ class Geometry:
         if expected == shape:
             return self
         geometry = Geometry(copy.deepcopy(self._ai), self.path, self.text, self.sha256)
-        geometry._ai.reset()
+        geometry._ai.reset(collect_garbage=False)
         detector = geometry._ai.detector
         if expected is None:
             detector.shape = detector.max_shape = shape
@@ -151,7 +152,7 @@ class Geometry:
         if not detector.uniform_pixel or not detector.IS_FLAT:
             raise ValueError(f"the pixels of {detector.name} are not all alike and cannot be binned")
         geometry = Geometry(copy.deepcopy(self._ai), self.path, self.text, self.sha256, by)
-        geometry._ai.reset()
+        geometry._ai.reset(collect_garbage=False)
         geometry._ai.detector = _binned_detector(detector, by, self.shape)
         return geometry
 
@@ -190,7 +191,8 @@ class Geometry:
 
     def forget_arrays(self) -> None:
         """Free what was computed for every pixel; it is computed again when it is asked for."""
-        self._ai.reset()
+        # Without pyFAI's own collection of garbage, which takes longer than all else on the way to a kept table.
+        self._ai.reset(collect_garbage=False)
 
     def splitting(
         self,
@@ -265,6 +267,27 @@ class Geometry:
             A radial unit of pyFAI, or ``"chi_deg"``.
         """
         return self._ai.array_from_unit(self.shape, kind, unit, scale=False)
+
+    def compute_arrays(self, unit: str) -> None:
+        """Compute what splitting by bounding boxes needs of every pixel, radial and azimuthal side by side.
+
+        They are most of the time that the first frame waits for. pyFAI computes one array of a geometry at a
+        time, so the azimuthal ones are those of a copy.
+        """
+        other = copy.deepcopy(self._ai)
+
+        def azimuthal() -> None:
+            for kind in ("center", "delta"):
+                other.array_from_unit(self.shape, kind, "chi_deg", scale=False)
+
+        with ThreadPoolExecutor(1) as pool:
+            done = pool.submit(azimuthal)
+            for kind in ("center", "delta"):
+                self.pixels(kind, unit)
+            self.solid_angle()
+            done.result()
+        for name, array in other._cached_array.items():
+            self._ai._cached_array.setdefault(name, array)
 
     def solid_angle(self) -> NDArray:
         """``(ny, nx)`` solid angle of every pixel relative to that at the point of normal incidence."""

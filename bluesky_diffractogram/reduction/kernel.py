@@ -19,7 +19,7 @@ def _count_rows(owner: NDArray, reached: NDArray) -> int:
 
 
 @njit(nogil=True, cache=True)
-def pair_rows(owner: NDArray, reached: NDArray, part: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+def pair_rows(owner: NDArray, reached: NDArray, part: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Pair the entries of a sparse matrix that take one pixel to neighbouring bins.
 
     Parameters
@@ -29,24 +29,25 @@ def pair_rows(owner: NDArray, reached: NDArray, part: NDArray) -> tuple[NDArray,
 
     Returns
     -------
-    pixel, first_bin, coefficient
-        ``(rows,)``, ``(rows,)`` and ``(rows, 2)``; the second coefficient is 0 where there is no neighbour.
+    pixel, first_bin, first_part, second_part
+        ``(rows,)`` each; the second coefficient is 0 where there is no neighbour.
     """
     n = _count_rows(owner, reached)
     pixel = np.empty(n, np.int64)
     first = np.empty(n, np.int64)
-    coefficient = np.zeros((n, 2), np.float32)
+    one = np.zeros(n, np.float32)
+    two = np.zeros(n, np.float32)
     i = 0
     for row in range(n):
-        pixel[row], first[row], coefficient[row, 0] = owner[i], reached[i], part[i]
+        pixel[row], first[row], one[row] = owner[i], reached[i], part[i]
         pair = i + 1 < len(owner) and owner[i + 1] == owner[i] and reached[i + 1] == reached[i] + 1
         if pair:
-            coefficient[row, 1] = part[i + 1]
+            two[row] = part[i + 1]
         i += 2 if pair else 1
-    return pixel, first, coefficient
+    return pixel, first, one, two
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(nogil=True, cache=True)
 def _valid(value: float, rules: NDArray, marks: NDArray) -> bool:
     """The rules in full, for the few values outside the interval in which all are valid."""
     if not np.isfinite(value):
@@ -67,17 +68,16 @@ def add_rows(
     image: NDArray,
     pixel: NDArray,
     first_bin: NDArray,
-    coefficient: NDArray,
+    first_part: NDArray,
+    second_part: NDArray,
     start: int,
     stop: int,
-    used: int,
     low: float,
     high: float,
     rules: NDArray,
     marks: NDArray,
     signal: NDArray,
-    bad_rows: NDArray,
-    bad_used: NDArray,
+    bad: NDArray,
 ) -> int:
     """Add the rows ``start:stop`` of a table to the bins.
 
@@ -85,122 +85,108 @@ def add_rows(
     ----------
     image
         ``(ny·nx,)`` raw counts in their own dtype.
-    pixel, first_bin, coefficient
-        Of `PixelTable`.
-    used
-        How many pixels of the table stand before `start`.
+    pixel, first_bin, first_part, second_part
+        Of `PixelTable`. Each is a stream of its own: the processor fetches four of them ahead faster than one in
+        which they alternate.
     low, high
         Of `image`'s dtype: between them, inclusive, every value is valid.
     rules, marks
         ``(n, 2)`` and ``(m,)`` float64: the valid limits first, then intervals that are invalid; values that are.
     signal
         ``(bins,)`` float64, added to.
-    bad_rows, bad_used
-        At least as long as there are rows: filled with the rows of invalid pixels and with which used pixel it was.
+    bad
+        As long as there are rows: filled with the rows of invalid pixels.
 
     Returns
     -------
     int
         How many rows belong to invalid pixels.
     """
-    n_bad = 0
-    last = np.int64(-1)
-    used -= 1
-    value = 0.0
-    good = True
+    doubtful = 0
     for row in range(start, stop):
-        here = np.int64(pixel[row])
-        if here != last:
-            last = here
-            used += 1
-            raw = image[here]
+        raw = image[pixel[row]]
+        if low <= raw <= high:
             value = np.float64(raw)
-            good = low <= raw <= high
-            if not good:
-                good = _valid(value, rules, marks)
-        if good:
             bin = first_bin[row]
-            signal[bin] += value * coefficient[row, 0]
-            signal[bin + 1] += value * coefficient[row, 1]
+            signal[bin] += value * first_part[row]
+            signal[bin + 1] += value * second_part[row]
         else:
-            bad_rows[n_bad] = row
-            bad_used[n_bad] = used
-            n_bad += 1
-    return n_bad
+            bad[doubtful] = row
+            doubtful += 1
+    n = 0
+    for i in range(doubtful):
+        row = bad[i]
+        value = np.float64(image[pixel[row]])
+        if _valid(value, rules, marks):
+            bin = first_bin[row]
+            signal[bin] += value * first_part[row]
+            signal[bin + 1] += value * second_part[row]
+        else:
+            bad[n] = row
+            n += 1
+    return n
 
 
 @njit(nogil=True, cache=True)
-def add_rows_with_variance(
+def add_variance(
     image: NDArray,
     pixel: NDArray,
     first_bin: NDArray,
-    coefficient: NDArray,
+    first_part: NDArray,
+    second_part: NDArray,
     start: int,
     stop: int,
-    used: int,
-    low: float,
-    high: float,
-    rules: NDArray,
-    marks: NDArray,
-    signal: NDArray,
-    bad_rows: NDArray,
-    bad_used: NDArray,
+    bad: NDArray,
     variance: NDArray,
-) -> int:
-    """As `add_rows`, and Σ c²·max(raw, 1) into `variance` ``(bins,)``: Poisson's, as pyFAI has it."""
-    n_bad = 0
-    last = np.int64(-1)
-    used -= 1
-    value = 0.0
-    spread = 0.0
-    good = True
+) -> None:
+    """Add Σ c²·max(raw, 1), pyFAI's Poisson variance, over ``start:stop`` without the `bad` rows, to `variance`."""
+    skipped = 0
     for row in range(start, stop):
-        here = np.int64(pixel[row])
-        if here != last:
-            last = here
-            used += 1
-            raw = image[here]
-            value = np.float64(raw)
-            spread = max(value, 1.0)
-            good = low <= raw <= high
-            if not good:
-                good = _valid(value, rules, marks)
-        if good:
-            bin = first_bin[row]
-            one, two = np.float64(coefficient[row, 0]), np.float64(coefficient[row, 1])
-            signal[bin] += value * one
-            signal[bin + 1] += value * two
-            variance[bin] += spread * one * one
-            variance[bin + 1] += spread * two * two
-        else:
-            bad_rows[n_bad] = row
-            bad_used[n_bad] = used
-            n_bad += 1
-    return n_bad
+        if skipped < len(bad) and bad[skipped] == row:
+            skipped += 1
+            continue
+        spread = max(np.float64(image[pixel[row]]), 1.0)
+        one, two = np.float64(first_part[row]), np.float64(second_part[row])
+        bin = first_bin[row]
+        variance[bin] += spread * one * one
+        variance[bin + 1] += spread * two * two
+
+
+@njit(nogil=True, cache=True)
+def _which_used(row: int, pixel: NDArray, used_at: NDArray, stride: int) -> np.int64:
+    """Which of the table's pixels, counted from 0, a row belongs to."""
+    begin = row // stride * stride
+    which = np.int64(used_at[row // stride])
+    for other in range(begin + 1, row + 1):
+        which += pixel[other] != pixel[other - 1]
+    return which
 
 
 @njit(nogil=True, cache=True)
 def take_away(
-    bad_rows: NDArray,
-    bad_used: NDArray,
+    bad: NDArray,
+    pixel: NDArray,
+    used_at: NDArray,
+    stride: int,
     first_bin: NDArray,
-    coefficient: NDArray,
+    first_part: NDArray,
+    second_part: NDArray,
     weight: NDArray,
+    factor: float,
     out: NDArray,
 ) -> None:
-    """Subtract from `out` ``(bins,)`` Σ c·weight over rows of invalid pixels."""
-    for i in range(len(bad_rows)):
-        row = bad_rows[i]
-        factor = np.float64(weight[bad_used[i]])
+    """Subtract Σ c·weight·factor over the rows of invalid pixels from `out` ``(bins,)``; `weight` is per used pixel."""
+    for row in bad:
+        amount = factor * weight[_which_used(row, pixel, used_at, stride)]
         bin = first_bin[row]
-        out[bin] -= factor * coefficient[row, 0]
-        out[bin + 1] -= factor * coefficient[row, 1]
+        out[bin] -= amount * first_part[row]
+        out[bin + 1] -= amount * second_part[row]
 
 
 @njit(nogil=True, cache=True)
-def discount(bad_rows: NDArray, first_bin: NDArray, coefficient: NDArray, count: NDArray) -> None:
+def discount(bad: NDArray, first_bin: NDArray, first_part: NDArray, second_part: NDArray, count: NDArray) -> None:
     """Take the rows of invalid pixels off the pixels' `count` ``(bins,)``."""
-    for row in bad_rows:
+    for row in bad:
         bin = first_bin[row]
-        count[bin] -= coefficient[row, 0] != 0
-        count[bin + 1] -= coefficient[row, 1] != 0
+        count[bin] -= first_part[row] != 0
+        count[bin + 1] -= second_part[row] != 0

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from . import kernel
 from .diffractogram import Diffractogram
-from .table import Prepared
+from .table import STRIDE, Prepared
 from .validity import Validity
 
 MOST_THREADS = 4
@@ -75,20 +75,17 @@ class OnePassIntegrator:
     def _block(self, image: NDArray, rules: _Rules, block: int) -> _Sums:
         table = self.table
         start, stop = table.blocks[block], table.blocks[block + 1]
-        bad_rows, bad_used = _scratch(stop - start)
+        rows = (image, table.pixel, table.first_bin, table.first_part, table.second_part, start, stop)
+        scratch = _scratch(stop - start)
         signal = np.zeros(len(table.count))
-        arguments = (
-            image, table.pixel, table.first_bin, table.coefficient, start, stop, table.first_used[block],
-            rules.low, rules.high, rules.intervals, rules.marks, signal, bad_rows, bad_used,
-        )  # fmt: skip
+        n = kernel.add_rows(*rows, rules.low, rules.high, rules.intervals, rules.marks, signal, scratch)
+        # The scratch belongs to this thread, which may take another block before the sums are put together.
+        bad = scratch[:n].copy()
         variance = None
         if self._variance:
             variance = np.zeros(len(table.count))
-            n = kernel.add_rows_with_variance(*arguments, variance)
-        else:
-            n = kernel.add_rows(*arguments)
-        # The scratch belongs to this thread, which may take another block before the sums are put together.
-        return _Sums(signal, variance, bad_rows[:n].copy(), bad_used[:n].copy())
+            kernel.add_variance(*rows, bad, variance)
+        return _Sums(signal, variance, bad)
 
     def _result(self, sums: list[_Sums], monitor: float | None, exposures: int) -> tuple[Diffractogram, ...]:
         table = self.table
@@ -98,14 +95,15 @@ class OnePassIntegrator:
         if table.dark_sum is not None:
             signal -= exposures * table.dark_sum
         normalization, count = table.normalization, table.count
-        if any(len(each.bad_rows) for each in sums):
+        if any(len(each.bad) for each in sums):
             normalization, count = normalization.copy(), count.copy()
+            rows = (table.first_bin, table.first_part, table.second_part)
             for each in sums:
-                where = (each.bad_rows, each.bad_used, table.first_bin, table.coefficient)
-                kernel.take_away(*where, table.weight, normalization)
-                kernel.discount(each.bad_rows, table.first_bin, table.coefficient, count)
+                where = (each.bad, table.pixel, table.used_at, STRIDE, *rows)
+                kernel.take_away(*where, table.weight, 1.0, normalization)
+                kernel.discount(each.bad, *rows, count)
                 if table.dark is not None:
-                    kernel.take_away(*where, -exposures * table.dark, signal)
+                    kernel.take_away(*where, table.dark, -float(exposures), signal)
         filled = count > 0
         divisor = np.where(filled, normalization, 1.0) * (1.0 if monitor is None else monitor)
         intensity = np.where(filled, signal / divisor, np.nan)
@@ -135,10 +133,12 @@ class OnePassIntegrator:
 
 
 class _Sums:
-    __slots__ = ("bad_rows", "bad_used", "signal", "variance")
+    """What one block adds to the bins, and its rows of invalid pixels."""
 
-    def __init__(self, signal: NDArray, variance: NDArray | None, bad_rows: NDArray, bad_used: NDArray) -> None:
-        self.signal, self.variance, self.bad_rows, self.bad_used = signal, variance, bad_rows, bad_used
+    __slots__ = ("bad", "signal", "variance")
+
+    def __init__(self, signal: NDArray, variance: NDArray | None, bad: NDArray) -> None:
+        self.signal, self.variance, self.bad = signal, variance, bad
 
 
 class _Rules:
@@ -203,11 +203,10 @@ def _cores() -> int:
 _local = threading.local()
 
 
-def _scratch(rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _scratch(rows: int) -> NDArray[np.uint32]:
     """Room for the rows of invalid pixels, this thread's own, kept from frame to frame."""
     if getattr(_local, "rows", -1) < rows:
-        _local.rows = rows
-        _local.scratch = np.empty(rows, np.int64), np.empty(rows, np.int64)
+        _local.rows, _local.scratch = rows, np.empty(rows, np.uint32)
     return _local.scratch
 
 

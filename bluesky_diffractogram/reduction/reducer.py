@@ -191,6 +191,8 @@ def make_integrator(config: DiffractogramConfig, geometry: Geometry, corrections
     key = table_key(config, geometry, corrections)
     prepared = load_prepared(key, config)
     if prepared is None:
+        if config.method == "bbox" and not all(wanted.arc.full for wanted in config.ranges):
+            geometry.compute_arrays(config.unit.pyfai)
         ranges = integration_ranges(config, geometry, corrections.mask)
         prepared = prepare(config, ranges, geometry, corrections)
         store_prepared(key, prepared)

@@ -18,6 +18,8 @@ MOST_BLOCKS = 8
 # Each block has bins of its own to be zeroed and added up, and costs a call: it must be worth that.
 ROWS_PER_BIN_AND_BLOCK = 16
 LEAST_ROWS_OF_A_BLOCK = 50_000
+# Between the rows of which it is known whose they are; the rows between are counted, for invalid pixels only.
+STRIDE = 16
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -33,8 +35,8 @@ class PixelTable:
         ``(rows,)`` uint32, ascending: index into the flattened stored frame.
     first_bin
         ``(rows,)`` uint16, uint32 with more than 65 535 bins: the first of the two bins.
-    coefficient
-        ``(rows, 2)`` float32: which part of the pixel goes into each; 0 is none of it.
+    first_part, second_part
+        ``(rows,)`` float32: which part of the pixel goes into each of the two bins; 0 is none of it.
     weight
         ``(used pixels,)`` float32: flat·Ω·P of each pixel in the table, in its order.
     dark
@@ -45,23 +47,24 @@ class PixelTable:
         ``(bins,)`` Σ c·flat·Ω·P and Σ c·dark over all pixels; `dark_sum` is None without a dark.
     count
         ``(bins,)`` int64, how many pixels reach each bin.
+    used_at
+        ``(rows / 16,)`` uint32: which of the used pixels every sixteenth row belongs to.
     blocks
-        ``(blocks + 1,)`` rows at which the table is cut for parallel work, at pixels' ends.
-    first_used
-        ``(blocks + 1,)`` how many pixels stand before each block.
+        ``(blocks + 1,)`` rows at which the table is cut for parallel work.
     """
 
     pixel: NDArray[np.uint32]
     first_bin: NDArray
-    coefficient: NDArray[np.float32]
+    first_part: NDArray[np.float32]
+    second_part: NDArray[np.float32]
     weight: NDArray[np.float32]
     dark: NDArray[np.float32] | None
     bins: NDArray[np.int64]
     normalization: NDArray[np.float64]
     dark_sum: NDArray[np.float64] | None
     count: NDArray[np.int64]
+    used_at: NDArray[np.uint32]
     blocks: NDArray[np.int64]
-    first_used: NDArray[np.int64]
 
     @property
     def nbytes(self) -> int:
@@ -117,7 +120,8 @@ def prepare(
     masked = geometry.with_mask(corrections.mask)
     bins = np.concatenate([[0], np.cumsum([wanted.npt + 1 for wanted in ranges])])
     wide = np.uint16 if bins[-1] <= np.iinfo(np.uint16).max else np.uint32
-    pixel, first_bin, coefficient, axes, pixels = [], [], [], [], []
+    columns: list[list[NDArray]] = [[], [], [], []]
+    axes, pixels = [], []
     for wanted, offset in zip(ranges, bins, strict=False):
         known: NDArray[np.int64] | None = None
         used: list[NDArray] = []
@@ -130,16 +134,15 @@ def prepare(
             elif not wanted.arc.full:
                 known = owner.astype(np.int64) * wanted.npt + reached
             rows = pair_rows(owner, reached, part)
-            pixel.append(stored_index.ravel()[rows[0]].astype(np.uint32))
-            first_bin.append((rows[1] + offset).astype(wide))
-            coefficient.append(rows[2])
+            columns[0].append(stored_index.ravel()[rows[0]].astype(np.uint32))
+            columns[1].append((rows[1] + offset).astype(wide))
+            columns[2].append(rows[2])
+            columns[3].append(rows[3])
             used.append(np.unique(owner))
         axes.append(matrix.axis * wanted.scale)
         pixels.append(int(np.unique(np.concatenate(used)).size))
     table = _assemble(
-        np.concatenate(pixel),
-        np.concatenate(first_bin),
-        np.concatenate(coefficient),
+        [np.concatenate(column) for column in columns],
         bins,
         _weights(masked, corrections, stored_index, solid_angle, polarization),
         _stored(corrections.dark, stored_index),
@@ -148,48 +151,38 @@ def prepare(
 
 
 def _assemble(
-    pixel: NDArray[np.uint32],
-    first_bin: NDArray,
-    coefficient: NDArray[np.float32],
-    bins: NDArray[np.int64],
-    weight: NDArray[np.float32],
-    dark: NDArray[np.float32] | None,
+    columns: list[NDArray], bins: NDArray[np.int64], weight: NDArray[np.float32], dark: NDArray[np.float32] | None
 ) -> PixelTable:
-    order = np.argsort(pixel, kind="stable")
-    pixel, first_bin, coefficient = pixel[order], first_bin[order], np.ascontiguousarray(coefficient[order])
-    first_row = np.flatnonzero(np.diff(pixel, prepend=-1).astype(bool)) if len(pixel) else np.zeros(0, np.int64)
-    used = pixel[first_row]
-    row_weight, row_dark = weight[pixel], None if dark is None else dark[pixel]
+    """Sort the rows of all ranges by pixel, and sum up what does not depend on the frame."""
+    order = np.argsort(columns[0], kind="stable")
+    pixel, first_bin, *parts = (column[order] for column in columns)
+    begins = np.diff(pixel, prepend=pixel[:1] + np.uint32(1)) != 0  # each row that is its pixel's first
+    used = pixel[begins]
+    neighbours = first_bin.astype(np.int64), first_bin.astype(np.int64) + 1
 
-    def total(value: NDArray | None) -> NDArray[np.float64]:
-        out = np.zeros(bins[-1] + 1)
-        for k in (0, 1):
-            part = coefficient[:, k].astype(np.float64)
-            out += np.bincount(
-                first_bin.astype(np.int64) + k, part if value is None else part * value, minlength=len(out)
-            )[: len(out)]
-        return out
+    def total(value: NDArray) -> NDArray[np.float64]:
+        sums = np.zeros(bins[-1] + 1)
+        for bin, part in zip(neighbours, parts, strict=True):
+            sums += np.bincount(bin, part.astype(np.float64) * value, minlength=len(sums))
+        return sums
 
     count = np.zeros(bins[-1] + 1, np.int64)
-    for k in (0, 1):
-        reached = coefficient[:, k] != 0
-        count += np.bincount(first_bin[reached].astype(np.int64) + k, minlength=len(count))
+    for bin, part in zip(neighbours, parts, strict=True):
+        count += np.bincount(bin[part != 0], minlength=len(count))
     worth_it = len(pixel) // max(LEAST_ROWS_OF_A_BLOCK, ROWS_PER_BIN_AND_BLOCK * int(bins[-1]))
-    n = min(max(worth_it, 1), MOST_BLOCKS)
-    cuts = [0, *(int(np.searchsorted(first_row, len(pixel) * i // n)) for i in range(1, n)), len(first_row)]
-    rows_at = np.append(first_row, len(pixel))
     return PixelTable(
         pixel=pixel,
         first_bin=first_bin,
-        coefficient=coefficient,
+        first_part=parts[0],
+        second_part=parts[1],
         weight=weight[used],
         dark=None if dark is None else dark[used],
         bins=bins,
-        normalization=total(row_weight),
-        dark_sum=None if row_dark is None else total(row_dark),
+        normalization=total(weight[pixel]),
+        dark_sum=None if dark is None else total(dark[pixel]),
         count=count,
-        blocks=rows_at[cuts].astype(np.int64),
-        first_used=np.asarray(cuts, dtype=np.int64),
+        used_at=(np.cumsum(begins)[::STRIDE] - 1).astype(np.uint32),
+        blocks=np.linspace(0, len(pixel), min(max(worth_it, 1), MOST_BLOCKS) + 1).astype(np.int64),
     )
 
 

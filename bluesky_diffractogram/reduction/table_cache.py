@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 FOLDER_VARIABLE = "BLUESKY_DIFFRACTOGRAM_CACHE"
 MOST_BYTES = 2 * 1024**3
-FORMAT = 1
+FORMAT = 2
 
 
 def cache_folder() -> Path | None:

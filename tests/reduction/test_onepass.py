@@ -208,7 +208,8 @@ def test_frames_in_parallel_give_the_bits_of_frames_in_turn(poni, rings):
 def test_the_table_costs_fourteen_bytes_a_row_and_four_a_pixel(poni):
     _, onepass = both(poni, diff_ranges=MANY, npt=200)
     table = onepass.table
-    assert table.pixel.nbytes + table.first_bin.nbytes + table.coefficient.nbytes == 14 * len(table.pixel)
+    streams = (table.pixel, table.first_bin, table.first_part, table.second_part)
+    assert sum(stream.nbytes for stream in streams) == 14 * len(table.pixel)
     assert table.weight.nbytes == 4 * len(np.unique(table.pixel))
 
 
