@@ -124,7 +124,7 @@ def prepare(
     axes, pixels = [], []
     for wanted, offset in zip(ranges, bins, strict=False):
         known: NDArray[np.int64] | None = None
-        used: list[NDArray] = []
+        used = np.zeros(stored_index.size, bool)
         for stretch in (None,) if wanted.arc.full else wanted.arc.parts():
             matrix = masked.splitting(wanted.npt, wanted.unit.pyfai, wanted.pyfai_limits, stretch, split)
             owner, reached, part = matrix.owner, matrix.bin, matrix.coefficient
@@ -138,9 +138,9 @@ def prepare(
             columns[1].append((rows[1] + offset).astype(wide))
             columns[2].append(rows[2])
             columns[3].append(rows[3])
-            used.append(np.unique(owner))
+            used[owner] = True
         axes.append(matrix.axis * wanted.scale)
-        pixels.append(int(np.unique(np.concatenate(used)).size))
+        pixels.append(int(np.count_nonzero(used)))
     table = _assemble(
         [np.concatenate(column) for column in columns],
         bins,
