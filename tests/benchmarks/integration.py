@@ -276,7 +276,7 @@ def show(result: dict, console: Console) -> None:
     table.add_row("floor: frame and table streamed once", f"{result['floor']:.2f}", "", end_section=True)
     for name, ratio in result["ratios"].items():
         table.add_row(name, f"{ratio:.2f}", "")
-    table.add_row("documents, peaks and buffers add, ms", f"{result['callback_adds_ms']:.2f}", "")
+    table.add_row("documents and buffers add, ms", f"{result['callback_adds_ms']:.2f}", "")
     table.add_row("table, MB", f"{result['table_megabytes']:.1f}", "")
     console.print(table)
 
