@@ -8,8 +8,7 @@ import itertools
 import logging
 import os
 import threading
-import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -31,7 +30,7 @@ from .pipeline import Pipeline
 from .results import tool_results
 from .setting import Setting
 from .subscribers import Subscribers
-from .worker import Worker
+from .turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -93,21 +92,17 @@ class ReductionCallback:
         self._latest: tuple[Reduction, Reducer] | None = None
         self._latest_images: ImagesReceived | None = None
         self._error: BaseException | None = None
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._configuring = threading.Lock()
-        self._in_turn: deque[Message] = deque()
         self.errors: Counter[str] = Counter()
         assets = Assets(handler_registry, root_map)
         self._pipeline = Pipeline(
             self._setting, assets, self._subscribers.call, self._on_reduction, self._on_error, file_timeout
         )
-        self._worker: Worker | None = None
+        self._turns = Turns(self._pipeline, self._on_error)
         if background:
-            queue = self._setting.config
-            self._worker = Worker(
-                self._pipeline, queue.queue_size, queue.when_full, block_timeout, self._on_error, assets.load_handlers
-            )
-        self._submit(SettingChanged(self._setting))
+            self._turns.start_worker(self._setting.config, block_timeout, assets.load_handlers)
+        self._turns.put(SettingChanged(self._setting))
         self._at_exit = functools.partial(self.close, DRAIN_AT_EXIT_S, "interpreter exit")
         atexit.register(self._at_exit)
 
@@ -120,10 +115,8 @@ class ReductionCallback:
             with self._lock:
                 messages = [self._decide(m) for m in self._intake.receive(name, doc, self._setting)]
             for message in messages:
-                self._submit(message)
-            if self._worker is None and self._pipeline.parked:
-                with self._lock:
-                    self._pipeline.retry()
+                self._turns.put(message)
+            self._turns.retry()
         except Exception as error:
             self._on_error(error)
         self._raise_if_strict()
@@ -135,22 +128,6 @@ class ReductionCallback:
         if self._setting.config.show_diff:
             return message
         return FramesPassedOver(message.run_uid, message.event["uid"], message.frames, "not_requested")
-
-    def _submit(self, message: Message) -> None:
-        worker = self._worker
-        if worker is not None and worker.put(message):
-            return
-        with self._lock:
-            self._in_turn.append(message)
-            if len(self._in_turn) > 1:  # a subscriber called us: its wish comes after what is being done
-                return
-            while self._in_turn:
-                try:
-                    self._pipeline.process(self._in_turn[0])
-                except Exception as error:
-                    self._on_error(error)
-                finally:
-                    self._in_turn.popleft()
 
     # -- what comes out -----------------------------------------------------------------------------------
 
@@ -239,11 +216,9 @@ class ReductionCallback:
             self.next()
 
     def _set(self, setting: Setting) -> None:
-        worker = self._worker
-        if worker is not None:
-            worker.queue.size, worker.queue.when_full = setting.config.queue_size, setting.config.when_full
+        self._turns.limit(setting.config)
         self._setting = setting
-        self._submit(SettingChanged(setting))
+        self._turns.put(SettingChanged(setting))
 
     def show(self, on: bool = True) -> None:
         """lavue's Show/Stop: reduce every frame, or none but at `next`."""
@@ -253,7 +228,7 @@ class ReductionCallback:
     def next(self) -> None:
         """Reduce the current frame once, also while `show` is off or after the run; nothing before the first frame."""
         if self._latest_images is not None:
-            self._submit(NextRequested(self._latest_images, self._setting))
+            self._turns.put(NextRequested(self._latest_images, self._setting))
 
     def collect(self, on: bool = True) -> None:
         """lavue's Collect/Stop: whether diffractograms go into the buffers."""
@@ -263,7 +238,7 @@ class ReductionCallback:
     def reset(self) -> None:
         """Empty the buffers, also of frames that were received and are not reduced yet."""
         self._pipeline.reset()
-        self._submit(ResetRequested())
+        self._turns.put(ResetRequested())
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until all that was received is reduced and delivered.
@@ -283,20 +258,10 @@ class ReductionCallback:
         RuntimeError
             When called from the reduction's own thread.
         """
-        done = self._worker.wait(timeout) if self._worker is not None else self._wait_for_files(timeout)
+        done = self._turns.wait(timeout)
         done = self._subscribers.wait(timeout) and self._results_subscribers.wait(timeout) and done
         self._raise_if_strict()
         return done
-
-    def _wait_for_files(self, timeout: float | None) -> bool:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while self._pipeline.waiting_after_stop:
-            with self._lock:
-                self._pipeline.retry()
-            if deadline is not None and time.monotonic() > deadline:
-                return False
-            time.sleep(0.05)
-        return True
 
     def close(self, timeout: float = DRAIN_AT_EXIT_S, reason: str = "closed") -> None:
         """Finish what was received, close the runs that are still open as aborted, and end the thread.
@@ -315,13 +280,7 @@ class ReductionCallback:
         RuntimeError
             When called from the reduction's own thread.
         """
-        worker = self._worker
-        left = [] if worker is None else worker.end(timeout)
-        self._worker = None
-        for message in left:
-            self._submit(message)
-        with self._lock:
-            self._pipeline.close(reason)
+        self._turns.close(timeout, reason)
         self._subscribers.wait(timeout)
         atexit.unregister(self._at_exit)
 

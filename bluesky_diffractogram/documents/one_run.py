@@ -9,21 +9,17 @@ from collections.abc import Callable
 from typing import Any
 
 from ..config import ConfigError, DiffractogramConfig
-from ..reduction.diffractogram import Reduction
-from ..reduction.frame import Frame, FrameError, add_frames, check_image
-from ..reduction.reducer import Reducer
-from ..reduction.validity import Validity
+from ..reduction.frame import Frame, FrameError
 from .assets import Assets, NotReadable
 from .derived_keys import carried_keys
 from .derived_run import DerivedRun
-from .images import Document, frame_shape, frames_in
-from .messages import FramesPassedOver, ImagesDescribed, ImagesReceived, OriginOfFrame
+from .frames import Announce, frame_shape_of, origin_of, read_frames, reduce_aside
+from .images import Document, frame_shape
+from .messages import FramesPassedOver, ImagesDescribed, ImagesReceived
 from .setting import Reducers, Setting
 from .tally import FrameTally
 
 logger = logging.getLogger(__name__)
-
-Announce = Callable[[Reduction, Reducer, Setting, OriginOfFrame, str], None]
 
 
 class OneRun:
@@ -223,71 +219,3 @@ class OneRun:
         level = logging.DEBUG if reason in self._logged else logging.WARNING
         self._logged.add(reason)
         logger.log(level, "run %s, seq_num %s: frame skipped (%s): %s", self.uid, seq_num, reason, message)
-
-
-def origin_of(images: ImagesReceived, index: int) -> OriginOfFrame:
-    """Where the frame `index` of an event came from."""
-    event = images.event
-    return OriginOfFrame(
-        event["uid"], images.descriptor["name"], event["seq_num"], index, event["data"], event.get("timestamps", {})
-    )
-
-
-def frame_shape_of(frame: Frame) -> tuple[int, int]:
-    """``(ny, nx)``; refuses what has not two dimensions."""
-    check_image(frame.image, None)
-    return frame.image.shape[0], frame.image.shape[1]
-
-
-def read_frames(images: ImagesReceived, setting: Setting, assets: Assets) -> list[Frame]:
-    """The frames of one event, added up if the configuration says so.
-
-    Raises
-    ------
-    NotReadable
-        Their file is not readable yet.
-    FrameError
-        There are none, or they cannot be used.
-    """
-    event, key, config = images.event, images.image_key, setting.config
-    if key not in event["data"]:
-        raise FrameError("no image", f"the event has no value for {key!r}")
-    name = event["data"].get("imagename")
-    if images.in_file:
-        name = name or assets.imagename(event, key)
-        value = assets.read(event, key)
-    else:
-        value = event["data"][key]
-    arrays = frames_in(value)
-    timestamp = float(event.get("timestamps", {}).get(key, event["time"]))
-    monitor = _monitor(event, config.normalization)
-    if not isinstance(name, str):
-        name = f"{images.run_uid[:8]}/{key}/{event['seq_num']}"
-    several = len(arrays) > 1
-    frames = [Frame(array, timestamp, f"{name}[{i}]" if several else name, monitor) for i, array in enumerate(arrays)]
-    if several and config.frames_per_event != "each":
-        validity = Validity.from_config(config, setting.geometry.detector_dummy())
-        return [add_frames(frames, config.frames_per_event, validity.invalid)]
-    return frames
-
-
-def _monitor(event: Document, data_key: str | None) -> float | None:
-    if data_key is None:
-        return None
-    value = event["data"].get(data_key)
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise FrameError("normalization", f"the normalization {data_key!r} is {value!r}, expected a number") from None
-
-
-def reduce_aside(
-    images: ImagesReceived, setting: Setting, reducers: Reducers, assets: Assets, announce: Announce
-) -> None:
-    """Reduce an image into results and buffers only: its run is over, or counts it already."""
-    try:
-        for index, frame in enumerate(read_frames(images, setting, assets)):
-            reducer = reducers.get(setting, frame_shape_of(frame))
-            announce(reducer.reduce(frame), reducer, setting, origin_of(images, index), images.run_uid)
-    except (NotReadable, FrameError, ConfigError) as error:
-        logger.warning("the current frame cannot be reduced: %s", error)

@@ -12,6 +12,7 @@ from ..reduction.buffer import DiffractogramBuffer
 from ..reduction.diffractogram import Reduction
 from ..reduction.reducer import Reducer
 from .assets import Assets
+from .frames import reduce_aside
 from .messages import (
     AssetDescribed,
     FramesPassedOver,
@@ -26,7 +27,7 @@ from .messages import (
     RunStopped,
     SettingChanged,
 )
-from .one_run import OneRun, reduce_aside
+from .one_run import OneRun
 from .setting import Reducers, Setting
 
 logger = logging.getLogger(__name__)

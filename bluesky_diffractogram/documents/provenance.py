@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import ConfigError, DiffractogramConfig, configuration_json
-from ..reduction.geometry import Geometry, pyfai_version
+from ..reduction.geometry import Geometry
+from ..reduction.pyfai_library import pyfai_version
 
 logger = logging.getLogger(__name__)
 

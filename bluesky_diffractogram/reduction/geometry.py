@@ -1,48 +1,24 @@
-"""The calibration of a detector; the only module that opens pyFAI."""
+"""The calibration of a detector, and what follows from it for every pixel."""
 
 from __future__ import annotations
 
 import copy
-import hashlib
 import logging
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config.errors import ConfigError
+from .pyfai_library import binned_detector
 
 logger = logging.getLogger(__name__)
 
 Shape = tuple[int, int]
 
-# Shorter than gamma rays at beamlines, longer than soft X-rays and neutrons: a wavelength given in Å instead of
-# metres falls outside by orders of magnitude.
-WAVELENGTH_LIMITS_M = (1e-14, 1e-7)
-
 MOST_USUAL_BINNING = 8
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class SplitMatrix:
-    """pyFAI's splitting of one range as a sparse matrix in the order of the pixels.
-
-    Attributes
-    ----------
-    owner, bin, coefficient
-        ``(entries,)``: a pixel's index in the flattened frame, a bin, and which part of the pixel goes there.
-    axis
-        ``(npt,)`` bin centres.
-    """
-
-    owner: NDArray[np.uint32]
-    bin: NDArray[np.int32]
-    coefficient: NDArray[np.float32]
-    axis: NDArray[np.float64]
 
 
 class Geometry:
@@ -153,7 +129,7 @@ class Geometry:
             raise ValueError(f"the pixels of {detector.name} are not all alike and cannot be binned")
         geometry = Geometry(copy.deepcopy(self._ai), self.path, self.text, self.sha256, by)
         geometry._ai.reset(collect_garbage=False)
-        geometry._ai.detector = _binned_detector(detector, by, self.shape)
+        geometry._ai.detector = binned_detector(detector, by, self.shape)
         return geometry
 
     def with_mask(self, mask: NDArray[np.bool_]) -> Geometry:
@@ -193,50 +169,6 @@ class Geometry:
         """Free what was computed for every pixel; it is computed again when it is asked for."""
         # Without pyFAI's own collection of garbage, which takes longer than all else on the way to a kept table.
         self._ai.reset(collect_garbage=False)
-
-    def splitting(
-        self,
-        npt: int,
-        unit: str,
-        limits: tuple[float, float],
-        azimuth_range: tuple[float, float] | None,
-        split: str,
-    ) -> SplitMatrix:
-        """Which part of each unmasked pixel goes into which bin, as pyFAI splits them.
-
-        Parameters
-        ----------
-        npt, unit, limits, split
-            Bins, pyFAI's radial unit, its radial limits, and ``"no"``, ``"bbox"`` or ``"full"``.
-        azimuth_range
-            In degrees within [−180, 180]; None is the full ring.
-        """
-        scale = self.unit_scale(unit)
-        matrix = self._ai.setup_sparse_integrator(
-            self.shape,
-            npt,
-            mask=self._ai.detector.mask,
-            pos0_range=(limits[0] / scale, limits[1] / scale),
-            pos1_range=None
-            if azimuth_range is None
-            else (math.radians(azimuth_range[0]), math.radians(azimuth_range[1])),
-            unit=unit,
-            split=split,
-            algo="CSC",
-            scale=False,
-        )
-        start = np.asarray(matrix.indptr)
-        owner = np.repeat(np.arange(len(start) - 1, dtype=np.uint32), np.diff(start))
-        return SplitMatrix(
-            owner, np.asarray(matrix.indices), np.asarray(matrix.data), np.asarray(matrix.bin_centers) * scale
-        )
-
-    @staticmethod
-    def unit_scale(unit: str) -> float:
-        """Factor from what pyFAI computes with to `unit`."""
-        from pyFAI.units import to_unit
-
-        return float(to_unit(unit).scale)
 
     def detector_mask(self) -> NDArray[np.bool_] | None:
         """``(ny, nx)``, True where the detector has gaps or pixels known to be dead; None without any."""
@@ -296,134 +228,3 @@ class Geometry:
     def polarization(self, factor: float) -> NDArray:
         """``(ny, nx)`` polarization correction, `factor` +1 for horizontal."""
         return self._ai.polarization(self.shape, factor)
-
-
-def load_geometry(path: str | Path, *, wavelength: float | None = None, shape: Shape | None = None) -> Geometry:
-    """Open a calibration file.
-
-    Parameters
-    ----------
-    path
-        Anything that `pyFAI.load` reads, usually a PONI file (version 1, 2 or 2.1).
-    wavelength
-        In metres; takes the place of the calibration's. A difference is logged.
-    shape
-        ``(ny, nx)`` of the frames, for calibrations that do not say it.
-
-    Raises
-    ------
-    ConfigError
-        The file is not there, is no calibration, or holds values that no geometry has (pyFAI loads an
-        empty file, a negative distance, or a wavelength in Å without complaint).
-    """
-    import pyFAI
-
-    allowed = "a geometry file that pyFAI.load reads, e.g. a PONI file"
-    file = Path(path)
-    try:
-        raw = file.read_bytes()
-    except OSError as error:
-        raise ConfigError("calibration", str(path), allowed, f"cannot be read ({error.strerror})") from error
-    try:
-        integrator = pyFAI.load(str(file))
-    except Exception as error:  # pyFAI raises whatever its parsers raise
-        first_line = str(error).partition("\n")[0][:160]
-        raise ConfigError("calibration", str(path), allowed, f"is no calibration ({first_line})") from error
-    if wavelength is not None:
-        given = integrator.wavelength
-        if given is not None and not math.isclose(given, wavelength, rel_tol=1e-4):
-            logger.warning("wavelength %g m is used instead of the calibration's %g m", wavelength, given)
-        integrator.wavelength = wavelength
-    _check(integrator, str(path), allowed)
-    geometry = Geometry(integrator, str(path), raw.decode("utf-8", "replace"), hashlib.sha256(raw).hexdigest())
-    if shape is not None and geometry.shape is None:
-        geometry = geometry.for_shape(shape)
-    return geometry
-
-
-def _check(integrator: Any, path: str, allowed: str) -> None:
-    """Refuse what pyFAI loads although no detector can be like that."""
-
-    def refuse(reason: str) -> None:
-        raise ConfigError("calibration", path, allowed, f"is no usable calibration: {reason}")
-
-    detector = integrator.detector
-    for name, size in (("pixel1", detector.pixel1), ("pixel2", detector.pixel2)):
-        if size is None or not math.isfinite(size) or size <= 0:
-            refuse(f"{name} is {size}")
-    if not math.isfinite(integrator.dist) or integrator.dist <= 0:
-        refuse(f"the distance is {integrator.dist} m")
-    for name in ("poni1", "poni2", "rot1", "rot2", "rot3"):
-        if not math.isfinite(getattr(integrator, name)):
-            refuse(f"{name} is {getattr(integrator, name)}")
-    wavelength = integrator.wavelength
-    low, high = WAVELENGTH_LIMITS_M
-    if wavelength is not None and not low < wavelength < high:
-        refuse(f"the wavelength is {wavelength} m (PONI files give it in metres)")
-
-
-def pyfai_version() -> str:
-    """The version of pyFAI that computes the numbers."""
-    import pyFAI
-
-    return str(pyFAI.version)
-
-
-def _binned_detector(detector: Any, by: Shape, shape: Shape | None) -> Any:
-    """A plain detector like `detector` whose pixels are `by` times larger (pyFAI bins only those it knows)."""
-    from pyFAI.detectors import Detector
-
-    max_shape = None if shape is None else (shape[0] // by[0], shape[1] // by[1])
-    binned = Detector(
-        pixel1=detector.pixel1 * by[0], pixel2=detector.pixel2 * by[1], max_shape=max_shape,
-        orientation=int(detector.orientation),
-    )  # fmt: skip
-    binned.dummy, binned.delta_dummy = detector.dummy, detector.delta_dummy
-    if max_shape is not None and detector.mask is not None:
-        parts = np.asarray(detector.mask).reshape(max_shape[0], by[0], max_shape[1], by[1])
-        binned.mask = parts.any(axis=(1, 3)).astype(np.int8)
-    return binned
-
-
-def check_method(method: tuple[str, ...]) -> None:
-    """Refuse a (splitting, algorithm, implementation) that this pyFAI does not offer here for one dimension.
-
-    Raises
-    ------
-    ConfigError
-        Naming what there is.
-    """
-    from pyFAI import method_registry
-    from pyFAI.integrator import azimuthal  # noqa: F401  (fills the registry)
-
-    offered = method_registry.IntegrationMethod.select_method(
-        dim=1, split=method[0], algo=method[1], impl=method[2], degradable=False
-    )
-    if not offered:
-        words = [str(name).partition("(")[2].rstrip(")").split(", ") for name in _available()]
-        triples = [
-            [split.split()[0], algorithm.lower(), by] for kind, split, algorithm, by, *_ in words if "1d" in kind
-        ]
-        raise ConfigError("method", list(method), "'no', 'bbox', 'full' or one of " + ", ".join(map(str, triples)))
-
-
-def _available() -> list[Any]:
-    from pyFAI.method_registry import IntegrationMethod
-
-    return list(IntegrationMethod.list_available())
-
-
-def calibrant_lines(name: str) -> NDArray[np.float64]:
-    """d-spacings in Å, ``(n,)``, largest first, of a calibrant that pyFAI knows (``"CeO2"``, ``"LaB6"``, …).
-
-    Raises
-    ------
-    ValueError
-        pyFAI does not know `name`.
-    """
-    from pyFAI.calibrant import ALL_CALIBRANTS, get_calibrant
-
-    known = sorted(ALL_CALIBRANTS.keys())
-    if name not in known:
-        raise ValueError(f"calibrant {name!r} is not known; known are {', '.join(known)}")
-    return np.asarray(get_calibrant(name).dspacing, dtype=float)

@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping
 from numpy.typing import NDArray
 
 from ..config import ConfigError, DiffractogramConfig
+from .calibration import load_geometry
 from .corrections import Corrections, make_corrections, read_images
 from .diffractogram import Diffractogram, Peaks, Reduction
 from .frame import Frame, FrameError, check_image
-from .geometry import Geometry, check_method, load_geometry
+from .geometry import Geometry
 from .integrator import Integrator, PyFAIIntegrator
 from .limits import IntegrationRange, check_limits, integration_ranges, open_limits
 from .onepass import OnePassIntegrator
+from .pyfai_library import check_method
 from .table import prepare
 from .table_cache import load_prepared, store_prepared, table_key
 from .transformation import transform, transformed_shape

@@ -12,6 +12,7 @@ from .corrections import Corrections
 from .geometry import Geometry
 from .kernel import pair_rows
 from .limits import IntegrationRange
+from .splitting import split_pixels
 from .transformation import transform, transformed_shape
 
 MOST_BLOCKS = 8
@@ -118,6 +119,7 @@ def prepare(
         config.split_method[0], config.correct_solid_angle, config.polarization_factor,
     )  # fmt: skip
     masked = geometry.with_mask(corrections.mask)
+    integrator = masked.integrator()
     bins = np.concatenate([[0], np.cumsum([wanted.npt + 1 for wanted in ranges])])
     wide = np.uint16 if bins[-1] <= np.iinfo(np.uint16).max else np.uint32
     columns: list[list[NDArray]] = [[], [], [], []]
@@ -126,7 +128,7 @@ def prepare(
         known: NDArray[np.int64] | None = None
         used = np.zeros(stored_index.size, bool)
         for stretch in (None,) if wanted.arc.full else wanted.arc.parts():
-            matrix = masked.splitting(wanted.npt, wanted.unit.pyfai, wanted.pyfai_limits, stretch, split)
+            matrix = split_pixels(integrator, shape, wanted.npt, wanted.unit.pyfai, wanted.pyfai_limits, stretch, split)
             owner, reached, part = matrix.owner, matrix.bin, matrix.coefficient
             if known is not None:  # a pixel that touches both stretches counts once
                 new = ~np.isin(owner.astype(np.int64) * wanted.npt + reached, known)

@@ -17,8 +17,9 @@ from platformdirs import user_cache_path
 
 from ..config import Arc, DiffractogramConfig
 from .corrections import Corrections
-from .geometry import Geometry, pyfai_version
+from .geometry import Geometry
 from .limits import IntegrationRange
+from .pyfai_library import pyfai_version
 from .table import PixelTable, Prepared
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..reduction.geometry import load_geometry
+from ..reduction.calibration import load_geometry
 from .detector import SimulatedPowderDetector
 from .frames import PowderFrames
 from .furnace import Furnace

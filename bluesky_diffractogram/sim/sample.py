@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..reduction.geometry import calibrant_lines
+from ..reduction.pyfai_library import calibrant_lines
 
 REFERENCE_TEMPERATURE_K = 300.0
 

@@ -9,7 +9,8 @@ import pytest
 from ponis import write_poni
 
 from bluesky_diffractogram.config import ConfigError
-from bluesky_diffractogram.reduction.geometry import calibrant_lines, load_geometry
+from bluesky_diffractogram.reduction.calibration import load_geometry
+from bluesky_diffractogram.reduction.pyfai_library import calibrant_lines
 
 BAD = {
     "an empty file": "",

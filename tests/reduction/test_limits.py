@@ -8,8 +8,8 @@ import pytest
 from ponis import write_poni
 
 from bluesky_diffractogram.config import UNITS, Arc, ConfigError, load_config, parse_unit
+from bluesky_diffractogram.reduction.calibration import load_geometry
 from bluesky_diffractogram.reduction.conversion import convert_limit, pixels_per_mm
-from bluesky_diffractogram.reduction.geometry import load_geometry
 from bluesky_diffractogram.reduction.limits import integration_ranges
 from bluesky_diffractogram.reduction.reducer import open_geometry
 

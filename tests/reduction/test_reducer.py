@@ -257,7 +257,7 @@ def test_a_binning_that_does_not_fit_is_refused_by_its_name(poni):
 
 
 def test_binning_a_plain_detector_keeps_its_mask(poni):
-    from bluesky_diffractogram.reduction.geometry import load_geometry
+    from bluesky_diffractogram.reduction.calibration import load_geometry
 
     geometry = load_geometry(poni)
     mask = np.zeros((240, 260), bool)

@@ -7,7 +7,7 @@ import pytest
 from ponis import write_poni
 
 from bluesky_diffractogram.config import load_config
-from bluesky_diffractogram.reduction import table_cache
+from bluesky_diffractogram.reduction import table, table_cache
 from bluesky_diffractogram.reduction.corrections import make_corrections, read_images
 from bluesky_diffractogram.reduction.frame import Frame
 from bluesky_diffractogram.reduction.geometry import Geometry
@@ -49,7 +49,7 @@ def test_a_kept_table_gives_the_same_bits_without_a_splitting(folder, poni, ring
     def never(*_):
         raise AssertionError("a kept table needs no splitting")
 
-    monkeypatch.setattr(Geometry, "splitting", never)
+    monkeypatch.setattr(table, "split_pixels", never)
     monkeypatch.setattr(Geometry, "pixels", never)
     second, again = reduce(poni, rings, **settings)
     assert second.ranges == first.ranges

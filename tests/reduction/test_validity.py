@@ -81,7 +81,7 @@ def test_the_mark_of_a_32_bit_frame_stays_one_in_a_wider_type(dtype):
 
 def test_a_detectors_dummy_of_zero_is_no_mark(tmp_path):
     """pyFAI's Lambda detectors have one; a pixel that counted nothing reads 0 as well."""
-    from bluesky_diffractogram.reduction.geometry import load_geometry
+    from bluesky_diffractogram.reduction.calibration import load_geometry
 
     path = tmp_path / "lambda.poni"
     path.write_text("poni_version: 2\nDetector: Lambda750k\nDetector_config: {}\nDistance: 0.2\nPoni1: 0.01\n"

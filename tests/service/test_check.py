@@ -13,7 +13,7 @@ import pytest
 from click.testing import Result
 from matplotlib.image import imread
 
-from bluesky_diffractogram.reduction.geometry import load_geometry
+from bluesky_diffractogram.reduction.calibration import load_geometry
 from bluesky_diffractogram.service.examine import beam_centre, examine, inside, two_theta_limits
 from bluesky_diffractogram.sim.beamline import SimulatedBeamline
 

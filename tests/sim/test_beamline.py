@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bluesky_diffractogram.config import load_config
+from bluesky_diffractogram.reduction.calibration import load_geometry
 from bluesky_diffractogram.reduction.frame import Frame
-from bluesky_diffractogram.reduction.geometry import load_geometry
 from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
 from bluesky_diffractogram.sim.beamline import RANGES, simulated_beamline
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bluesky_diffractogram.reduction.geometry import Geometry, load_geometry
+from bluesky_diffractogram.reduction.calibration import load_geometry
+from bluesky_diffractogram.reduction.geometry import Geometry
 from bluesky_diffractogram.sim.frames import DEAD, GAP, PowderFrames
 from bluesky_diffractogram.sim.sample import Phase, PowderSample, heated_iron
 

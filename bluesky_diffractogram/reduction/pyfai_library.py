@@ -1,0 +1,94 @@
+"""The only module that opens pyFAI: what is asked of it by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config.errors import ConfigError
+
+Shape = tuple[int, int]
+
+
+def load_integrator(path: str | Path) -> Any:
+    """`pyFAI.load`, which raises whatever its parsers raise."""
+    import pyFAI
+
+    return pyFAI.load(str(path))
+
+
+def unit_scale(unit: str) -> float:
+    """Factor from what pyFAI computes with (rad, nm⁻¹, m) to `unit`."""
+    from pyFAI.units import to_unit
+
+    return float(to_unit(unit).scale)
+
+
+def binned_detector(detector: Any, by: Shape, shape: Shape | None) -> Any:
+    """A plain detector like `detector` whose pixels are `by` times larger (pyFAI bins only those it knows)."""
+    from pyFAI.detectors import Detector
+
+    max_shape = None if shape is None else (shape[0] // by[0], shape[1] // by[1])
+    binned = Detector(
+        pixel1=detector.pixel1 * by[0], pixel2=detector.pixel2 * by[1], max_shape=max_shape,
+        orientation=int(detector.orientation),
+    )  # fmt: skip
+    binned.dummy, binned.delta_dummy = detector.dummy, detector.delta_dummy
+    if max_shape is not None and detector.mask is not None:
+        parts = np.asarray(detector.mask).reshape(max_shape[0], by[0], max_shape[1], by[1])
+        binned.mask = parts.any(axis=(1, 3)).astype(np.int8)
+    return binned
+
+
+def check_method(method: tuple[str, ...]) -> None:
+    """Refuse a (splitting, algorithm, implementation) that this pyFAI does not offer here for one dimension.
+
+    Raises
+    ------
+    ConfigError
+        Naming what there is.
+    """
+    from pyFAI import method_registry
+    from pyFAI.integrator import azimuthal  # noqa: F401  (fills the registry)
+
+    offered = method_registry.IntegrationMethod.select_method(
+        dim=1, split=method[0], algo=method[1], impl=method[2], degradable=False
+    )
+    if not offered:
+        words = [str(name).partition("(")[2].rstrip(")").split(", ") for name in _available()]
+        triples = [
+            [split.split()[0], algorithm.lower(), by] for kind, split, algorithm, by, *_ in words if "1d" in kind
+        ]
+        raise ConfigError("method", list(method), "'no', 'bbox', 'full' or one of " + ", ".join(map(str, triples)))
+
+
+def _available() -> list[Any]:
+    from pyFAI.method_registry import IntegrationMethod
+
+    return list(IntegrationMethod.list_available())
+
+
+def pyfai_version() -> str:
+    """The version of pyFAI that computes the numbers."""
+    import pyFAI
+
+    return str(pyFAI.version)
+
+
+def calibrant_lines(name: str) -> NDArray[np.float64]:
+    """d-spacings in Å, ``(n,)``, largest first, of a calibrant that pyFAI knows (``"CeO2"``, ``"LaB6"``, …).
+
+    Raises
+    ------
+    ValueError
+        pyFAI does not know `name`.
+    """
+    from pyFAI.calibrant import ALL_CALIBRANTS, get_calibrant
+
+    known = sorted(ALL_CALIBRANTS.keys())
+    if name not in known:
+        raise ValueError(f"calibrant {name!r} is not known; known are {', '.join(known)}")
+    return np.asarray(get_calibrant(name).dspacing, dtype=float)

@@ -1,0 +1,72 @@
+"""pyFAI's pixel splitting of one range, in the order of the pixels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .pyfai_library import unit_scale
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SplitMatrix:
+    """pyFAI's splitting of one range as a sparse matrix in the order of the pixels.
+
+    Attributes
+    ----------
+    owner, bin, coefficient
+        ``(entries,)``: a pixel's index in the flattened frame, a bin, and which part of the pixel goes there.
+    axis
+        ``(npt,)`` bin centres.
+    """
+
+    owner: NDArray[np.uint32]
+    bin: NDArray[np.int32]
+    coefficient: NDArray[np.float32]
+    axis: NDArray[np.float64]
+
+
+def split_pixels(
+    integrator: Any,
+    shape: tuple[int, int],
+    npt: int,
+    unit: str,
+    limits: tuple[float, float],
+    azimuth_range: tuple[float, float] | None,
+    split: str,
+) -> SplitMatrix:
+    """Which part of each unmasked pixel goes into which bin.
+
+    Parameters
+    ----------
+    integrator
+        Of a geometry (`Geometry.integrator`), whose arrays it keeps for the next range.
+    shape
+        ``(ny, nx)`` of the frame.
+    npt, unit, limits, split
+        Bins, pyFAI's radial unit, its radial limits, and ``"no"``, ``"bbox"`` or ``"full"``.
+    azimuth_range
+        In degrees within [−180, 180]; None is the full ring.
+    """
+    scale = unit_scale(unit)
+    matrix = integrator.setup_sparse_integrator(
+        shape,
+        npt,
+        mask=integrator.detector.mask,
+        pos0_range=(limits[0] / scale, limits[1] / scale),
+        # Radians whatever else the units are: degrees would silently give an empty matrix.
+        pos1_range=None if azimuth_range is None else (math.radians(azimuth_range[0]), math.radians(azimuth_range[1])),
+        unit=unit,
+        split=split,
+        algo="CSC",
+        scale=False,
+    )
+    start = np.asarray(matrix.indptr)
+    owner = np.repeat(np.arange(len(start) - 1, dtype=np.uint32), np.diff(start))
+    return SplitMatrix(
+        owner, np.asarray(matrix.indices), np.asarray(matrix.data), np.asarray(matrix.bin_centers) * scale
+    )
