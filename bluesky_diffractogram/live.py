@@ -55,15 +55,13 @@ class DiffractogramCallback(ReductionCallback):
         if not (plot == "auto" or isinstance(plot, bool) or callable(plot)):
             raise ValueError(f"plot = {plot!r}: allowed: 'auto', True, False, or something that takes (name, doc)")
         _check_colors(self.config)
-        if plot == "auto":
-            from .views import display_available
-
-            plot = display_available()
-        if plot is True:
+        if plot == "auto" or plot is True:
             from .views import DiffractogramFigure
 
-            self.figure = DiffractogramFigure()
-            self.figure.show()
+            figure = DiffractogramFigure()
+            if plot is True or figure.live:
+                self.figure = figure
+                figure.show()
         elif callable(plot):
             self.figure = plot
         if self.figure is not None:

@@ -172,12 +172,17 @@ class DiffractogramFigure(View, CallbackBase):
         """Remove the grey references."""
         self.curves.clear()
 
+    @property
+    def live(self) -> bool:
+        """Whether it has a window, that is still open."""
+        return self._clock is not None and self._clock.running
+
     def show(self) -> None:
         """Open the window, without waiting for it to be closed; nothing where there is no display."""
         manager = self.figure.canvas.manager
         if manager is None:
             return
-        if self._clock is None or not self._clock.running:
+        if not self.live:
             logger.warning("the window has been closed; make a new DiffractogramFigure")
             return
         manager.show()

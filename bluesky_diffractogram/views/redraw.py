@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -32,7 +33,10 @@ def display_available() -> bool:
 
     It is tried with a window that is never shown. False outside the main thread, where no window may be opened.
     """
-    return _interactive_figure() is not None
+    available = _interactive_figure() is not None
+    # Tk aborts the process if what is left of its window is collected by another thread later, by a worker of ours say.
+    gc.collect()
+    return available
 
 
 def new_figure(**kwargs: Any) -> Figure:
