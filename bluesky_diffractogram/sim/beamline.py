@@ -22,11 +22,10 @@ POLARIZATION = 0.99
 RANGES = ((10.0, 20.0, 0.0, 10.0), (-5.0, 5.0, 5.0, 15.0))
 """Azimuth start and end, 2θ start and end, in degrees; both hold several rings."""
 
-_PILATUS = """\
+_PONI = """\
 # Calibration of a simulated beamline
 poni_version: 2.1
-Detector: Pilatus1M
-Detector_config: {{"orientation": 3}}
+{detector}
 Distance: 0.3
 Poni1: 0.0874
 Poni2: 0.0705
@@ -36,20 +35,12 @@ Rot3: 0.0
 Wavelength: {wavelength:.12e}
 """
 
-# The same field of view with pixels about five times as wide, for tests that need many quick frames.
-_SMALL = """\
-# Calibration of a simulated beamline with few, large pixels
-poni_version: 2.1
-Detector: Detector
-Detector_config: {{"pixel1": 8.6e-4, "pixel2": 8.6e-4, "max_shape": [209, 197], "orientation": 3}}
-Distance: 0.3
-Poni1: 0.0874
-Poni2: 0.0705
-Rot1: 0.011
-Rot2: -0.007
-Rot3: 0.0
-Wavelength: {wavelength:.12e}
-"""
+_DETECTORS = {
+    "pilatus": 'Detector: Pilatus1M\nDetector_config: {"orientation": 3}',
+    # The same field of view with pixels about five times as wide, for tests that need many quick frames.
+    "small": "Detector: Detector\nDetector_config: "
+    '{"pixel1": 8.6e-4, "pixel2": 8.6e-4, "max_shape": [209, 197], "orientation": 3}',
+}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -118,13 +109,13 @@ def simulated_beamline(
     ValueError
         There is no such detector.
     """
-    if detector not in ("pilatus", "small"):
+    if detector not in _DETECTORS:
         raise ValueError(f"detector {detector!r} is not simulated; there are 'pilatus' and 'small'")
     small = detector == "small"
     folder = Path(directory).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     calibration, mask = folder / f"{name}.poni", folder / f"{name}_mask.npy"
-    calibration.write_text((_SMALL if small else _PILATUS).format(wavelength=WAVELENGTH_M))
+    calibration.write_text(_PONI.format(detector=_DETECTORS[detector], wavelength=WAVELENGTH_M))
 
     geometry = load_geometry(calibration)
     shape, wavelength = geometry.shape, geometry.wavelength
