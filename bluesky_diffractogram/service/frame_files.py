@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from event_model import compose_run
 from numpy.typing import NDArray
+
+from ..files import HDF5Frames, find_datasets, read_ahead
 
 IMAGE = "image"
 STREAM = "primary"
@@ -19,12 +23,12 @@ Emit = Callable[[str, dict[str, Any]], Any]
 
 
 class FrameFile:
-    """The frames of one file that fabio reads; to be used in a ``with`` statement.
+    """The frames of one file; to be used in a ``with`` statement.
 
     Parameters
     ----------
     path
-        The file; ``file.h5::/path/inside`` names a data set in an HDF5 file.
+        A file that fabio reads, or an HDF5 file; ``file.h5::/path/inside`` names a data set in it.
 
     Attributes
     ----------
@@ -34,34 +38,55 @@ class FrameFile:
     Raises
     ------
     Exception
-        Whatever fabio's readers raise where a file cannot be read.
+        Whatever fabio's readers raise where a file cannot be read, and `files.NotReadable` and `files.Unreadable`.
     """
 
     def __init__(self, path: str | Path) -> None:
-        import fabio
-
         self.path = str(path)
-        self.timestamp = os.stat(self.path.split("::")[0]).st_mtime
-        self._image = fabio.open(self.path)
+        self._file, _, dataset = self.path.partition("::")
+        self.timestamp = os.stat(self._file).st_mtime
+        self._closing = ExitStack()
+        if _is_hdf5(self._file):
+            datasets = [dataset] if dataset else find_datasets(self._file)
+            opened = [self._closing.enter_context(HDF5Frames.open(self._file, each)) for each in datasets]
+            self._reads = [partial(each.read, index) for each in opened for index in range(len(each))]
+        else:
+            import fabio
+
+            image = self._closing.enter_context(closing(fabio.open(self.path)))
+            n = max(1, int(image.nframes))
+            self._reads = [partial(_frame_of, image, index) for index in range(n)]
 
     def __enter__(self) -> FrameFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._image.close()
+        self._closing.close()
 
     def __len__(self) -> int:
-        return max(1, int(self._image.nframes))
+        return len(self._reads)
 
     def __iter__(self) -> Iterator[tuple[str, NDArray]]:
-        """Name and ``(ny, nx)`` counts of each frame: ``a_01.tif``, ``scan.h5[0]`` in a file of several."""
-        name = os.path.basename(self.path.split("::")[0])
-        n = len(self)
-        for index in range(n):
-            image = self._image if n == 1 else self._image.get_frame(index)
-            if image.data is None:
-                raise ValueError("there is no image in it")
-            yield (name if n == 1 else f"{name}[{index}]"), np.asarray(image.data)
+        """Name and ``(ny, nx)`` counts of each frame: ``a_01.tif``, ``scan.h5[0]`` in a file of several.
+
+        The next ones are read while one is worked on.
+        """
+        name = os.path.basename(self._file)
+        for index, frame in enumerate(read_ahead(lambda read: read(), self._reads)):
+            yield (name if len(self) == 1 else f"{name}[{index}]"), frame()
+
+
+def _is_hdf5(path: str) -> bool:
+    import h5py
+
+    return bool(h5py.is_hdf5(path))
+
+
+def _frame_of(image: Any, index: int) -> NDArray:
+    data = (image if index == 0 else image.get_frame(index)).data
+    if data is None:
+        raise ValueError("there is no image in it")
+    return np.asarray(data)
 
 
 @dataclass

@@ -7,19 +7,25 @@ them; medians and quartiles are over the rounds. Seconds are this machine's; the
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
 import resource
+import subprocess
 import sys
 import tempfile
+import textwrap
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 os.environ.setdefault("BLUESKY_DIFFRACTOGRAM_CACHE", "")
 
+import h5py
+import hdf5plugin
 import numpy as np
 import pyFAI
 from event_model import compose_run
@@ -28,12 +34,14 @@ from rich.table import Table
 
 from bluesky_diffractogram import ReductionCallback
 from bluesky_diffractogram.config import load_config
+from bluesky_diffractogram.files import HDF5Frames, read_ahead
 from bluesky_diffractogram.reduction.corrections import make_corrections
 from bluesky_diffractogram.reduction.frame import Frame
 from bluesky_diffractogram.reduction.limits import integration_ranges
 from bluesky_diffractogram.reduction.onepass import OnePassIntegrator
 from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
 from bluesky_diffractogram.reduction.table import Prepared, prepare
+from bluesky_diffractogram.reduction.validity import Validity
 
 DETECTORS = {"Pilatus 1M": ("Pilatus1M", 172e-6), "Eiger 4M": ("Eiger4M", 75e-6), "Eiger 16M": ("Eiger16M", 75e-6)}
 PONI = """poni_version: 2.1
@@ -89,8 +97,9 @@ def make(case: Case, folder: Path) -> Case:
     return case
 
 
-def config_of(case: Case):
-    return load_config({"calibration": str(case.poni), "diff_ranges": case.ranges, "npt": case.npt, "peaks": False})
+def config_of(case: Case, **settings: object):
+    base = {"calibration": str(case.poni), "diff_ranges": case.ranges, "npt": case.npt, "peaks": False}
+    return load_config({**base, **settings})
 
 
 def prepared_of(case: Case) -> Prepared:
@@ -131,9 +140,9 @@ def lavues_way(case: Case) -> Callable[[], object]:
     return run
 
 
-def callback(case: Case) -> Callable[[], object]:
-    """The whole callback for one event: documents in, buffers, derived documents out; peaks are not searched."""
-    diff = ReductionCallback(config_of(case), background=False)
+def callback(case: Case, **settings: object) -> Callable[[], object]:
+    """The whole callback for one event: documents in, buffers, derived documents out."""
+    diff = ReductionCallback(config_of(case, **settings), background=False)
     diff.subscribe(lambda name, doc: None)
     run = compose_run()
     key = {"source": "s", "dtype": "array", "shape": list(case.frame.shape)}
@@ -185,6 +194,7 @@ def measure(case: Case, rounds: int, stream: float) -> dict:
         "ours, 2 threads": lambda: two.integrate(case.frame, validity),
         "reducer alone": lambda: reduce.reduce(Frame(case.frame, 0.0)),
         "whole callback, an event": callback(case),
+        "whole callback, peaks searched": callback(case, peaks={}),
         "pyFAI per range, csr": per_range(case, "csr"),
         "pyFAI per range, csc": per_range(case, "csc"),
         "lavue's way": lavues_way(case),
@@ -253,6 +263,93 @@ def first_frame(case: Case) -> dict:
     }  # fmt: skip
 
 
+def from_file(case: Case, rounds: int, folder: Path) -> dict:
+    """Milliseconds a frame, from a bitshuffle/LZ4 file of several in the page cache: decoding, and integrating too."""
+    n = 4 if rounds < 5 else 16
+    path = folder / "frames.h5"
+    with h5py.File(path, "w") as file:
+        settings = {"chunks": (1, *case.frame.shape), **hdf5plugin.Bitshuffle(cname="lz4")}
+        data = file.create_dataset("data", (n, *case.frame.shape), case.frame.dtype, **settings)
+        for index in range(n):
+            data[index] = np.roll(case.frame, index, axis=1)
+        stored = data.id.get_storage_size() / n
+    prepared, config = prepared_of(case), config_of(case)
+    validity = Validity.from_config(config, open_geometry(config).detector_dummy())
+    ours, two = (OnePassIntegrator(prepared, threads=k) for k in (1, 2))
+    frames = HDF5Frames.open(path, "data")
+    with h5py.File(path) as file:
+        data = file["data"]
+
+        def one_after_the_other() -> None:
+            for index in range(n):
+                two.integrate(frames.read(index), validity)
+
+        def overlapped() -> None:
+            for frame in read_ahead(frames.read, range(n)):
+                ours.integrate(frame(), validity)
+
+        def all_of(read: Callable[[int], np.ndarray]) -> Callable[[], object]:
+            return lambda: deque((read(index) for index in range(n)), maxlen=0)  # no frame is kept
+
+        times = take_turns(
+            {
+                "through h5py": all_of(data.__getitem__),
+                "decoded here": all_of(frames.read),
+                "decoded here, then integrated": one_after_the_other,
+                "decoded here while the last one is integrated": overlapped,
+            },
+            rounds,
+        )
+    frames.close()
+    path.unlink()
+    return {
+        "case": case.name,
+        "decoder": "bitshuffle" if is_bitshuffle_here() else "h5py",
+        "megabytes_compressed": stored / 1e6,
+        "milliseconds": {name: float(np.median(t)) / n for name, t in times.items()},
+    }
+
+
+def is_bitshuffle_here() -> bool:
+    return importlib.util.find_spec("bitshuffle") is not None
+
+
+def from_a_cold_process(case: Case) -> dict:
+    """Seconds from the start of Python to the first curve, and of that what importing takes; the kernels compiled."""
+    program = textwrap.dedent(
+        f"""
+        import time
+        begin = time.perf_counter()
+        import numpy as np
+        from bluesky_diffractogram.config import load_config
+        from bluesky_diffractogram.reduction.frame import Frame
+        from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+        imported = time.perf_counter() - begin
+        frame = np.zeros({case.frame.shape}, np.{case.frame.dtype})
+        config = load_config({{"calibration": {str(case.poni)!r}, "diff_ranges": {case.ranges}, "npt": {case.npt}}})
+        Reducer(config, open_geometry(config), frame.shape).reduce(Frame(frame, 0.0))
+        print(imported)
+        """
+    )
+
+    def run() -> tuple[float, float]:
+        begin = time.perf_counter()
+        out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        return time.perf_counter() - begin, float(out.stdout)
+
+    with tempfile.TemporaryDirectory() as folder:
+        cold = [run() for _ in range(3)]
+        os.environ["BLUESKY_DIFFRACTOGRAM_CACHE"] = folder
+        run()
+        kept = [run() for _ in range(3)]
+        os.environ["BLUESKY_DIFFRACTOGRAM_CACHE"] = ""
+    return {
+        "table cold": float(np.median([total for total, _ in cold])),
+        "table kept": float(np.median([total for total, _ in kept])),
+        "of that importing": float(np.median([imported for _, imported in kept])),
+    }
+
+
 def cases(quick: bool, large: bool) -> list[Case]:
     if quick:
         return [Case("Pilatus 1M", sectors(4), "4 sectors")]
@@ -287,6 +384,18 @@ def show_first(first: list[dict], console: Console) -> None:
         seconds = ", ".join(f"{name} {value:.2f} s" for name, value in each["seconds"].items())
         ratios = ", ".join(f"{name} {value:.3f}" for name, value in each["ratios"].items())
         console.print(f"first frame, {each['case']}: {seconds}; {ratios}", soft_wrap=True)
+        seconds = ", ".join(f"{name} {value:.2f} s" for name, value in each["process"].items())
+        console.print(f"from the start of a process: {seconds}", soft_wrap=True)
+
+
+def show_files(files: list[dict], console: Console) -> None:
+    for each in files:
+        times = ", ".join(f"{name} {value:.2f}" for name, value in each["milliseconds"].items())
+        console.print(
+            f"bitshuffle/LZ4 file, {each['case']}, {each['megabytes_compressed']:.1f} MB a frame, "
+            f"decoder {each['decoder']}, ms a frame: {times}",
+            soft_wrap=True,
+        )
 
 
 def main() -> None:
@@ -300,22 +409,24 @@ def main() -> None:
     console = Console(width=max(100, Console().width))
     stream = bandwidth()
     wanted = [case for case in cases(options.quick, options.large) if options.only in case.name]
-    results, first = [], []
+    results, first, files = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for case in wanted:
             make(case, Path(folder))
             results.append(measure(case, 3 if options.quick else options.rounds, stream))
             if "4 sectors of" in case.name or options.quick:
-                first.append(first_frame(case))
+                first.append(first_frame(case) | {"process": from_a_cold_process(case)})
+                files.append(from_file(case, 3 if options.quick else options.rounds, Path(folder)))
             show(results[-1], console)
             case.frame = np.zeros(0)
     show_first(first, console)
+    show_files(files, console)
     report = {
         "python": sys.version.split()[0], "pyFAI": pyFAI.version, "numpy": np.__version__,
         "machine": platform.machine(),
         "cores": os.cpu_count(), "bandwidth_gb_s": stream / 1e9,
         "peak_resident_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
-        "cases": results, "first_frame": first,
+        "cases": results, "first_frame": first, "from_file": files,
     }  # fmt: skip
     if options.json:
         options.json.write_text(json.dumps(report, indent=1))

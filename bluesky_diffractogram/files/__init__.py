@@ -1,0 +1,8 @@
+"""Frames out of files, also of files that are still being written. Knows no documents."""
+
+from .errors import NotReadable, Unreadable
+from .hdf5 import HDF5Frames
+from .hdf5_find import find_datasets
+from .read_ahead import read_ahead
+
+__all__ = ["HDF5Frames", "NotReadable", "Unreadable", "find_datasets", "read_ahead"]

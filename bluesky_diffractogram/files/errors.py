@@ -1,0 +1,11 @@
+"""Why a frame cannot be had from its file."""
+
+from __future__ import annotations
+
+
+class NotReadable(Exception):
+    """A frame that cannot be read now, and perhaps can be later: its file is not there, or does not hold it yet."""
+
+
+class Unreadable(Exception):
+    """A frame that will never be readable: what the file holds is no image, or is damaged, or must not be opened."""

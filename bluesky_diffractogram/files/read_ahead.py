@@ -1,0 +1,55 @@
+"""Reading the next frame while the last one is worked on."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+_Index = TypeVar("_Index")
+_Frame = TypeVar("_Frame")
+
+
+def read_ahead(
+    read: Callable[[_Index], _Frame], indices: Sequence[_Index], *, depth: int = 2
+) -> Iterator[Callable[[], _Frame]]:
+    """Read frames in another thread, a few ahead of who takes them.
+
+    Parameters
+    ----------
+    read
+        Reads one frame; called in order, never twice at the same time.
+    indices
+        What it is called with.
+    depth
+        How many frames are read before they are taken; so many are in memory besides the one in use.
+
+    Yields
+    ------
+    callable
+        Gives the frame, or raises what `read` raised for it; the frames behind it are not lost thereby.
+    """
+    if len(indices) < 2:  # nothing to be ahead of
+        for index in indices:
+            yield lambda index=index: read(index)  # type: ignore[misc]
+        return
+    waiting: deque[Callable[[], _Frame]] = deque()
+    pool = ThreadPoolExecutor(1, thread_name_prefix="diffractogram-reader")
+    try:
+        for index in indices:
+            waiting.append(_later(pool, read, index))
+            if len(waiting) > depth:
+                yield waiting.popleft()
+        while waiting:
+            yield waiting.popleft()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _later(pool: ThreadPoolExecutor, read: Callable[[_Index], _Frame], index: _Index) -> Callable[[], _Frame]:
+    try:
+        future: Future[_Frame] = pool.submit(read, index)
+    except RuntimeError:  # the interpreter is ending, which lets no executor begin anything
+        return lambda: read(index)
+    return future.result
