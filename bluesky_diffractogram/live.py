@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from .config import ConfigError, DiffractogramConfig
@@ -39,6 +39,7 @@ class DiffractogramCallback(ReductionCallback):
         strict: bool = False,
         handler_registry: Mapping[str, Any] | None = None,
         root_map: Mapping[str, str] | None = None,
+        roots: Sequence[str] | None = None,
         file_timeout: float = 30.0,
         block_timeout: float = 5.0,
     ) -> None:
@@ -49,6 +50,7 @@ class DiffractogramCallback(ReductionCallback):
             strict=strict,
             handler_registry=handler_registry,
             root_map=root_map,
+            roots=roots,
             file_timeout=file_timeout,
             block_timeout=block_timeout,
         )

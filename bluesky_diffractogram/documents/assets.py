@@ -1,155 +1,162 @@
-"""Images that lie in files: Resource and Datum documents, resolved by event-model's Filler."""
+"""Images that lie in files: where documents say they are, and reading them."""
 
 from __future__ import annotations
 
-import logging
-from collections import deque
-from collections.abc import Mapping
-from importlib.metadata import entry_points
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
 
+from ..files import Paths, Unreadable, read_ahead
 from ..reduction.frame import FrameError
-from .messages import Document
+from .filled import Datums
+from .messages import Document, ImagesReceived, StreamRows
+from .resources import Frames, frames_of_resource, frames_of_stream_resource
 
-logger = logging.getLogger(__name__)
+MOST_RESOURCES = 10_000
+KEPT_RESOURCES = 64
+MOST_OPEN = 32
 
-HANDLERS = "databroker.handlers"
-KEPT_DATUMS = 64
-
-
-class NotReadable(Exception):
-    """An image that cannot be read now, and perhaps can be later."""
-
-
-def installed_handlers() -> dict[str, Any]:
-    """The readers that installed packages offer under databroker's entry points, by Resource spec."""
-    found: dict[str, Any] = {}
-    for entry in entry_points(group=HANDLERS):
-        try:
-            found[entry.name] = entry.load()
-        except Exception as error:  # a broken package must not take the others with it
-            logger.warning("the handler for %s cannot be loaded: %s", entry.name, error)
-    return found
+# How many images there are; of each the imagename, or None, and what gives it or raises why it cannot be had.
+NamedImages = tuple[int, Iterator[tuple[str | None, Callable[[], NDArray]]]]
 
 
 class Assets:
     """Reads images from files.
 
+    HDF5 files, and TIFF, JPEG and NPY files of a frame each, are read here; the rest by the handlers of others.
+
     Parameters
     ----------
     handler_registry
-        Readers by spec, in place of the installed ones of the same spec.
+        Readers by spec of Resource documents, in place of those here and of the installed ones.
     root_map
-        Where folders named in Resource documents lie here.
+        Where folders named in documents lie here.
+    roots
+        Folders outside of which nothing is opened; None is no such limit.
     """
 
     def __init__(
-        self, handler_registry: Mapping[str, Any] | None = None, root_map: Mapping[str, str] | None = None
+        self,
+        handler_registry: Mapping[str, Any] | None = None,
+        root_map: Mapping[str, str] | None = None,
+        roots: Sequence[str] | None = None,
     ) -> None:
-        self._given_handlers = dict(handler_registry or {})
-        self._root_map = dict(root_map or {})
-        self._filler: Any = None
-        self._datums: dict[str, Any] = {}
-        self._resources: dict[str, Any] = {}
-        self._handlers: dict[Any, Any] = {}
-        self._descriptors: dict[str, Any] = {}
-        self._used: deque[str] = deque()
-        self._last = self._last_descriptor = ""
+        self._datums = Datums(handler_registry or {}, root_map or {})
+        self._paths = Paths(root_map, roots)
+        self._stream_resources: OrderedDict[str, Document] = OrderedDict()
+        self._open: OrderedDict[str, Frames] = OrderedDict()
 
     def receive(self, name: str, doc: Document) -> None:
-        """Keep a Resource, Datum, datum page or descriptor; a datum of an unknown resource is of no use."""
-        if name in ("datum", "datum_page"):
-            if doc["resource"] not in self._resources:
-                return
-            self._last = doc["datum_id"] if name == "datum" else doc["datum_id"][-1]
-        elif name == "descriptor":
-            self._last_descriptor = doc["uid"]
-        if self._filler is None:
-            self._make_filler()
-        self._filler(name, doc)
+        """Keep a document that tells of files, or a descriptor."""
+        if name == "stream_resource":
+            self._stream_resources[doc["uid"]] = doc
+            _shorten(self._stream_resources, MOST_RESOURCES)
+        else:
+            self._datums.receive(name, doc)
 
-    def read(self, event: Document, image_key: str) -> NDArray:
-        """The image to which an event refers.
+    def images(self, images: ImagesReceived, begin: int = 0, *, whole: bool = False) -> NamedImages:
+        """The images of one event; the next ones are read while one is worked on.
+
+        Parameters
+        ----------
+        images
+            Which event.
+        begin
+            The first one wanted.
+        whole
+            Whether all are wanted or none: it is seen first whether the last one is there.
 
         Raises
         ------
         NotReadable
-            The file is not there yet, or does not hold the image yet.
+            The file is not there yet, or does not hold them yet; where they are read here, the images raise it.
         FrameError
-            It will never be readable: no reader for it, or documents that were not seen.
+            They will never be readable: no reader for them, damaged, or documents that were not seen.
         """
-        import event_model
-
-        datum_id = event["data"][image_key]
-        alone = {
-            "uid": event["uid"],
-            "descriptor": event["descriptor"],
-            "data": {image_key: datum_id},
-            "timestamps": {},
-            "filled": {image_key: False},
-            "seq_num": event["seq_num"],
-            "time": event["time"],
-        }
         try:
-            filled = self._filler.fill_event(alone, include={image_key}, inplace=False)
-        except event_model.UndefinedAssetSpecification as error:
-            raise FrameError("no file reader", str(error)) from error
-        except (event_model.UnresolvableForeignKeyError, AttributeError, KeyError) as error:
-            if datum_id in self._datums and self._datums[datum_id]["resource"] in self._resources:
-                self._handlers.clear()
-                raise NotReadable(f"{type(error).__name__}: {error}") from error
-            raise FrameError("unknown datum", f"the documents for datum {datum_id!r} were not seen") from error
-        except Exception as error:
-            # A reader may have kept what it saw of a half-written file.
-            self._handlers.clear()
-            cause = error.__cause__ or error
-            raise NotReadable(f"{type(cause).__name__}: {cause}") from error
-        self._used.append(datum_id)
-        while len(self._used) > KEPT_DATUMS:
-            self._datums.pop(self._used.popleft(), None)
-        return filled["data"][image_key]
-
-    def imagename(self, event: Document, image_key: str) -> str | None:
-        """The file, with the index in it where the datum tells one."""
-        datum = self._datums.get(event["data"][image_key])
-        resource = self._resources.get(datum["resource"]) if datum else None
-        if datum is None or resource is None:
-            return None
-        kwargs = datum.get("datum_kwargs", {})
-        index = next((kwargs[key] for key in ("point_number", "frame", "index") if key in kwargs), None)
-        return resource["resource_path"] + ("" if index is None else f":{index}")
+            rows = images.rows or self._rows_of_datum(images)
+            if rows is None:
+                return self._filled(images, begin)
+            frames = self._frames(rows.resource)
+            if whole:
+                frames.require(rows.first + rows.number - 1, self._paths)
+        except Unreadable as error:
+            raise FrameError("unreadable", str(error)) from error
+        if images.rows is None:
+            self._datums.used(images.event["data"][images.image_key])
+        indices = range(rows.first + begin, rows.first + rows.number)
+        reads = read_ahead(partial(self._read, frames), indices)
+        return rows.number, ((frames.name(index), read) for index, read in zip(indices, reads, strict=True))
 
     def forget(self) -> None:
-        """Close what is open, for when no run is; the documents of the latest image stay, for `next`."""
-        datum = self._datums.get(self._last)
-        kept = {} if datum is None else {self._last: datum}
-        resources = {uid: self._resources[uid] for uid in (d["resource"] for d in kept.values())}
-        descriptors = {uid: doc for uid, doc in self._descriptors.items() if uid == self._last_descriptor}
-        for cache, remaining in (
-            (self._datums, kept), (self._resources, resources), (self._descriptors, descriptors), (self._handlers, {}),
-        ):  # fmt: skip
-            cache.clear()
-            cache.update(remaining)
-        self._used.clear()
+        """Close what is open, for when no run is; what the latest image needs stays, for `next`."""
+        self._datums.forget()
+        _shorten(self._stream_resources, KEPT_RESOURCES)
+        while self._open:
+            self._open.popitem()[1].close()
 
     def load_handlers(self) -> None:
         """Load the installed readers now, which takes a second, and not when the first file is announced."""
-        self._make_filler()
+        self._datums.make_filler()
 
-    def _make_filler(self) -> None:
-        from event_model import Filler
+    def _read(self, frames: Frames, index: int) -> NDArray:
+        try:
+            return frames.read(index, self._paths)
+        except Unreadable as error:
+            raise FrameError("unreadable", str(error)) from error
 
-        # No retries there: they would hold up every other run. Parked frames are tried again instead.
-        self._filler = Filler(
-            {**installed_handlers(), **self._given_handlers},
-            root_map=self._root_map,
-            coerce="force_numpy",
-            inplace=False,
-            retry_intervals=[],
-            handler_cache=self._handlers,
-            resource_cache=self._resources,
-            datum_cache=self._datums,
-            descriptor_cache=self._descriptors,
-        )
+    def _rows_of_datum(self, images: ImagesReceived) -> StreamRows | None:
+        """Where the images of a datum are, if they can be read here without a handler."""
+        found = self._datums.find(images.event["data"][images.image_key])
+        if found is None:
+            return None
+        resource, kwargs = found
+        if resource["spec"] in self._datums.given_handlers or set(kwargs) != {"point_number"}:
+            return None
+        uid = resource["uid"]
+        if uid not in self._open:
+            frames = frames_of_resource(resource, self._paths)
+            if frames is None:
+                return None
+            self._keep_open(uid, frames)
+        number = int((resource.get("resource_kwargs") or {}).get("frame_per_point") or 1)
+        return StreamRows(uid, kwargs["point_number"] * number, number)
+
+    def _filled(self, images: ImagesReceived, begin: int) -> NamedImages:
+        datum_id, name = images.event["data"][images.image_key], None
+        found = self._datums.find(datum_id)
+        if found is not None:
+            resource, kwargs = found
+            self._paths.resolve(os.path.join(resource.get("root") or "", resource["resource_path"]))
+            index = next((kwargs[key] for key in ("point_number", "frame", "index") if key in kwargs), None)
+            name = resource["resource_path"] + ("" if index is None else f":{index}")
+        arrays = self._datums.fill(images.event, images.image_key)
+        names = [name if len(arrays) == 1 or name is None else f"{name}[{i}]" for i in range(len(arrays))]
+        return len(arrays), iter([(name, partial(_given, a)) for name, a in zip(names, arrays, strict=True)][begin:])
+
+    def _frames(self, uid: str) -> Frames:
+        if uid not in self._open:
+            resource = self._stream_resources.get(uid)
+            if resource is None:
+                raise FrameError("unknown datum", f"the StreamResource document {uid!r} was not seen")
+            self._keep_open(uid, frames_of_stream_resource(resource, self._paths))
+        self._open.move_to_end(uid)
+        return self._open[uid]
+
+    def _keep_open(self, uid: str, frames: Frames) -> None:
+        self._open[uid] = frames
+        while len(self._open) > MOST_OPEN:
+            self._open.popitem(last=False)[1].close()
+
+
+def _shorten(documents: OrderedDict[str, Document], most: int) -> None:
+    while len(documents) > most:
+        documents.popitem(last=False)
+
+
+def _given(image: NDArray) -> NDArray:
+    return image

@@ -8,8 +8,9 @@ import itertools
 import logging
 import os
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from ..config import (
@@ -54,8 +55,12 @@ class ReductionCallback:
         Reduce in a thread of its own (True), or in the thread that brings the documents.
     strict
         Re-raise what goes wrong in our own code, at once or, from the background, at the next document.
-    handler_registry, root_map
-        Readers of files by spec beside those installed, and where folders in Resource documents lie here.
+    handler_registry
+        Readers by spec of Resource documents, in place of ours and beside those that are installed.
+    root_map
+        Where folders named in documents lie here: ``{there: here}``.
+    roots
+        Folders outside of which no file is opened, also not by a link in a file; None is no such limit.
     file_timeout
         How many seconds after a run's end its files may still become readable.
     block_timeout
@@ -80,12 +85,13 @@ class ReductionCallback:
         strict: bool = False,
         handler_registry: Mapping[str, Any] | None = None,
         root_map: Mapping[str, str] | None = None,
+        roots: Sequence[str] | None = None,
         file_timeout: float = 30.0,
         block_timeout: float = 5.0,
     ) -> None:
         self._setting = Setting.open(load_config(config))
         self._strict = strict
-        self._intake = Intake()
+        self._intake = Intake(time.time if background else None)
         tokens = itertools.count()
         self._subscribers = Subscribers("a subscriber to the derived documents", tokens)
         self._results_subscribers = Subscribers("a subscriber to the results", tokens)
@@ -95,7 +101,7 @@ class ReductionCallback:
         self._lock = threading.Lock()
         self._configuring = threading.Lock()
         self.errors: Counter[str] = Counter()
-        assets = Assets(handler_registry, root_map)
+        assets = Assets(handler_registry, root_map, roots)
         self._pipeline = Pipeline(
             self._setting, assets, self._subscribers.call, self._on_reduction, self._on_error, file_timeout
         )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from numpy.typing import NDArray
 
 from ..config import ConfigError
+from ..files import NotReadable
 from ..reduction.diffractogram import Reduction
 from ..reduction.frame import Frame, FrameError, add_frames, check_image
 from ..reduction.reducer import Reducer
 from ..reduction.validity import Validity
-from .assets import Assets, NotReadable
+from .assets import Assets
 from .images import Document, frames_in
 from .messages import ImagesReceived, OriginOfFrame
 from .setting import Reducers, Setting
@@ -34,36 +38,63 @@ def frame_shape_of(frame: Frame) -> tuple[int, int]:
     return frame.image.shape[0], frame.image.shape[1]
 
 
-def read_frames(images: ImagesReceived, setting: Setting, assets: Assets) -> list[Frame]:
+def read_frames(
+    images: ImagesReceived, setting: Setting, assets: Assets, begin: int = 0
+) -> tuple[int, Iterator[Callable[[], Frame]]]:
     """The frames of one event, added up if the configuration says so.
+
+    Parameters
+    ----------
+    images, setting, assets
+        What to read, under which configuration, and from where.
+    begin
+        The first one wanted.
+
+    Returns
+    -------
+    total
+        How many there are, with those before `begin`.
+    frames : iterator of callables
+        Each gives a frame, or raises `NotReadable` where its file is not readable yet, and `FrameError` where
+        it cannot be used.
 
     Raises
     ------
     NotReadable
-        Their file is not readable yet.
+        None of them is readable yet.
     FrameError
         There are none, or they cannot be used.
     """
     event, key, config = images.event, images.image_key, setting.config
-    if key not in event["data"]:
+    if key not in event["data"] and images.rows is None:
         raise FrameError("no image", f"the event has no value for {key!r}")
-    name = event["data"].get("imagename")
-    if images.in_file:
-        name = name or assets.imagename(event, key)
-        value = assets.read(event, key)
-    else:
-        value = event["data"][key]
-    arrays = frames_in(value)
+    named = event["data"].get("imagename")
+    if not isinstance(named, str):
+        named = None
     timestamp = float(event.get("timestamps", {}).get(key, event["time"]))
     monitor = _monitor(event, config.normalization)
-    if not isinstance(name, str):
-        name = f"{images.run_uid[:8]}/{key}/{event['seq_num']}"
-    several = len(arrays) > 1
-    frames = [Frame(array, timestamp, f"{name}[{i}]" if several else name, monitor) for i, array in enumerate(arrays)]
-    if several and config.frames_per_event != "each":
-        validity = Validity.from_config(config, setting.geometry.detector_dummy())
-        return [add_frames(frames, config.frames_per_event, validity.invalid)]
-    return frames
+    each = config.frames_per_event == "each"
+    if images.in_file:
+        total, found = assets.images(images, begin if each else 0, whole=not each)
+    else:
+        arrays = frames_in(event["data"][key])
+        total, found = len(arrays), ((None, partial(_given, array)) for array in arrays[begin if each else 0 :])
+    default = f"{images.run_uid[:8]}/{key}/{event['seq_num']}"
+
+    def frame(index: int, name: str | None, image: Callable[[], NDArray]) -> Frame:
+        if named is not None or name is None:
+            name = (named or default) + (f"[{index}]" if total > 1 else "")
+        return Frame(image(), timestamp, name, monitor)
+
+    if each or total == 1:
+        return total, (partial(frame, i, *named_image) for i, named_image in enumerate(found, begin))
+    validity = Validity.from_config(config, setting.geometry.detector_dummy())
+    frames = (frame(i, *named_image) for i, named_image in enumerate(found))
+    return 1, iter([lambda: add_frames(frames, config.frames_per_event, validity.invalid)])
+
+
+def _given(image: NDArray) -> NDArray:
+    return image
 
 
 def _monitor(event: Document, data_key: str | None) -> float | None:
@@ -81,7 +112,8 @@ def reduce_aside(
 ) -> None:
     """Reduce an image into results and buffers only: its run is over, or counts it already."""
     try:
-        for index, frame in enumerate(read_frames(images, setting, assets)):
+        for index, read in enumerate(read_frames(images, setting, assets)[1]):
+            frame = read()
             reducer = reducers.get(setting, frame_shape_of(frame))
             announce(reducer.reduce(frame), reducer, setting, origin_of(images, index), images.run_uid)
     except (NotReadable, FrameError, ConfigError) as error:

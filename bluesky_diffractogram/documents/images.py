@@ -40,8 +40,6 @@ def find_image_key(descriptor: Document, wanted: str | None = None) -> str | Non
 
 def _image_size(data_key: Document) -> float:
     """How many values a data key of images holds; −1 for one that holds none."""
-    if str(data_key.get("external", "")).startswith("STREAM:"):
-        return -1.0  # told of by stream documents, which are not read yet
     shape: list[int] = [n for n in data_key.get("shape", ()) or () if n is not None]
     if not ("external" in data_key or data_key.get("dtype") == "array") or len(shape) < 2:
         return -1.0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from .derived_run import PURPOSE
@@ -19,11 +19,14 @@ from .messages import (
     RunStarted,
     RunStopped,
 )
+from .resources import frames_per_event
 from .setting import Setting
+from .stream_join import StreamJoin, is_stream
 
 logger = logging.getLogger(__name__)
 
 MOST_OPEN_RUNS = 64
+MOST_STREAM_RESOURCES = 10_000
 ASSETS = ("resource", "datum", "datum_page")
 
 
@@ -33,6 +36,7 @@ class _Run:
     descriptors: dict[str, Document] = field(default_factory=dict)
     # Which data key holds the images, by descriptor and by setting: a setting may name another one.
     image_keys: dict[tuple[str, int], str | None] = field(default_factory=dict)
+    joins: dict[str, StreamJoin] = field(default_factory=dict)
 
 
 class Intake:
@@ -40,9 +44,16 @@ class Intake:
 
     Documents of derived runs are passed over; so are those of runs whose start was not seen, which are
     counted in `ignored`.
+
+    Parameters
+    ----------
+    clock
+        Tells when frames without event were received; None takes the descriptor's time, which a replay has too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self._clock = clock
+        self._stream_resources: OrderedDict[str, Document] = OrderedDict()
         self._runs: dict[str, _Run] = {}
         self._run_of_descriptor: dict[str, str] = {}
         self.ignored: Counter[str] = Counter()
@@ -74,16 +85,27 @@ class Intake:
                 self._ignore(name, f"its run {doc['run_start']} was not seen to start")
             else:
                 yield AssetDescribed(name, doc)
+        elif name == "stream_resource":
+            # Of runs that were not seen, too: a detector tells of its file once, and writes several runs into it.
+            self._stream_resources[doc["uid"]] = doc
+            if len(self._stream_resources) > MOST_STREAM_RESOURCES:
+                self._stream_resources.popitem(last=False)
+            yield AssetDescribed(name, doc)
+        elif name == "stream_datum":
+            yield from self._stream_datum(doc, setting)
         elif name == "stop":
             yield from self._stop(doc)
-        else:  # stream_resource, stream_datum, and what future versions may bring
+        else:  # what future versions may bring
             self._ignore(name, f"documents of kind {name!r} are not read")
 
     def _start(self, doc: Document, setting: Setting) -> Iterator[Message]:
         uid = doc["uid"]
         if len(self._runs) >= MOST_OPEN_RUNS:
             oldest = next(iter(self._runs))
-            if not self._forget(oldest).derived:
+            run = self._forget(oldest)
+            if not run.derived:
+                for join in run.joins.values():
+                    yield from join.flush()
                 yield RunAbandoned(oldest, "too many open runs")
         derived = doc.get("purpose") == PURPOSE
         self._runs[uid] = _Run(derived)
@@ -124,10 +146,32 @@ class Intake:
         if image_key is None:
             return
         descriptor = run.descriptors[doc["descriptor"]]
+        if image_key not in doc["data"] and is_stream(descriptor["data_keys"][image_key]):
+            yield from self._join(run, descriptor).event(doc)
+            return
         in_file = image_key in doc["data"] and is_in_file(descriptor, doc, image_key)
         each = setting.config.frames_per_event == "each"
         frames = count_frames(doc["data"].get(image_key)) if each and not in_file else 1
         yield ImagesReceived(run_uid, descriptor, doc, image_key, in_file, frames, setting)
+
+    def _stream_datum(self, doc: Document, setting: Setting) -> Iterator[Message]:
+        run_uid = self._run_of_descriptor.get(doc["descriptor"])
+        resource = self._stream_resources.get(doc["stream_resource"])
+        if run_uid is None or resource is None:
+            missing = "descriptor" if run_uid is None else "stream_resource"
+            self._ignore("stream_datum", f"its {missing} {doc[missing]} was not seen")
+            return
+        run = self._runs[run_uid]
+        yield from self._look_for_images(run, doc["descriptor"], setting)
+        image_key = run.image_keys[doc["descriptor"], setting.stream_number]
+        if image_key is None or resource["data_key"] != image_key:
+            return
+        descriptor = run.descriptors[doc["descriptor"]]
+        number = frames_per_event(resource, descriptor["data_keys"][image_key])
+        yield from self._join(run, descriptor).datum(doc, image_key, number, setting, run_uid)
+
+    def _join(self, run: _Run, descriptor: Document) -> StreamJoin:
+        return run.joins.setdefault(descriptor["uid"], StreamJoin(descriptor, self._clock))
 
     def _event_page(self, doc: Document, setting: Setting) -> Iterator[Message]:
         from event_model import unpack_event_page
@@ -139,7 +183,11 @@ class Intake:
         run_uid = doc["run_start"]
         if run_uid not in self._runs:
             self._ignore("stop", f"its run {run_uid} was not seen to start")
-        elif not self._forget(run_uid).derived:
+            return
+        run = self._forget(run_uid)
+        if not run.derived:
+            for join in run.joins.values():
+                yield from join.flush()
             yield RunStopped(run_uid, doc)
 
     def _forget(self, run_uid: str) -> _Run:

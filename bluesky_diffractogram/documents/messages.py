@@ -25,6 +25,15 @@ class ImagesDescribed:
     setting: Setting
 
 
+@dataclass(frozen=True, slots=True)
+class StreamRows:
+    """Frames `first` to ``first + number - 1`` of those that the StreamResource (or Resource) `resource` names."""
+
+    resource: str
+    first: int
+    number: int
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class ImagesReceived:
     """The image of one event, in memory or as a reference into a file.
@@ -32,15 +41,17 @@ class ImagesReceived:
     Attributes
     ----------
     event
-        The raw event, never written to.
+        The raw event, never written to; or what stands in for it where a fly scan emits none.
     image_key
         Which of its data keys holds the image.
     in_file
-        Whether `event` holds a datum id instead of the image.
+        Whether the image lies in a file: `event` holds a datum id instead of it, or `rows` says where.
     frames
         How many frames it counts as, as far as can be told before it is read.
     setting
         The configuration in force when it was received.
+    rows
+        Where it lies, if a StreamDatum says it.
     """
 
     run_uid: str
@@ -50,6 +61,7 @@ class ImagesReceived:
     in_file: bool
     frames: int
     setting: Setting
+    rows: StreamRows | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -64,7 +76,7 @@ class FramesPassedOver:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class AssetDescribed:
-    """A Resource, Datum or datum page, or the descriptor that a filler needs with them."""
+    """A document that tells of files, or the descriptor that a filler needs with them."""
 
     name: str
     doc: Document

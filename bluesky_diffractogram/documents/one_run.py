@@ -6,11 +6,13 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ..config import ConfigError, DiffractogramConfig
+from ..files import NotReadable
 from ..reduction.frame import Frame, FrameError
-from .assets import Assets, NotReadable
+from .assets import Assets
 from .derived_keys import carried_keys
 from .derived_run import DerivedRun
 from .frames import Announce, frame_shape_of, origin_of, read_frames, reduce_aside
@@ -20,6 +22,20 @@ from .setting import Reducers, Setting
 from .tally import FrameTally
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class _Parked:
+    """An event with images, how many of its frames are done, and how many there are if that is known."""
+
+    images: ImagesReceived
+    done: int = 0
+    total: int | None = None
+
+    @property
+    def left(self) -> int:
+        """How many frames it still counts as."""
+        return (self.images.frames if self.total is None else self.total) - self.done
 
 
 class OneRun:
@@ -66,7 +82,7 @@ class OneRun:
         self._on_error = on_error
         self._file_timeout = file_timeout
         self._derived = DerivedRun(start, emit)
-        self._parked: deque[ImagesReceived] = deque()
+        self._parked: deque[_Parked] = deque()
         self._ending: tuple[str, str] | None = None
         self._stopped_at = 0.0
         self._logged: set[str] = set()
@@ -107,8 +123,9 @@ class OneRun:
 
     def receive(self, images: ImagesReceived) -> None:
         """Reduce the frames of one event, or park it."""
-        if self._parked or not self._try(images):
-            self._parked.append(images)
+        parked = _Parked(images)
+        if self._parked or not self._try(parked):
+            self._parked.append(parked)
 
     def pass_over(self, message: FramesPassedOver) -> None:
         """Count frames that are not reduced."""
@@ -122,7 +139,7 @@ class OneRun:
         if counted is None or counted.event_uid != images.event["uid"]:
             self._aside(images, setting)
             return
-        if self._try(images, setting):  # else its file is not readable yet, and it stays what it was
+        if self._try(_Parked(images), setting):  # else its file is not readable yet, and it stays what it was
             self.tally.received -= counted.frames
             self.tally.not_requested -= counted.frames
             self._not_requested = None
@@ -148,7 +165,8 @@ class OneRun:
     def give_up(self, reason: str) -> None:
         """End without waiting for anything: parked frames are skipped, the run is closed as aborted."""
         while self._parked:
-            self._skip("file", 1, f"its file was not readable ({reason})", self._parked.popleft())
+            parked = self._parked.popleft()
+            self._skip("file", parked.left, f"its file was not readable ({reason})", parked.images)
         if self._ending is None:
             self._ending = ("abort", reason)
         self._finish_if_done()
@@ -162,25 +180,34 @@ class OneRun:
         elif self._wanted_by_name:
             logger.warning("run %s: there are no images %s", self.uid, self._wanted_by_name)
 
-    def _try(self, images: ImagesReceived, setting: Setting | None = None, *, last: bool = False) -> bool:
-        """Reduce the frames of an event; False if it cannot be read yet, which `last` makes a reason to skip it."""
+    def _try(self, parked: _Parked, setting: Setting | None = None, *, last: bool = False) -> bool:
+        """Reduce the frames of an event; False if one cannot be read yet, which `last` makes a reason to skip it."""
+        images = parked.images
         setting = setting or images.setting
-        try:
-            frames = read_frames(images, setting, self._assets)
-        except NotReadable as error:
-            if not last:
-                return False
-            self._skip("file", 1, f"not readable {self._file_timeout:g} s after the run's end: {error}", images)
-            return True
-        except Exception as error:
-            self._skip_for(error, images.frames, images)
-            return True
-        for index, frame in enumerate(frames):
+        while True:
             try:
-                self._reduce(frame, index, images, setting)
+                parked.total, frames = read_frames(images, setting, self._assets, parked.done)
+                for read in frames:
+                    try:
+                        self._reduce(read(), parked.done, images, setting)
+                    except NotReadable:
+                        raise
+                    except Exception as error:
+                        self._skip_for(error, 1, images)
+                    parked.done += 1
+            except NotReadable as error:
+                if not last:
+                    return False
+                # What is known to be there behind the gap is reduced; of other events nothing is known.
+                gap = parked.left if parked.total is None else 1
+                why = f"not readable {self._file_timeout:g} s after the run's end: {error}"
+                self._skip("file", gap, why, images)
+                parked.done += gap
+                if parked.left > 0:
+                    continue
             except Exception as error:
-                self._skip_for(error, 1, images)
-        return True
+                self._skip_for(error, parked.left, images)
+            return True
 
     def _reduce(self, frame: Frame, index: int, images: ImagesReceived, setting: Setting) -> None:
         shape = frame_shape_of(frame)

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from .bitshuffle_lz4 import decode, is_bitshuffle_lz4
 from .errors import NotReadable, Unreadable
+from .hdf5_links import other_files
 from .hdf5_open import OpenFile, open_hdf5
 from .hdf5_written import is_written
+from .paths import Paths
 from .virtual import SourceFrame, source_frames
 
 MOST_BYTES_OF_A_FRAME = 2**30
@@ -43,6 +45,7 @@ class HDF5Frames:
         self._file: OpenFile | None = None
         self._data: Any = None
         self._compressed = False
+        self._allowed_by: Paths | None = None
         self._sources: dict[tuple[str, str], HDF5Frames] = {}
 
     @classmethod
@@ -88,13 +91,15 @@ class HDF5Frames:
             finally:
                 self._close_what_is_written_here()
 
-    def read(self, index: int) -> NDArray:
+    def read(self, index: int, paths: Paths | None = None) -> NDArray:
         """``(ny, nx)``: one frame, decompressed.
 
         Parameters
         ----------
         index
             Which one, from 0.
+        paths
+            Says which other files the data set may lead into.
 
         Raises
         ------
@@ -102,39 +107,43 @@ class HDF5Frames:
             The file is not there, cannot be opened, or does not hold the frame yet: a place that is
             reserved and not written is never read as zeros.
         Unreadable
-            The data set holds no images, or the frame is damaged.
+            The data set holds no images, the frame is damaged, or it lies where nothing may be opened.
         """
         with self._lock:
             try:
-                data, place = self._there(index)
+                data, place = self._there(index, paths)
                 sources = self._sources_of(data, place)
                 if len(sources) == 1 and sources[0][1].whole:
-                    return sources[0][0].read(sources[0][1].index)
+                    return sources[0][0].read(sources[0][1].index, paths)
                 for frames, frame in sources:
-                    frames.require(frame.index)
+                    frames.require(frame.index, paths)
                 shape, dtype = data.shape[-2:], data.dtype
                 chunk = self._chunk(data, place)
                 if chunk is None:
                     return data[place]
-            except (OSError, RuntimeError, KeyError) as error:
+            except (OSError, RuntimeError, KeyError) as error:  # RecursionError, of a circle of virtual data sets, too
                 self._close()
                 raise NotReadable(f"frame {index} of {self} cannot be read: {error}") from error
             finally:
                 self._close_what_is_written_here()
         return decode(chunk, shape, dtype)
 
-    def require(self, index: int) -> None:
+    def require(self, index: int, paths: Paths | None = None) -> None:
         """Raise what `read` would raise of a frame that is not there, without reading it."""
         with self._lock:
             try:
-                for frames, frame in self._sources_of(*self._there(index)):
-                    frames.require(frame.index)
+                for frames, frame in self._sources_of(*self._there(index, paths)):
+                    frames.require(frame.index, paths)
             finally:
                 self._close_what_is_written_here()
 
-    def _there(self, index: int) -> tuple[Any, tuple[int, ...]]:
+    def _there(self, index: int, paths: Paths | None) -> tuple[Any, tuple[int, ...]]:
         """The data set, and where in its leading dimensions the frame is that it holds."""
         known = self._data is not None
+        if paths is not None and paths.limited and self._allowed_by is not paths:
+            for file in other_files(self.path, self.dataset):
+                paths.check(file)
+            self._allowed_by = paths
         place = self._place(self._opened(), index)
         if place is None and known:
             self._look_again()
@@ -151,6 +160,10 @@ class HDF5Frames:
             return None
         place = tuple(int(i) for i in np.unravel_index(index, data.shape[:-2])) if data.ndim > 2 else ()
         return place if data.is_virtual or is_written(data, place) else None
+
+    def name(self, index: int) -> str:
+        """What people call a frame: the file, with its number in it."""
+        return f"{self.path}:{index}"
 
     def __str__(self) -> str:
         return f"{self.path}::{self.dataset}"
@@ -223,7 +236,7 @@ class HDF5Frames:
 
     def _close(self) -> None:
         with self._lock:
-            file, self._file, self._data = self._file, None, None
+            file, self._file, self._data, self._allowed_by = self._file, None, None, None
             sources, self._sources = self._sources, {}
             for source in sources.values():
                 source.close()

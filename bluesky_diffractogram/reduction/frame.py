@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,7 @@ def check_image(image: NDArray, expected: tuple[int, int] | None) -> None:
         raise FrameError("shape", f"the frame has shape {image.shape}, expected {expected}")
 
 
-def add_frames(frames: Sequence[Frame], how: str, invalid: Callable[[NDArray], NDArray | None]) -> Frame:
+def add_frames(frames: Iterable[Frame], how: str, invalid: Callable[[NDArray], NDArray | None]) -> Frame:
     """Several frames of one event as one.
 
     A pixel that is invalid in any of the frames is invalid in their sum, as a sum over fewer exposures
@@ -79,7 +79,7 @@ def add_frames(frames: Sequence[Frame], how: str, invalid: Callable[[NDArray], N
     Parameters
     ----------
     frames
-        At least one, all of one shape.
+        At least one, all of one shape; each is let go before the next is taken.
     how
         ``"sum"``, or ``"mean"``: the sum, with their number among what divides the diffractogram, so that its
         uncertainty is that of all counts.
@@ -91,13 +91,18 @@ def add_frames(frames: Sequence[Frame], how: str, invalid: Callable[[NDArray], N
     Frame
         Its image float64, NaN where invalid.
     """
-    total = np.zeros(frames[0].image.shape)
+    first, total, n = None, np.zeros((0, 0)), 0
     for frame in frames:
+        if first is None:
+            check_image(frame.image, None)
+            first, total = replace(frame, image=frame.image[:0]), np.zeros(frame.image.shape)
+        check_image(frame.image, (total.shape[0], total.shape[1]))
         bad = invalid(frame.image)
         total += frame.image
         if bad is not None:
             total[bad] = np.nan
-    first, n = frames[0], len(frames)
+        n += 1
+    assert first is not None
     monitor = first.monitor
     if how == "mean":
         monitor = n * (1.0 if monitor is None else monitor)

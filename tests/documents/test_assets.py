@@ -156,9 +156,9 @@ def test_nothing_is_kept_of_runs_that_are_over(cfg, collected, tmp_path):
     diff = callback(cfg, collected, background=False)
     for _ in range(3):
         send(diff, run_in_files(tmp_path))
-    assets = diff._pipeline._assets
-    assert not assets._handlers
-    for kept in (assets._datums, assets._resources, assets._descriptors):
+    datums = diff._pipeline._assets._datums
+    assert not datums._handlers
+    for kept in (datums._datums, datums._resources, datums._descriptors):
         assert len(kept) == 1  # those of the latest image, for `next`
     assert not diff._pipeline._runs
     assert not diff._intake._runs

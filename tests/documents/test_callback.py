@@ -959,14 +959,6 @@ def test_times_are_the_raw_runs(cfg, collected):
     assert collected.of("event")[0]["timestamps"]["diff_1"] == 1000.0
 
 
-def test_streams_that_are_not_read_yet_give_no_empty_run(cfg, collected):
-    key = {"source": "s", "dtype": "array", "shape": [1, *SHAPE], "external": "STREAM:"}
-    diff = ReductionCallback(cfg, background=False)
-    diff.subscribe(collected)
-    send(diff, list(raw_run([image(0)], data_key=key))[:2])
-    assert collected == []
-
-
 def test_it_closes_as_a_context(cfg, collected):
     with ReductionCallback(cfg) as diff:
         diff.subscribe(collected)

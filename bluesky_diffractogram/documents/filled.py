@@ -1,0 +1,148 @@
+"""Resource and Datum documents, and their images through event-model's Filler and the handlers of others."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..files import NotReadable
+from ..reduction.frame import FrameError
+from .images import frames_in
+from .messages import Document
+
+logger = logging.getLogger(__name__)
+
+HANDLERS = "databroker.handlers"
+KEPT_DATUMS = 64
+
+
+def installed_handlers() -> dict[str, Any]:
+    """The readers that installed packages offer under databroker's entry points, by Resource spec."""
+    found: dict[str, Any] = {}
+    for entry in entry_points(group=HANDLERS):
+        try:
+            found[entry.name] = entry.load()
+        except Exception as error:  # a broken package must not take the others with it
+            logger.warning("the handler for %s cannot be loaded: %s", entry.name, error)
+    return found
+
+
+class Datums:
+    """Keeps the documents, and fills images.
+
+    Parameters
+    ----------
+    handler_registry
+        Readers by spec, in place of the installed ones of the same spec.
+    root_map
+        Where folders named in Resource documents lie here.
+    """
+
+    def __init__(self, handler_registry: Mapping[str, Any], root_map: Mapping[str, str]) -> None:
+        self.given_handlers = dict(handler_registry)
+        self._root_map = dict(root_map)
+        self._filler: Any = None
+        self._datums: dict[str, Any] = {}
+        self._resources: dict[str, Any] = {}
+        self._handlers: dict[Any, Any] = {}
+        self._descriptors: dict[str, Any] = {}
+        self._used: deque[str] = deque()
+        self._last = self._last_descriptor = ""
+
+    def receive(self, name: str, doc: Document) -> None:
+        """Keep a Resource, Datum, datum page or descriptor; a datum of an unknown resource is of no use."""
+        if name in ("datum", "datum_page"):
+            if doc["resource"] not in self._resources:
+                return
+            self._last = doc["datum_id"] if name == "datum" else doc["datum_id"][-1]
+        elif name == "descriptor":
+            self._last_descriptor = doc["uid"]
+        if self._filler is None:
+            self.make_filler()
+        self._filler(name, doc)
+
+    def find(self, datum_id: Any) -> tuple[Document, Document] | None:
+        """The Resource document and the ``datum_kwargs`` of a datum; None if they were not seen."""
+        datum = self._datums.get(datum_id)
+        resource = self._resources.get(datum["resource"]) if datum else None
+        return None if datum is None or resource is None else (resource, datum.get("datum_kwargs") or {})
+
+    def used(self, datum_id: str) -> None:
+        """This datum was read: only the last few of those are kept."""
+        self._used.append(datum_id)
+        while len(self._used) > KEPT_DATUMS:
+            self._datums.pop(self._used.popleft(), None)
+
+    def fill(self, event: Document, image_key: str) -> list[NDArray]:
+        """The images of an event, ``(ny, nx)`` each.
+
+        Raises
+        ------
+        NotReadable
+            The file is not there yet, or does not hold them yet.
+        FrameError
+            They will never be readable: no reader for them, or documents that were not seen.
+        """
+        import event_model
+
+        datum_id = event["data"][image_key]
+        alone = {
+            "uid": event["uid"],
+            "descriptor": event["descriptor"],
+            "data": {image_key: datum_id},
+            "timestamps": {},
+            "filled": {image_key: False},
+            "seq_num": event["seq_num"],
+            "time": event["time"],
+        }
+        try:
+            filled = self._filler.fill_event(alone, include={image_key}, inplace=False)
+        except event_model.UndefinedAssetSpecification as error:
+            raise FrameError("no file reader", str(error)) from error
+        except (event_model.UnresolvableForeignKeyError, AttributeError, KeyError) as error:
+            if self.find(datum_id) is not None:
+                self._handlers.clear()
+                raise NotReadable(f"{type(error).__name__}: {error}") from error
+            raise FrameError("unknown datum", f"the documents for datum {datum_id!r} were not seen") from error
+        except Exception as error:
+            # A reader may have kept what it saw of a half-written file.
+            self._handlers.clear()
+            cause = error.__cause__ or error
+            raise NotReadable(f"{type(cause).__name__}: {cause}") from error
+        self.used(datum_id)
+        return frames_in(filled["data"][image_key])
+
+    def forget(self) -> None:
+        """Close what is open, for when no run is; the documents of the latest image stay, for `next`."""
+        datum = self._datums.get(self._last)
+        kept = {} if datum is None else {self._last: datum}
+        resources = {uid: self._resources[uid] for uid in (d["resource"] for d in kept.values())}
+        descriptors = {uid: doc for uid, doc in self._descriptors.items() if uid == self._last_descriptor}
+        for cache, remaining in (
+            (self._datums, kept), (self._resources, resources), (self._descriptors, descriptors), (self._handlers, {}),
+        ):  # fmt: skip
+            cache.clear()
+            cache.update(remaining)
+        self._used.clear()
+
+    def make_filler(self) -> None:
+        """Load the installed readers, which takes a second."""
+        from event_model import Filler
+
+        # No retries there: they would hold up every other run. Parked frames are tried again instead.
+        self._filler = Filler(
+            {**installed_handlers(), **self.given_handlers},
+            root_map=self._root_map,
+            coerce="force_numpy",
+            inplace=False,
+            retry_intervals=[],
+            handler_cache=self._handlers,
+            resource_cache=self._resources,
+            datum_cache=self._datums,
+            descriptor_cache=self._descriptors,
+        )

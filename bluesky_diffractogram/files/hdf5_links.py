@@ -1,0 +1,82 @@
+"""Into which other files a data set of an HDF5 file leads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from .errors import Unreadable
+from .hdf5_open import open_hdf5
+
+MOST_FILES = 10_000
+
+
+def other_files(path: str, dataset: str) -> Iterator[str]:
+    """The files of external links, virtual data sets and external storage, each before it is opened.
+
+    Who takes them decides whether to go on: nothing of a file is looked at before the next one is asked for.
+
+    Parameters
+    ----------
+    path, dataset
+        Where to begin; `path` itself is not among them.
+
+    Raises
+    ------
+    NotReadable
+        One of them is not there.
+    Unreadable
+        They are too many, or lead in a circle.
+    """
+    waiting, seen = [(path, dataset)], set()
+    while waiting:
+        place = waiting.pop()
+        if place in seen:
+            continue
+        seen.add(place)
+        if len(seen) > MOST_FILES:
+            raise Unreadable(f"{path}::{dataset} leads into more than {MOST_FILES} files")
+        for file, inside in _next(*place):
+            yield file
+            if inside is not None:
+                waiting.append((file, inside))
+
+
+def _next(path: str, dataset: str) -> Iterator[tuple[str, str | None]]:
+    """Files to which a data set leads directly, with the data set in them where HDF5 looks for one."""
+    import h5py
+
+    folder, own = os.path.split(path)
+    found: list[tuple[str, str | None]] = []
+    with open_hdf5(path).file as file:
+        item: Any = file
+        parts = [part for part in dataset.split("/") if part]
+        steps = 0
+        while parts:
+            steps += 1
+            if steps > 1000:
+                raise Unreadable(f"the links of {path}::{dataset} lead in a circle")
+            link = item.get(parts[0], getlink=True) if hasattr(item, "keys") and parts[0] in _names(item) else None
+            if isinstance(link, h5py.ExternalLink):
+                found.append((os.path.join(folder, link.filename), "/".join([link.path.strip("/"), *parts[1:]])))
+                break
+            if isinstance(link, h5py.SoftLink):
+                parts = [part for part in link.path.split("/") if part] + parts[1:]
+                item = file if link.path.startswith("/") else item
+                continue
+            if link is None:
+                break
+            item, parts = item[parts[0]], parts[1:]
+        else:
+            if isinstance(item, h5py.Dataset) and item.is_virtual:
+                for source in item.virtual_sources():
+                    name = own if source.file_name == "." else source.file_name
+                    found.append((os.path.join(folder, name), source.dset_name))
+            elif isinstance(item, h5py.Dataset):
+                found.extend((name, None) for name, *_ in item.external or ())
+    yield from found
+
+
+def _names(group: Any) -> Any:
+    return group.keys()

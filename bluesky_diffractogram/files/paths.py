@@ -1,0 +1,87 @@
+"""From what documents say of a file to where it lies here, and whether it may be opened."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import unquote
+
+from .errors import Unreadable
+
+_URI = re.compile(r"file://([^/]*)(/.*)", re.DOTALL)
+_DRIVE = re.compile(r"/[A-Za-z]:[/\\]")
+
+
+def paths_of(uri: str) -> list[str]:
+    """The paths that a ``file:`` URI may mean, the most literal first; a path is itself.
+
+    The host is passed over: it is the one that wrote the file. Both percent-encoded URIs and those with a raw path
+    behind ``file://localhost`` (ophyd-async's) occur, and only the latter can be taken literally.
+
+    Raises
+    ------
+    Unreadable
+        It is a URI of another kind.
+    """
+    match = _URI.fullmatch(uri)
+    if match is None:
+        if "://" in uri:
+            raise Unreadable(f"{uri!r} is no file: URI")
+        return [uri]
+    path = match[2]
+    candidates = [path, unquote(path)]
+    return list(dict.fromkeys(each[1:] if _DRIVE.match(each) else each for each in candidates))
+
+
+class Paths:
+    """Where the files of documents lie here.
+
+    Parameters
+    ----------
+    root_map
+        Here by there: the longest folder that a path begins with is replaced.
+    roots
+        The folders outside of which nothing is opened; None is no such limit.
+    """
+
+    def __init__(self, root_map: Mapping[str, str] | None = None, roots: Sequence[str] | None = None) -> None:
+        self._root_map = sorted((root_map or {}).items(), key=lambda item: -len(item[0]))
+        self._roots = None if roots is None else [os.path.realpath(root) for root in roots]
+
+    @property
+    def limited(self) -> bool:
+        """Whether there are folders outside of which nothing is opened."""
+        return self._roots is not None
+
+    def resolve(self, uri: str) -> str:
+        """The path of a file or folder here; of several that a URI may mean the first that is there.
+
+        Raises
+        ------
+        Unreadable
+            It lies outside the allowed folders.
+        """
+        candidates = [self._moved(path) for path in paths_of(uri)]
+        path = next((each for each in candidates if os.path.exists(each)), candidates[0])
+        self.check(path)
+        return path
+
+    def allows(self, path: str) -> bool:
+        """Whether a path, its links followed, lies inside the allowed folders."""
+        if self._roots is None:
+            return True
+        real = os.path.realpath(path)
+        return any(os.path.commonpath([real, root]) == root for root in self._roots)
+
+    def check(self, path: str) -> None:
+        """Raise `Unreadable` unless a path is allowed."""
+        if not self.allows(path):
+            raise Unreadable(f"{path} lies outside the allowed folders {', '.join(self._roots or [])}")
+
+    def _moved(self, path: str) -> str:
+        for there, here in self._root_map:
+            folder = there.rstrip("/\\")
+            if path == folder or path.startswith((folder + "/", folder + "\\")):
+                return os.path.join(here, path[len(folder) :].lstrip("/\\"))
+        return path

@@ -1,0 +1,96 @@
+"""Frames in a file each: TIFF, JPEG and NPY."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import NotReadable, Unreadable
+from .paths import Paths
+
+
+class FileSequence:
+    """Frames whose files are numbered.
+
+    Parameters
+    ----------
+    folder
+        Where they lie.
+    template
+        Of a file's name: ``img_{:06d}.tiff`` or ``img_%06d.tiff``.
+    """
+
+    def __init__(self, folder: str, template: str) -> None:
+        self.folder, self.template = folder, template
+
+    def path(self, index: int) -> str:
+        """The file of frame `index`, counted from 0.
+
+        Raises
+        ------
+        Unreadable
+            The template is none.
+        """
+        try:
+            name = self.template % index if "%" in self.template else self.template.format(index)
+        except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
+            raise Unreadable(f"{self.template!r} is no template of a file's name: {error}") from error
+        return os.path.join(self.folder, name)
+
+    def read(self, index: int, paths: Paths | None = None) -> NDArray:
+        """``(ny, nx)``: one frame.
+
+        Parameters
+        ----------
+        index
+            Which one, from 0.
+        paths
+            Says where files may be opened.
+
+        Raises
+        ------
+        NotReadable
+            Its file is not there, or not whole yet.
+        Unreadable
+            It holds no image, or lies where nothing may be opened.
+        """
+        path = self.path(index)
+        if paths is not None:
+            paths.check(path)
+        try:
+            data = np.load(path, allow_pickle=False) if path.endswith(".npy") else _fabio(path)
+        except Exception as error:  # whatever the readers of the formats raise for half a file
+            raise NotReadable(f"{path} cannot be read: {error}") from error
+        data = np.asarray(data)
+        if data.ndim == 3 and data.shape[0] == 1:
+            data = data[0]
+        if data.ndim != 2:
+            raise Unreadable(f"{path} holds an array of shape {data.shape}, expected (ny, nx)")
+        return data
+
+    def require(self, index: int, paths: Paths | None = None) -> None:
+        """Raise `NotReadable` where the file of a frame is not there."""
+        if paths is not None:
+            paths.check(self.path(index))
+        if not os.path.exists(self.path(index)):
+            raise NotReadable(f"{self.path(index)} is not there")
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    def name(self, index: int) -> str:
+        """What people call a frame: its file."""
+        return self.path(index)
+
+    def __str__(self) -> str:
+        return os.path.join(self.folder, self.template)
+
+
+def _fabio(path: str) -> Any:
+    import fabio
+
+    with fabio.open(path) as image:
+        return image.data
