@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..files import Paths, Unreadable, read_ahead
+from ..files import Paths, Unreadable, begin_reading, read_ahead
 from ..reduction.frame import FrameError
 from .filled import Datums
 from .messages import Document, ImagesReceived, StreamRows
@@ -49,6 +49,7 @@ class Assets:
         self._paths = Paths(root_map, roots)
         self._stream_resources: OrderedDict[str, Document] = OrderedDict()
         self._open: OrderedDict[str, Frames] = OrderedDict()
+        self._begun: tuple[StreamRows, Callable[[], NDArray]] | None = None
 
     def receive(self, name: str, doc: Document) -> None:
         """Keep a document that tells of files, or a descriptor."""
@@ -88,12 +89,26 @@ class Assets:
             raise FrameError("unreadable", str(error)) from error
         if images.rows is None:
             self._datums.used(images.event["data"][images.image_key])
+        begun, self._begun = self._begun, None
+        if begun is not None and begun[0] == rows and begin == 0:
+            return 1, iter([(frames.name(rows.first), begun[1])])
         indices = range(rows.first + begin, rows.first + rows.number)
         reads = read_ahead(partial(self._read, frames), indices)
         return rows.number, ((frames.name(index), read) for index, read in zip(indices, reads, strict=True))
 
+    def prefetch(self, images: ImagesReceived) -> None:
+        """Begin to read the image of an event that will be asked for next, if it is a single one in a stream."""
+        rows = images.rows
+        if rows is None or rows.number != 1:
+            return
+        try:
+            self._begun = rows, begin_reading(partial(self._read, self._frames(rows.resource), rows.first))
+        except (FrameError, Unreadable):
+            return  # which is said when it is asked for
+
     def forget(self) -> None:
         """Close what is open, for when no run is; what the latest image needs stays, for `next`."""
+        self._begun = None
         self._datums.forget()
         _shorten(self._stream_resources, KEPT_RESOURCES)
         while self._open:

@@ -63,6 +63,11 @@ class FrameQueue:
             self._changed.notify_all()
             return message
 
+    def peek(self) -> Message | None:
+        """What `get` will give next if nothing is dropped; None if nothing waits."""
+        with self._changed:
+            return self._messages[0] if self._messages else None
+
     def drop_frames(self) -> None:
         """Drop every frame that waits, so that what remains takes no time."""
         with self._changed:

@@ -74,8 +74,10 @@ class Pipeline:
         self.buffers = _buffers(setting)
         self._collected_from: Reducer | None = None
 
-    def process(self, message: Message) -> None:
-        """Do what a message asks for."""
+    def process(self, message: Message, following: Message | None = None) -> None:
+        """Do what a message asks for, while the image that the `following` one brings is read."""
+        if isinstance(message, ImagesReceived) and isinstance(following, ImagesReceived):
+            self._assets.prefetch(following)
         match message:
             case RunStarted(start, setting):
                 if setting.config.reset_on_start:

@@ -119,7 +119,9 @@ class Worker:
         while not (self._ended and len(self.queue) == 0):
             message = self.queue.get(RETRY_EVERY_S)
             if message is not None:
-                self._guarded(lambda: self._pipeline.process(message))  # noqa: B023  (called at once)
+                following = self.queue.peek()
+                self._guarded(lambda: self._pipeline.process(message, following))  # noqa: B023  (called at once)
+                del following
             if self._pipeline.parked and time.monotonic() - last_retry >= RETRY_EVERY_S:
                 self._guarded(self._pipeline.retry)
                 last_retry = time.monotonic()

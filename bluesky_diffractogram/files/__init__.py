@@ -4,7 +4,16 @@ from .errors import NotReadable, Unreadable
 from .hdf5 import HDF5Frames
 from .hdf5_find import find_datasets
 from .paths import Paths
-from .read_ahead import read_ahead
+from .read_ahead import begin_reading, read_ahead
 from .sequence import FileSequence
 
-__all__ = ["FileSequence", "HDF5Frames", "NotReadable", "Paths", "Unreadable", "find_datasets", "read_ahead"]
+__all__ = [
+    "FileSequence",
+    "HDF5Frames",
+    "NotReadable",
+    "Paths",
+    "Unreadable",
+    "begin_reading",
+    "find_datasets",
+    "read_ahead",
+]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from typing import TypeVar
+
+THREAD = "diffractogram-reader"
 
 _Index = TypeVar("_Index")
 _Frame = TypeVar("_Frame")
@@ -32,13 +35,13 @@ def read_ahead(
     """
     if len(indices) < 2:  # nothing to be ahead of
         for index in indices:
-            yield lambda index=index: read(index)  # type: ignore[misc]
+            yield partial(read, index)
         return
     waiting: deque[Callable[[], _Frame]] = deque()
-    pool = ThreadPoolExecutor(1, thread_name_prefix="diffractogram-reader")
+    pool = ThreadPoolExecutor(1, thread_name_prefix=THREAD)
     try:
         for index in indices:
-            waiting.append(_later(pool, read, index))
+            waiting.append(_later(pool, partial(read, index)))
             if len(waiting) > depth:
                 yield waiting.popleft()
         while waiting:
@@ -47,9 +50,24 @@ def read_ahead(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _later(pool: ThreadPoolExecutor, read: Callable[[_Index], _Frame], index: _Index) -> Callable[[], _Frame]:
+def begin_reading(read: Callable[[], _Frame]) -> Callable[[], _Frame]:
+    """Read one frame in another thread, for somebody who will ask for it soon.
+
+    Returns
+    -------
+    callable
+        Gives the frame, or raises what `read` raised.
+    """
+    return _later(_one_ahead(), read)
+
+
+def _later(pool: ThreadPoolExecutor, read: Callable[[], _Frame]) -> Callable[[], _Frame]:
     try:
-        future: Future[_Frame] = pool.submit(read, index)
+        return pool.submit(read).result
     except RuntimeError:  # the interpreter is ending, which lets no executor begin anything
-        return lambda: read(index)
-    return future.result
+        return read
+
+
+@cache
+def _one_ahead() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix=THREAD)

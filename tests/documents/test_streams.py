@@ -478,6 +478,39 @@ def test_runs_without_a_stop_do_not_grow_for_ever(cfg, path, collected):
     assert len(collected.of("stop")) == 70
 
 
+def test_the_next_frame_is_read_while_one_is_integrated(cfg, path, collected, monkeypatch):
+    from bluesky_diffractogram.files import HDF5Frames
+    from bluesky_diffractogram.reduction.reducer import Reducer
+
+    write_hdf5(path, images(4))
+    expected = reference(cfg, images(4))
+    begun, reducing = {}, threading.Event()
+    real_read, real_reduce = HDF5Frames.read, Reducer.reduce
+    ahead = []
+
+    def read(self, index, *arguments):
+        begun.setdefault(index, threading.Event()).set()
+        return real_read(self, index, *arguments)
+
+    def reduce(self, frame):
+        n = int(frame.imagename.rsplit(":", 1)[1])
+        if n in (1, 2):
+            ahead.append(begun.setdefault(n + 1, threading.Event()).wait(10))
+        return real_reduce(self, frame)
+
+    monkeypatch.setattr(HDF5Frames, "read", read)
+    monkeypatch.setattr(Reducer, "reduce", reduce)
+    with ReductionCallback(cfg) as diff:
+        diff.subscribe(collected)
+        # The worker waits here until all is in the queue: it is behind the scan.
+        diff.subscribe(lambda name, doc: reducing.wait(10) if name == "start" else None)
+        send(diff, StreamRun(uri_of(path), motor=True).step_scan(4))
+        reducing.set()
+        assert diff.wait(20)
+    assert ahead == [True, True]
+    np.testing.assert_array_equal(curves(collected), expected)
+
+
 def area_detector_run(folder, spec, kwargs, n, number=1):
     """Resource and Datum documents of ophyd's areaDetector plugins."""
     run = compose_run()
