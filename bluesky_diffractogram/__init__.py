@@ -10,10 +10,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .replay import replay
+
 if TYPE_CHECKING:
     from .config import ConfigError, DiffractogramConfig, configuration, load_config
     from .documents.callback import ReductionCallback
     from .live import DiffractogramCallback
+    from .replay.errors import ReplayError
+    from .replay.replayed import Replay
     from .views import DiffractogramFigure, KeepWindowsAlive, LiveDiffractogram, LiveDiffractogramGrid
 
 _HOMES = {
@@ -25,6 +29,8 @@ _HOMES = {
     "LiveDiffractogram": ".views",
     "LiveDiffractogramGrid": ".views",
     "ReductionCallback": ".documents.callback",
+    "Replay": ".replay.replayed",
+    "ReplayError": ".replay.errors",
     "configuration": ".config",
     "load_config": ".config",
 }
@@ -38,8 +44,11 @@ __all__ = [
     "LiveDiffractogram",
     "LiveDiffractogramGrid",
     "ReductionCallback",
+    "Replay",
+    "ReplayError",
     "configuration",
     "load_config",
+    "replay",
 ]
 
 

@@ -77,7 +77,7 @@ def read_frames(
     if images.in_file:
         total, found = assets.images(images, begin if each else 0, whole=not each)
     else:
-        arrays = frames_in(event["data"][key])
+        arrays = frames_in(event["data"][key], images.descriptor["data_keys"].get(key))
         total, found = len(arrays), ((None, partial(_given, array)) for array in arrays[begin if each else 0 :])
     default = f"{images.run_uid[:8]}/{key}/{event['seq_num']}"
 

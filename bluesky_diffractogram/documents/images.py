@@ -76,13 +76,16 @@ def count_frames(value: Any) -> int:
     return math.prod(shape[:-2]) or 1
 
 
-def frames_in(value: Any) -> list[NDArray]:
+def frames_in(value: Any, data_key: Document | None = None) -> list[NDArray]:
     """The frames in the value of an image key, ``(ny, nx)`` each, as views where it is an array.
 
     Parameters
     ----------
     value
         An array or nested lists, ``(ny, nx)`` or ``(n, ny, nx)``; further leading dimensions are run through in order.
+    data_key
+        Of the image: lists, of which nothing else tells it, become the ``dtype_numpy`` that it names, if that holds
+        their numbers. What marks a dead pixel depends on it.
 
     Raises
     ------
@@ -93,8 +96,30 @@ def frames_in(value: Any) -> list[NDArray]:
         array = np.asarray(value)
     except ValueError as error:
         raise FrameError("shape", f"the image is no array ({error})") from error
+    if isinstance(value, (list, tuple)):
+        array = _as_described(array, (data_key or {}).get("dtype_numpy"))
     if array.dtype.kind not in "uifb":
         raise FrameError("dtype", f"the image has dtype {array.dtype}, expected real numbers")
     if array.ndim < 2 or array.size == 0:
         raise FrameError("shape", f"the image has shape {array.shape}, expected (ny, nx) or (n, ny, nx)")
     return list(array.reshape((-1, *array.shape[-2:])))
+
+
+def _as_described(array: NDArray, dtype_numpy: Any) -> NDArray:
+    """What was a list, in the dtype that its data key names; stores that have no NaN write null for it."""
+    if array.dtype == object:
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError):
+            return array
+    if not isinstance(dtype_numpy, str) or array.dtype.kind not in "uifb":
+        return array
+    try:
+        described = np.dtype(dtype_numpy)
+    except TypeError:
+        return array
+    if described.kind not in "uif" or described == array.dtype:
+        return array
+    with np.errstate(invalid="ignore", over="ignore"):
+        cast = array.astype(described)
+    return cast if np.array_equal(cast, array, equal_nan=True) else array

@@ -241,7 +241,7 @@ class OneRun:
 
     def _skip(self, reason: str, frames: int, message: str, images: ImagesReceived) -> None:
         self.tally.received += frames
-        self.tally.skip(reason, frames)
+        self.tally.skip(reason, frames, message)
         seq_num = images.event["seq_num"]
         level = logging.DEBUG if reason in self._logged else logging.WARNING
         self._logged.add(reason)

@@ -28,6 +28,8 @@ class FrameTally:
         Frames that came while ``show_diff`` was off.
     reasons
         How many frames were skipped for what.
+    messages
+        Of each reason, what was said of the first of them.
     """
 
     received: int = 0
@@ -37,12 +39,18 @@ class FrameTally:
     replaced: int = 0
     not_requested: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    messages: dict[str, str] = field(default_factory=dict)
 
-    def skip(self, reason: str, n: int = 1) -> None:
+    def skip(self, reason: str, n: int = 1, message: str = "") -> None:
         self.skipped += n
         self.reasons[reason] += n
+        self.messages.setdefault(reason, message)
 
     def document(self) -> dict[str, Any]:
         """For the derived stop document."""
         counts = ("received", "reduced", "skipped", "dropped", "replaced", "not_requested")
-        return {**{name: getattr(self, name) for name in counts}, "reasons": dict(self.reasons)}
+        return {
+            **{name: getattr(self, name) for name in counts},
+            "reasons": dict(self.reasons),
+            "messages": dict(self.messages),
+        }

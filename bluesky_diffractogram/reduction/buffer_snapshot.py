@@ -81,7 +81,7 @@ class BufferSnapshot:
         if dim != "time" and dim not in carried:
             raise KeyError(f"dim = {dim!r}: expected one of {', '.join(['time', *carried])}")
         coords: dict[str, Any] = {name: (dim, values) for name, values in carried.items()}
-        coords["time"] = (dim, _utc(self.timestamps))
+        coords["time"] = (dim, utc(self.timestamps))
         radial = np.arange(self.rows.shape[1], dtype=np.float64) if self.radial is None else self.radial
         coords["radial"] = ("radial", radial, {"units": unit} if unit else {})
         return DataArray(self.rows, dims=(dim, "radial"), coords=coords, name="intensity", attrs=attrs)
@@ -99,7 +99,7 @@ def _column(values: list[Any]) -> NDArray:
     return np.array(values, dtype=object)
 
 
-def _utc(timestamps: Array) -> NDArray[np.datetime64]:
+def utc(timestamps: Array) -> NDArray[np.datetime64]:
     """``(n,)`` seconds since the epoch as UTC; not-a-time where they are none."""
     known = np.abs(np.nan_to_num(timestamps, nan=np.inf)) < LATEST
     microseconds = np.round(np.where(known, timestamps, 0.0) * 1e6).astype("datetime64[us]")

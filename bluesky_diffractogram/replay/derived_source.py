@@ -1,0 +1,88 @@
+"""From a derived run back to what it was computed from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..config import ConfigError, DiffractogramConfig, load_config, update_config
+from ..documents.derived_run import PURPOSE
+from ..documents.provenance import versions
+from ..documents.setting import Setting
+from .errors import ReplayError
+
+logger = logging.getLogger(__name__)
+
+Document = Mapping[str, Any]
+
+
+def is_derived(start: Document) -> bool:
+    """Whether a start document is that of a derived run."""
+    return start.get("purpose") == PURPOSE
+
+
+def for_every_frame(config: DiffractogramConfig) -> DiffractogramConfig:
+    """The same configuration, but reducing every frame, whatever it says of the continuous mode."""
+    return update_config(config, {"show_diff": True, "collect": True})
+
+
+def recorded_configuration(start: Document, folder: Path) -> DiffractogramConfig:
+    """The configuration that a derived run was computed with.
+
+    Parameters
+    ----------
+    start
+        Its start document.
+    folder
+        Where the calibration is written from the text in `start`, if its file is not there any more or says
+        something else now.
+
+    Raises
+    ------
+    ReplayError
+        An array was not kept, is another one now, or something else that it names is not there.
+    """
+    uid, described = start["uid"], start["calibration"]
+    settings = json.loads(start["configuration"])
+    recorded = start.get("arrays") or {}
+    lost = [key for key, each in recorded.items() if not each["path"]]
+    if lost:
+        raise ReplayError(
+            f"derived run {uid}: its {' and '.join(lost)} was given as an array and not kept (assets_dir was not set): "
+            "give the configuration"
+        )
+    if _sha256(described["path"]) != described["sha256"]:
+        path = folder / f"{described['sha256'][:16]}{Path(described['path']).suffix}"
+        path.write_bytes(described["text"].encode())
+        logger.info(
+            "derived run %s: its calibration %s is another now, the recorded one is used", uid, described["path"]
+        )
+        settings["calibration"] = str(path)
+    now = versions()
+    then = start["versions"].items()
+    other = [f"{name} {version} then, {now.get(name)} now" for name, version in then if now.get(name) != version]
+    if other:
+        logger.warning("derived run %s was computed with other versions: %s", uid, "; ".join(other))
+    try:
+        config = load_config(settings)
+        arrays = Setting.open(config).provenance["arrays"]
+    except ConfigError as error:
+        raise ReplayError(f"the configuration of derived run {uid} cannot be used here: {error}") from error
+    for key, each in recorded.items():
+        if arrays[key]["sha256"] != each["sha256"]:
+            raise ReplayError(
+                f"derived run {uid}: {each['path']} is not the {key} that it was computed with (another SHA-256): "
+                "give the configuration"
+            )
+    return config
+
+
+def _sha256(path: str) -> str | None:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return None

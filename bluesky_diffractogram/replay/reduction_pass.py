@@ -1,0 +1,160 @@
+"""One pass through raw documents: derived documents as frames are reduced, and what could not be replayed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..config import DiffractogramConfig
+from ..documents.callback import ReductionCallback
+from .derived_source import is_derived
+from .document_files import NamedDocument
+from .errors import ReplayError
+
+logger = logging.getLogger(__name__)
+
+Document = Mapping[str, Any]
+
+
+@dataclass
+class _RawRun:
+    """What an error would say of a raw run."""
+
+    start: Document
+    streams: dict[str, list[str]] = field(default_factory=dict)
+    first_file: str = ""
+    replayed: bool = False
+
+
+class ReductionPass:
+    """Reduces the documents of raw runs, one run after the other or interleaved.
+
+    A derived run is given out from its first frame on; one of which no frame could be reduced is not given out.
+
+    Parameters
+    ----------
+    config
+        As `ReductionCallback` takes it.
+    options
+        Further arguments of `ReductionCallback`.
+
+    Attributes
+    ----------
+    failures
+        Why, by the uid of the raw run, of those that could not be replayed.
+    replayed
+        How many could.
+
+    Raises
+    ------
+    ConfigError
+        The configuration cannot be used.
+    """
+
+    def __init__(self, config: DiffractogramConfig, options: Mapping[str, Any]) -> None:
+        self.config = config
+        self.failures: dict[str, ReplayError] = {}
+        self.replayed = 0
+        self._runs: dict[str, _RawRun] = {}
+        self._run_of_resource: dict[str, str] = {}
+        self._held: dict[str, list[NamedDocument]] = {}
+        self._raw_uids: dict[str, str] = {}
+        self._ready: deque[NamedDocument] = deque()
+        self._callback = ReductionCallback(config, background=False, **options)
+        self._callback.subscribe(self._receive)
+
+    def close(self) -> None:
+        """Close what is open; nothing comes any more."""
+        self._callback.close()
+
+    def feed(self, name: str, doc: dict[str, Any]) -> Iterator[NamedDocument]:
+        """Take one raw document; gives the derived ones that are ready."""
+        if name == "start" and not is_derived(doc):
+            self._runs[doc["uid"]] = _RawRun(doc)
+        elif name == "descriptor" and doc.get("run_start") in self._runs:
+            self._runs[doc["run_start"]].streams[doc.get("name", "")] = list(doc["data_keys"])
+        elif name in ("resource", "stream_resource") and doc.get("run_start") in self._runs:
+            run = self._runs[doc["run_start"]]
+            run.first_file = run.first_file or _where(doc)
+        self._callback(name, doc)
+        if name == "stop" and self._callback.wait():
+            self._ended(doc["run_start"])
+        while self._ready:
+            yield self._ready.popleft()
+
+    def end(self, reason: str) -> Iterator[NamedDocument]:
+        """Close the runs that have not ended: stored by half, or not readable any further."""
+        for uid, run in list(self._runs.items()):
+            logger.warning("raw run %s: %s", uid, reason)
+            stop = {
+                "uid": str(uuid.uuid4()), "run_start": run.start["uid"], "time": time.time(),
+                "exit_status": "abort", "reason": reason,
+            }  # fmt: skip
+            yield from self.feed("stop", stop)
+
+    def fail(self, uid: str, error: ReplayError) -> None:
+        """Note that a run could not be replayed."""
+        logger.error("%s", error)
+        self.failures[uid] = error
+
+    def _receive(self, name: str, doc: dict[str, Any]) -> None:
+        if name == "start":
+            self._held[doc["uid"]] = [(name, doc)]
+            self._raw_uids[doc["uid"]] = doc["raw_uid"]
+            return
+        uid = doc.get("run_start")
+        if name == "stop":
+            self._stopped(doc)
+        elif uid is not None and uid in self._held:
+            self._ready.extend([*self._held.pop(uid), (name, doc)])
+        else:
+            self._ready.append((name, doc))
+
+    def _stopped(self, doc: dict[str, Any]) -> None:
+        frames, raw_uid = doc["frames"], self._raw_uids.pop(doc["run_start"])
+        held = self._held.pop(doc["run_start"], [])
+        run = self._runs[raw_uid]
+        run.replayed = True
+        if frames["reduced"] == 0 and frames["skipped"] > 0:
+            self.fail(raw_uid, ReplayError(_nothing_reduced(run, frames)))
+            return
+        self.replayed += 1
+        if frames["skipped"]:
+            logger.warning("raw run %s: %s", raw_uid, _skipped(frames))
+        self._ready.extend([*held, ("stop", doc)])
+
+    def _ended(self, uid: str) -> None:
+        run = self._runs.pop(uid, None)
+        if run is not None and not run.replayed:
+            config = self.config
+            wanted = "no images" if config.image_key is None else f"no images under {config.image_key!r}"
+            there = "; ".join(f"{name}: {', '.join(keys)}" for name, keys in run.streams.items()) or "it has no data"
+            message = (
+                f"raw run {uid} has {wanted} in its stream {config.stream!r} ({there}): image_key and stream say where"
+            )
+            self.fail(uid, ReplayError(message))
+
+
+def _where(doc: Document) -> str:
+    return str(doc.get("uri") or os.path.join(doc.get("root") or "", doc.get("resource_path") or ""))
+
+
+def _skipped(frames: Mapping[str, Any]) -> str:
+    told = "; ".join(f"{n} for {why}: {frames['messages'].get(why, '')}" for why, n in frames["reasons"].items())
+    return f"of {frames['received']} frames {frames['skipped']} could not be reduced ({told})"
+
+
+def _nothing_reduced(run: _RawRun, frames: Mapping[str, Any]) -> str:
+    message = f"raw run {run.start['uid']}: {_skipped(frames)}"
+    if "file" in frames["reasons"] and run.first_file:
+        message += (
+            f". Its documents say {run.first_file}: if the files were moved, say where they are now with "
+            "root_map={there: here}"
+        )
+    return message

@@ -1,0 +1,209 @@
+"""A replay: derived documents, a data set, or what a sink makes of them."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..config import DiffractogramConfig, load_config
+from ..documents.setting import Setting
+from ..files import Paths
+from .dataset import DerivedRows, Key, pick
+from .derived_source import for_every_frame, is_derived, recorded_configuration
+from .document_files import NamedDocument
+from .errors import ReplayError
+from .reduction_pass import ReductionPass
+from .stored import StoredRun, StoredRuns, stored_runs
+
+if TYPE_CHECKING:
+    from xarray import Dataset
+
+logger = logging.getLogger(__name__)
+
+Sink = Callable[[str, dict[str, Any]], Any]
+
+
+class Replay:
+    """Stored runs, reduced again whenever they are asked for; `replay` makes it.
+
+    Iterating gives the derived documents ``(name, doc)`` as frames are reduced, those of several runs one run
+    after the other; no more is kept in memory than that takes. Each iteration computes anew.
+
+    Attributes
+    ----------
+    failures
+        What kept raw runs from being replayed, in the latest iteration: a `ReplayError` by uid, or by what the run
+        was called if not even that could be read.
+    """
+
+    def __init__(
+        self, runs: StoredRuns, config: DiffractogramConfig | None, raw: Any, options: Mapping[str, Any]
+    ) -> None:
+        self._runs, self._config, self._raw, self._options = runs, config, raw, dict(options)
+        self._paths = Paths(options.get("root_map"), options.get("roots"))
+        self._datasets: dict[Key, Dataset] | None = None
+        self.failures: dict[str, ReplayError] = {}
+
+    def __iter__(self) -> Iterator[NamedDocument]:
+        """Derived documents.
+
+        Raises
+        ------
+        ReplayError
+            At the end, if no run could be replayed; of several the others go on, see `failures`.
+        """
+        self.failures = {}
+        replayed = 0
+        reduction: ReductionPass | None = None
+        with tempfile.TemporaryDirectory(prefix="diffractogram-") as folder:
+            try:
+                for stored in self._runs.each():
+                    try:
+                        source = self._source(stored, Path(folder))
+                        if source is None:
+                            continue
+                        documents, config = source
+                        if reduction is None or reduction.config != config:
+                            if reduction is not None:
+                                replayed += reduction.replayed
+                                reduction.close()
+                            reduction = ReductionPass(config, self._options)
+                            reduction.failures = self.failures
+                        yield from _reduced(reduction, documents)
+                    except ReplayError as error:
+                        self._failed(stored.name, error)
+                replayed += 0 if reduction is None else reduction.replayed
+            finally:
+                if reduction is not None:
+                    reduction.close()
+        if not replayed:
+            self._raise_failures()
+
+    def to_xarray(self, *, run: str | None = None, stream: str | None = None) -> Dataset:
+        """The diffractograms as a data set; what was computed for one is kept for the next.
+
+        Parameters
+        ----------
+        run
+            The raw run's uid, or how it begins; needed where there are several.
+        stream
+            The name of the derived stream. A run has a second one, ``"diffractogram_2"``, where its frames changed
+            their shape on the way: what has other axes is no part of the same data set.
+
+        Returns
+        -------
+        xarray.Dataset
+            For each range i ``diff_i (frame, radial_i)`` with the coordinate ``radial_i``, ``sigma_i`` where there
+            is one, ``peaks_i_position`` and ``peaks_i_height (frame, peak)``, and the scalars of derived events.
+            The first dimension is the scanned reading, if there was one alone, else ``frame``. Coordinates ``time``
+            (UTC), ``seq_num`` and ``frame_index`` (of the raw run), and all carried readings. Attributes tell where
+            the numbers come from. A frame that was taken again after a rewind is there once.
+
+        Raises
+        ------
+        ReplayError
+            No run could be replayed, or none is meant.
+        ValueError
+            There are several; the message lists them.
+        """
+        return pick(self.to_xarrays(), run, stream)
+
+    def to_xarrays(self) -> dict[Key, Dataset]:
+        """All data sets, by the uid of the raw run and the name of the derived stream; see `to_xarray`."""
+        if self._datasets is None:
+            rows = DerivedRows()
+            self.store(rows)
+            self._datasets = rows.datasets()
+        return {key: each.copy() for key, each in self._datasets.items()}
+
+    def store(self, *sinks: Sink) -> None:
+        """Give the derived documents to `sinks`: a `TiledWriter`, ``db.insert``, anything that takes ``(name, doc)``.
+
+        Raises
+        ------
+        ReplayError
+            As iterating does.
+        """
+        for name, doc in self:
+            for sink in sinks:
+                sink(name, doc)
+
+    def _failed(self, name: str, error: ReplayError) -> None:
+        logger.error("%s", error)
+        self.failures[name] = error
+
+    def _raise_failures(self) -> None:
+        if len(self.failures) > 1:
+            told = "\n".join(f"- {error}" for error in self.failures.values())
+            raise ReplayError(f"none of {len(self.failures)} runs could be replayed:\n{told}")
+        for error in self.failures.values():
+            raise error
+
+    def _source(self, stored: StoredRun, folder: Path) -> tuple[Iterator[NamedDocument], DiffractogramConfig] | None:
+        """Raw documents, and with what they are to be reduced; None for a derived run among others."""
+        documents = _careful(stored, self._config, self._paths)
+        first = next(documents, None)
+        if first is None:
+            raise ReplayError(f"{stored.name} holds no documents")
+        name, start = first
+        if name != "start":
+            raise ReplayError(f"{stored.name} begins with a {name} document, not with a start: {start.get('uid', '')}")
+        if not is_derived(start):
+            if self._config is None:
+                raise ReplayError(f"raw run {start['uid']}: a configuration is needed to reduce it")
+            return itertools.chain([first], documents), self._config
+        if self._raw is None and self._runs.several:
+            logger.info("derived run %s is passed over", start["uid"])
+            return None
+        if self._raw is None:
+            raise ReplayError(
+                f"run {start['uid']} is derived from {start['raw_uid']}: say with raw= where that is found"
+            )
+        config = self._config or for_every_frame(recorded_configuration(start, folder))
+        return _careful(_raw_run(self._raw, start["raw_uid"]), config, self._paths), config
+
+
+def open_replay(run: Any, config: Any, *, catalog: Any, raw: Any, options: Mapping[str, Any]) -> Replay:
+    """See `replay`."""
+    checked = None if config is None else for_every_frame(load_config(config))
+    if checked is not None:
+        Setting.open(checked)
+    return Replay(stored_runs(run, catalog), checked, raw, options)
+
+
+def _reduced(reduction: ReductionPass, documents: Iterator[NamedDocument]) -> Iterator[NamedDocument]:
+    """The derived documents of one source; what is wrong with it ends the runs that it has begun."""
+    reason = "the raw run has no stop document"
+    broken: ReplayError | None = None
+    try:
+        for name, doc in documents:
+            yield from reduction.feed(name, doc)
+    except ReplayError as error:
+        broken, reason = error, str(error)
+    yield from reduction.end(reason)
+    if broken is not None:
+        raise broken
+
+
+def _raw_run(raw: Any, uid: str) -> StoredRun:
+    """The raw run `uid`: `raw` itself, or in the catalogue `raw`."""
+    if isinstance(raw, (str, os.PathLike)) or not hasattr(raw, "__getitem__") or isinstance(raw, (list, tuple)):
+        return next(stored_runs(raw).each())
+    if (getattr(raw, "metadata", None) or {}).get("start") or callable(getattr(raw, "documents", None)):
+        return next(stored_runs(raw).each())
+    return next(stored_runs(uid, raw).each())
+
+
+def _careful(stored: StoredRun, config: DiffractogramConfig | None, paths: Paths) -> Iterator[NamedDocument]:
+    """The documents of `stored`; whatever else a catalogue raises is a `ReplayError` of that run."""
+    try:
+        yield from stored.documents(config, paths)
+    except ReplayError:
+        raise
+    except Exception as error:
+        raise ReplayError(f"{stored.name} cannot be read ({type(error).__name__}: {error})") from error

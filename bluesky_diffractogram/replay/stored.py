@@ -1,0 +1,167 @@
+"""What people call a stored run, recognised by what it offers, as its documents."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..config import DiffractogramConfig
+from ..files import Paths
+from .document_files import NamedDocument, documents_of_file
+from .errors import ReplayError
+from .tiled_run import documents_of_tiled_run, is_tiled_run
+
+ALLOWED = (
+    "a run of databroker or tiled, an iterable of (name, doc), or the path of a JSON-lines or msgpack file of "
+    "documents; or several of these: a list, a query's result, a catalogue, or uids with catalog="
+)
+
+
+Documents = Callable[[DiffractogramConfig | None, Paths], Iterator[NamedDocument]]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A source of documents: mostly one run, but files and iterables may hold several.
+
+    Attributes
+    ----------
+    name
+        What to call it before its uid is known.
+    documents
+        Gives ``(name, doc)`` from the beginning each time it is called, with the configuration that says which are
+        wanted (None for all) and where files lie here; `ReplayError` where it cannot.
+    """
+
+    name: str
+    documents: Documents
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRuns:
+    """One stored run or several.
+
+    Attributes
+    ----------
+    several
+        Whether more than one may come.
+    each
+        Gives them, from the first each time it is called.
+    """
+
+    several: bool
+    each: Callable[[], Iterator[StoredRun]]
+
+
+def stored_runs(run: Any, catalog: Any = None) -> StoredRuns:
+    """Find out what `run` is.
+
+    Parameters
+    ----------
+    run
+        See `replay`.
+    catalog
+        Where runs given by uid or scan id are found.
+
+    Raises
+    ------
+    ReplayError
+        It is nothing known.
+    """
+    one = _one(run, catalog)
+    if one is not None:
+        return StoredRuns(False, lambda: iter([one]))
+    if isinstance(run, Mapping):  # a catalogue, or a query's result: it runs through uids
+        return StoredRuns(True, lambda: (_several(each, catalog) for each in run.values()))
+    if not isinstance(run, Iterable):
+        raise ReplayError(f"a {type(run).__name__} cannot be replayed; expected {ALLOWED}")
+    first, again = _peek(run)
+    if _is_document(first):
+        single = StoredRun("the documents", lambda config, paths: again())
+        return StoredRuns(False, lambda: iter([single]))
+    return StoredRuns(True, lambda: (_several(each, catalog) for each in again()))
+
+
+def _several(run: Any, catalog: Any) -> StoredRun:
+    """One of several, which may turn out to be none when its documents are asked for."""
+    try:
+        one = _one(run, catalog)
+        if one is None:
+            inner = stored_runs(run)
+            if inner.several:
+                raise ReplayError(f"a {type(run).__name__} among several runs is no run")
+            one = next(inner.each())
+        return one
+    except ReplayError as error:
+        return StoredRun(_short(run), _raising(error))
+
+
+def _one(run: Any, catalog: Any) -> StoredRun | None:
+    if isinstance(run, (str, int)) and not isinstance(run, bool) and catalog is not None:
+        return StoredRun(str(run), lambda *where: _documents(_look_up(catalog, run), *where))
+    if isinstance(run, (str, os.PathLike)):
+        return StoredRun(os.fspath(run), lambda *where: documents_of_file(run))
+    if isinstance(run, int):
+        raise ReplayError(f"{run!r}: a scan id is found with catalog=")
+    if is_tiled_run(run) or callable(getattr(run, "documents", None)):
+        return StoredRun(_short(run), lambda *where: _documents(run, *where))
+    return None
+
+
+def _look_up(catalog: Any, key: Any) -> Any:
+    try:
+        return catalog[key]
+    except Exception as error:  # each catalogue has errors of its own
+        raise ReplayError(f"{key!r} is not in the catalogue ({type(error).__name__}: {error})") from error
+
+
+def _documents(run: Any, config: DiffractogramConfig | None, paths: Paths) -> Iterator[NamedDocument]:
+    # databroker's interface 1 wraps a run of tiled's, whose own documents() needs a server that exports them.
+    inner = run if is_tiled_run(run) else getattr(run, "v2", None)
+    if inner is not None and is_tiled_run(inner):
+        return documents_of_tiled_run(inner, config, paths)
+    if not callable(getattr(run, "documents", None)):
+        return next(stored_runs(run).each()).documents(config, paths)
+    return iter(run.documents(fill=False))
+
+
+def _peek(run: Iterable[Any]) -> tuple[Any, Callable[[], Iterator[Any]]]:
+    """The first item, and a function that gives all of them, each time if `run` can be run through again."""
+    items = iter(run)
+    try:
+        first = next(items)
+    except StopIteration:
+        raise ReplayError("there is nothing to replay: no run, no document") from None
+    if items is not iter(run):
+        return first, lambda: iter(run)
+    rest: list[Iterator[Any]] = [itertools.chain([first], items)]
+
+    def once() -> Iterator[Any]:
+        if not rest:
+            raise ReplayError(
+                "the iterator was used up by the first replay; give a list, or something that can begin again"
+            )
+        return rest.pop()
+
+    return first, once
+
+
+def _is_document(item: Any) -> bool:
+    return (
+        isinstance(item, (tuple, list)) and len(item) == 2 and isinstance(item[0], str) and isinstance(item[1], Mapping)
+    )
+
+
+def _raising(error: ReplayError) -> Documents:
+    def documents(config: DiffractogramConfig | None, paths: Paths) -> Iterator[NamedDocument]:
+        raise error
+
+    return documents
+
+
+def _short(run: Any) -> str:
+    start = getattr(run, "start", None) or (getattr(run, "metadata", None) or {}).get("start") or {}
+    return str(start["uid"]) if "uid" in start else f"a {type(run).__name__}"
