@@ -15,7 +15,12 @@ Document = Mapping[str, Any]
 
 AREA_DETECTOR_DATASET = "/entry/data/data"
 HDF5 = ("application/x-hdf5", "application/x-hdf")
-ONE_FILE_EACH = ("multipart/related;type=image/tiff", "multipart/related;type=image/jpeg", "application/x-npy")
+ONE_FILE_EACH = (
+    "multipart/related;type=image/tiff",
+    "multipart/related;type=image/jpeg",
+    "multipart/related;type=application/x-npy",
+    "application/x-npy",
+)
 
 
 class Frames(Protocol):

@@ -21,6 +21,11 @@ logger = logging.getLogger(__name__)
 
 Document = Mapping[str, Any]
 
+NO_STREAMS = (
+    "databroker's stores keep no StreamResource and StreamDatum documents, as which this run's images came; replay it "
+    "from tiled, or from a file of its documents"
+)
+
 
 @dataclass
 class _RawRun:
@@ -29,7 +34,9 @@ class _RawRun:
     start: Document
     streams: dict[str, list[str]] = field(default_factory=dict)
     first_file: str = ""
-    replayed: bool = False
+    number_of_events: int = 0
+    broken: bool = False
+    seen: bool = False
 
 
 class ReductionPass:
@@ -82,16 +89,21 @@ class ReductionPass:
         elif name in ("resource", "stream_resource") and doc.get("run_start") in self._runs:
             run = self._runs[doc["run_start"]]
             run.first_file = run.first_file or _where(doc)
+        elif name == "stop" and doc["run_start"] in self._runs:
+            numbers = doc.get("num_events") or {}
+            self._runs[doc["run_start"]].number_of_events = numbers.get(self.config.stream, 0)
         self._callback(name, doc)
         if name == "stop" and self._callback.wait():
             self._ended(doc["run_start"])
         while self._ready:
             yield self._ready.popleft()
 
-    def end(self, reason: str) -> Iterator[NamedDocument]:
-        """Close the runs that have not ended: stored by half, or not readable any further."""
+    def end(self, reason: str, *, broken: bool = False) -> Iterator[NamedDocument]:
+        """Close the runs that have not ended: stored by half, or `broken`, not readable any further."""
         for uid, run in list(self._runs.items()):
-            logger.warning("raw run %s: %s", uid, reason)
+            if not broken:
+                logger.warning("raw run %s: %s", uid, reason)
+            run.broken = broken
             stop = {
                 "uid": str(uuid.uuid4()), "run_start": run.start["uid"], "time": time.time(),
                 "exit_status": "abort", "reason": reason,
@@ -120,8 +132,10 @@ class ReductionPass:
         frames, raw_uid = doc["frames"], self._raw_uids.pop(doc["run_start"])
         held = self._held.pop(doc["run_start"], [])
         run = self._runs[raw_uid]
-        run.replayed = True
-        if frames["reduced"] == 0 and frames["skipped"] > 0:
+        run.seen = True
+        if frames["reduced"] == 0 and run.broken:
+            return  # what is wrong with it is told by whoever reads it
+        if frames["reduced"] == 0 and (frames["skipped"] or run.number_of_events):
             self.fail(raw_uid, ReplayError(_nothing_reduced(run, frames)))
             return
         self.replayed += 1
@@ -131,7 +145,7 @@ class ReductionPass:
 
     def _ended(self, uid: str) -> None:
         run = self._runs.pop(uid, None)
-        if run is not None and not run.replayed:
+        if run is not None and not run.seen and not run.broken:
             config = self.config
             wanted = "no images" if config.image_key is None else f"no images under {config.image_key!r}"
             there = "; ".join(f"{name}: {', '.join(keys)}" for name, keys in run.streams.items()) or "it has no data"
@@ -151,6 +165,11 @@ def _skipped(frames: Mapping[str, Any]) -> str:
 
 
 def _nothing_reduced(run: _RawRun, frames: Mapping[str, Any]) -> str:
+    if not frames["received"]:
+        return (
+            f"raw run {run.start['uid']} has {run.number_of_events} events, and nothing in its documents says where "
+            f"their images are: {NO_STREAMS}"
+        )
     message = f"raw run {run.start['uid']}: {_skipped(frames)}"
     if "file" in frames["reasons"] and run.first_file:
         message += (

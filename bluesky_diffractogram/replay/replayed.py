@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import DiffractogramConfig, load_config
 from ..documents.setting import Setting
+from ..documents.stream_join import is_stream
 from ..files import Paths
 from .dataset import DerivedRows, Key, pick
 from .derived_source import for_every_frame, is_derived, recorded_configuration
 from .document_files import NamedDocument
 from .errors import ReplayError
-from .reduction_pass import ReductionPass
+from .reduction_pass import NO_STREAMS, ReductionPass
 from .stored import StoredRun, StoredRuns, stored_runs
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _reduced(reduction: ReductionPass, documents: Iterator[NamedDocument]) -> It
             yield from reduction.feed(name, doc)
     except ReplayError as error:
         broken, reason = error, str(error)
-    yield from reduction.end(reason)
+    yield from reduction.end(reason, broken=broken is not None)
     if broken is not None:
         raise broken
 
@@ -201,9 +202,13 @@ def _raw_run(raw: Any, uid: str) -> StoredRun:
 
 def _careful(stored: StoredRun, config: DiffractogramConfig | None, paths: Paths) -> Iterator[NamedDocument]:
     """The documents of `stored`; whatever else a catalogue raises is a `ReplayError` of that run."""
+    streams = False
     try:
-        yield from stored.documents(config, paths)
+        for name, doc in stored.documents(config, paths):
+            streams = streams or (name == "descriptor" and any(is_stream(key) for key in doc["data_keys"].values()))
+            yield name, doc
     except ReplayError:
         raise
     except Exception as error:
-        raise ReplayError(f"{stored.name} cannot be read ({type(error).__name__}: {error})") from error
+        message = f"{stored.name} cannot be read ({type(error).__name__}: {error})"
+        raise ReplayError(f"{message}: {NO_STREAMS}" if streams else message) from error

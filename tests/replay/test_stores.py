@@ -1,0 +1,258 @@
+"""Raw and derived runs in the stores that people have: databroker's temp() and an embedded tiled server."""
+
+from __future__ import annotations
+
+import bluesky.plans as bp
+import numpy as np
+import pytest
+from bluesky_tiled_plugins import TiledWriter
+from databroker import temp
+from documents.conftest import SHAPE, image, raw_run
+from documents.stream_runs import DATASET, StreamRun, images, uri_of, write_hdf5
+from live_runs import Live, assert_same_numbers, live_of, run_live
+
+from bluesky_diffractogram import ReplayError, replay
+
+
+@pytest.fixture
+def broker():
+    return temp().v1
+
+
+@pytest.fixture(scope="module")
+def tiled_files(tmp_path_factory):
+    """The folder that the server may read, to which runs write."""
+    return tmp_path_factory.mktemp("detector")
+
+
+@pytest.fixture(scope="module")
+def tiled(tiled_files, tmp_path_factory):
+    """A client of a server in this process; nothing in it exports documents."""
+    from tiled.client import from_uri
+    from tiled.server import SimpleTiledServer
+
+    with SimpleTiledServer(tmp_path_factory.mktemp("server"), readable_storage=str(tiled_files)) as server:
+        yield from_uri(server.uri)
+
+
+def store(documents, sink):
+    for name, doc in documents:
+        sink(name, doc)
+
+
+def described(frames):
+    """The data key of composed runs, with the dtype, which stores that make lists of arrays otherwise lose."""
+    return {
+        "source": "test", "dtype": "array", "dtype_numpy": frames[0].dtype.str, "shape": list(frames[0].shape),
+        "object_name": "det",
+    }  # fmt: skip
+
+
+def marked(frames):
+    """With the top value of uint16, which marks a bad pixel in that dtype alone."""
+    for frame in frames:
+        frame[30:90, 70] = 2**16 - 1
+    return frames
+
+
+def a_run_with_arrays(cfg, n=3):
+    frames = marked(images(n))
+    carried = {"motor": [10.0 * i for i in range(n)]}
+    metadata = {"hints": {"dimensions": [[["motor"], "primary"]]}, "plan_name": "scan"}
+    return live_of(cfg, list(raw_run(frames, carried=carried, metadata=metadata, data_key=described(frames))))
+
+
+# -- databroker ----------------------------------------------------------------------------------------------
+
+
+def each_interface(broker, uid):
+    return {"header": broker[uid], "latest": broker[-1], "v2": broker.v2[uid], "uid": uid}
+
+
+@pytest.mark.parametrize("interface", ["header", "latest", "v2", "uid"])
+def test_databroker_with_arrays_in_events(cfg, broker, interface):
+    live = a_run_with_arrays(cfg)
+    store(live.raw, broker.insert)
+    run = each_interface(broker, live.uid)[interface]
+    found = replay(run, cfg, catalog=broker).to_xarray()
+    assert_same_numbers(found, live)
+    assert found["motor"].values.tolist() == [0, 10, 20]
+
+
+@pytest.mark.parametrize("interface", ["header", "v2"])
+def test_databroker_with_npy_files(cfg, broker, motor, npy_detector, interface):
+    live = run_live(cfg, bp.scan([npy_detector], motor, 0, 2, 3))
+    store(live.raw, broker.insert)
+    assert_same_numbers(replay(each_interface(broker, live.uid)[interface], cfg).to_xarray(), live)
+
+
+@pytest.mark.parametrize("interface", ["header", "v2"])
+def test_databroker_keeps_no_stream_documents_which_is_said(cfg, broker, tmp_path, interface):
+    write_hdf5(tmp_path / "frames.h5", images(3))
+    live = live_of(cfg, StreamRun(uri_of(tmp_path / "frames.h5"), motor=True).step_scan(3))
+    store(live.raw, broker.insert)
+    without = [(name, doc) for name, doc in live.raw if not name.startswith("stream_")]
+    with pytest.raises(ReplayError, match=r"3 events, and nothing in its documents says"):
+        replay(without, cfg).to_xarray()
+    with pytest.raises(ReplayError, match=r"keep no StreamResource.*from tiled"):
+        replay(each_interface(broker, live.uid)[interface], cfg).to_xarray()
+
+
+def test_a_query_replays_what_it_finds(cfg, broker):
+    runs = [a_run_with_arrays(cfg, n) for n in (1, 2)]
+    for live in runs:
+        store(live.raw, broker.insert)
+    store(raw_run(images(1), metadata={"plan_name": "other"}), broker.insert)
+    found = replay(broker(plan_name="scan"), cfg).to_xarrays()
+    assert {uid for uid, _ in found} == {live.uid for live in runs}
+    assert len(replay(broker.v2, cfg).to_xarrays()) == 3
+
+
+# -- tiled ---------------------------------------------------------------------------------------------------
+
+
+def test_tiled_with_arrays_in_events(cfg, tiled):
+    live = a_run_with_arrays(cfg)
+    store(live.raw, TiledWriter(tiled))
+    found = replay(tiled[live.uid], cfg).to_xarray()
+    assert_same_numbers(found, live)
+    assert found["motor"].values.tolist() == [0, 10, 20]
+    np.testing.assert_array_equal(found["time"], replay(live.raw, cfg).to_xarray()["time"])
+
+
+def test_tiled_with_npy_files(cfg, tiled, tiled_files, motor, npy_detector):
+    npy_detector.save_path = str(tiled_files)
+    live = run_live(cfg, bp.scan([npy_detector], motor, 0, 2, 3))
+    store(live.raw, TiledWriter(tiled))
+    found = replay(tiled[live.uid], cfg).to_xarray()
+    assert_same_numbers(found, live)
+    assert all(name.startswith(str(tiled_files)) for name in found["imagename"].values)
+
+
+@pytest.mark.parametrize("fly", [True, False])
+@pytest.mark.parametrize("number", [1, 2])
+def test_tiled_with_an_hdf5_file(cfg, tiled, tiled_files, fly, number):
+    path = tiled_files / f"frames {fly} {number}.h5"
+    write_hdf5(path, marked(images(6)))
+    run = StreamRun(uri_of(path), number=number, motor=not fly)
+    live = live_of(cfg, run.fly_scan(6 // number) if fly else run.step_scan(6 // number))
+    store(live.raw, TiledWriter(tiled))
+    found = replay(tiled[live.uid], cfg).to_xarray()
+    assert_same_numbers(found, live)
+    assert found["seq_num"].values.tolist() == [data["raw_seq_num"] for data in live.events]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_files_that_only_the_server_has_are_read_through_it(cfg, tiled, tiled_files, number, tmp_path):
+    path = tiled_files / f"served {number}.h5"
+    write_hdf5(path, marked(images(4)))
+    parameters = {"dataset": DATASET, "chunk_shape": (1, *SHAPE), "join_method": "concat"}
+    run = StreamRun(uri_of(path), parameters=parameters, number=number, motor=True)
+    run.bundle.descriptor_doc["data_keys"]["det"]["dtype_numpy"] = "<u2"
+    live = live_of(cfg, run.step_scan(4 // number))
+    store(live.raw, TiledWriter(tiled))
+    elsewhere = replay(tiled[live.uid], cfg, root_map={str(tiled_files): str(tmp_path / "not here")})
+    found = elsewhere.to_xarray()
+    assert_same_numbers(found, live)
+    assert not any(name.startswith(str(tmp_path)) for name in found["imagename"].values)
+
+
+def test_files_that_neither_has_are_an_error_that_says_what_to_do(cfg, tiled, tiled_files, monkeypatch):
+    monkeypatch.setattr("tiled.client.utils.TILED_RETRY_ATTEMPTS", 2)  # of ten, which take half a minute
+    path = tiled_files / "gone.h5"
+    write_hdf5(path, images(2))
+    live = live_of(cfg, StreamRun(uri_of(path), motor=True).step_scan(2))
+    store(live.raw, TiledWriter(tiled))
+    path.unlink()
+    with pytest.raises(ReplayError, match="root_map"):
+        replay(tiled[live.uid], cfg).to_xarray()
+
+
+def test_a_catalogue_of_tiled(cfg, tiled):
+    node = tiled.create_container("several runs")
+    runs = [a_run_with_arrays(cfg, n) for n in (1, 2)]
+    for live in runs:
+        store(live.raw, TiledWriter(node))
+    store(raw_run([np.zeros(3)]), TiledWriter(node))
+    again = replay(node, cfg)
+    assert {uid for uid, _ in again.to_xarrays()} == {live.uid for live in runs}
+    assert len(again.failures) == 1
+    assert_same_numbers(replay(runs[0].uid, cfg, catalog=node).to_xarray(), runs[0])
+
+
+# -- derived runs ----------------------------------------------------------------------------------------------
+
+
+def test_a_derived_run_in_databroker_is_read_back_and_computed_again(cfg, broker):
+    live = a_run_with_arrays(cfg)
+    analysed = temp().v1
+    store(live.raw, broker.insert)
+    store(live.derived, analysed.insert)
+    derived = analysed[-1]
+    assert_same_numbers(replay(derived, raw=broker).to_xarray(), live)
+
+
+def test_a_derived_run_in_tiled_is_read_back_and_computed_again(cfg, tiled):
+    live = a_run_with_arrays(cfg)
+    store(live.raw, TiledWriter(tiled))
+    store(live.derived, TiledWriter(tiled, max_array_size=0))
+    derived = tiled[live.derived[0][1]["uid"]]
+    stream = derived["diffractogram"]
+    expected = np.array([data["diff_1"] for data in live.events])
+    assert stream["diff_1"].dtype == np.float64
+    np.testing.assert_array_equal(stream["diff_1"].read(), expected)
+    peaks = np.array([data["peaks_1"] for data in live.events])
+    np.testing.assert_array_equal(stream["peaks_1"].read(), peaks)
+    assert stream["n_peaks_1"].read().tolist() == [data["n_peaks_1"] for data in live.events]
+    assert_same_numbers(replay(derived, raw=tiled).to_xarray(), live)
+
+
+def test_what_is_replayed_is_stored_in_a_catalogue(cfg, tiled, broker):
+    live = a_run_with_arrays(cfg)
+    kept = []
+    replay(live.raw, cfg).store(
+        TiledWriter(tiled, max_array_size=0), broker.insert, lambda name, doc: kept.append((name, doc))
+    )
+    again = Live(live.raw, kept)
+    for catalogue in (tiled, broker):
+        assert_same_numbers(replay(catalogue[kept[0][1]["uid"]], raw=live.raw).to_xarray(), again)
+
+
+def test_a_calibration_that_was_changed_is_taken_from_the_derived_run(cfg, small_poni):
+    live = a_run_with_arrays(cfg)
+    text = small_poni.read_text()
+    small_poni.write_text(text.replace("Distance: 0.1", "Distance: 0.2"))
+    found = replay(live.derived, raw={live.uid: live.raw}).to_xarray()
+    assert_same_numbers(found, live)
+    assert found.attrs["calibration"] == text
+    small_poni.unlink()
+    assert_same_numbers(replay(live.derived, raw=live.raw).to_xarray(), live)
+
+
+def test_a_mask_that_was_changed_or_not_kept_is_an_error(cfg, tmp_path):
+    mask = np.zeros((120, 130), bool)
+    mask[50:60] = True
+    np.save(tmp_path / "mask.npy", mask)
+    live = a_run_with_arrays({**cfg, "mask": str(tmp_path / "mask.npy")})
+    assert_same_numbers(replay(live.derived, raw=live.raw).to_xarray(), live)
+    np.save(tmp_path / "mask.npy", ~mask)
+    with pytest.raises(ReplayError, match=r"mask\.npy is not the mask"):
+        list(replay(live.derived, raw=live.raw))
+    lost = a_run_with_arrays({**cfg, "mask": mask})
+    with pytest.raises(ReplayError, match="mask was given as an array and not kept"):
+        list(replay(lost.derived, raw=lost.raw))
+    kept = a_run_with_arrays({**cfg, "mask": mask, "assets_dir": str(tmp_path / "assets")})
+    assert_same_numbers(replay(kept.derived, raw=kept.raw).to_xarray(), kept)
+
+
+def test_a_raw_run_that_is_not_there(cfg):
+    live = a_run_with_arrays(cfg)
+    with pytest.raises(ReplayError, match=f"'{live.uid}' is not in the catalogue"):
+        list(replay(live.derived, raw={}))
+
+
+def test_another_configuration_may_be_given_for_a_derived_run(cfg):
+    live = a_run_with_arrays(cfg)
+    other = live_of({**cfg, "npt": 70}, live.raw)
+    assert_same_numbers(replay(live.derived, {**cfg, "npt": 70}, raw=live.raw).to_xarray(), other)
+    assert image(0).dtype == np.uint16
