@@ -7,6 +7,7 @@ import typer
 from .check import check
 from .demo import demo
 from .integrate import integrate
+from .replay import replay
 
 app = typer.Typer(
     name="bluesky-diffractogram",
@@ -16,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, integrate, check):
+for command in (demo, integrate, replay, check):
     app.command()(command)
 
 

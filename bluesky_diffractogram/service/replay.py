@@ -1,0 +1,77 @@
+"""``replay``: reduces stored runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import BAD_INPUT, SOME_FAILED, complain, errors, output, package_log, plain_errors
+from .options import ConfigOption, LogOption, OutputOption, ToolConfigurationOption, one_configuration
+
+
+def replay(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUNS…",
+            help="Files of documents (JSON lines, JSON, msgpack); or a catalogue (a tiled URI, or the name of a tiled "
+            "or databroker profile) and the uids or scan ids of runs in it, all of them where none is given.",
+        ),
+    ],
+    config: ConfigOption = None,
+    tool_configuration: ToolConfigurationOption = None,
+    directory: OutputOption = Path("diffractograms"),
+    root_map: Annotated[
+        list[str] | None,
+        typer.Option("--root-map", metavar="THERE=HERE", help="Where a folder of the files lies on this machine."),
+    ] = None,
+    log: LogOption = False,
+) -> None:
+    """Reduce stored RUNS; write .xy files, the derived run as JSON lines, and a picture, in a folder for each run.
+
+    A run that cannot be replayed is reported and the others are reduced; the exit code is 1 then.
+    """
+    from ..replay import replay as replay_runs
+    from ..replay.errors import ReplayError
+    from .progress import frames_progress
+    from .run_folders import RunFolders
+    from .run_sources import find_runs, parse_root_map
+    from .tally_line import tally_line
+
+    source = one_configuration(config, tool_configuration)
+    problems: list[str] = []
+    with plain_errors(), frames_progress(errors()) as progress:
+
+        def say(kind: str, message: str) -> None:
+            complain(kind, message, progress.console)
+            if kind == "error":
+                problems.append(message)
+
+        with package_log(say):
+            try:
+                stored, catalog = find_runs(runs)
+                again = replay_runs(stored, source, catalog=catalog, root_map=parse_root_map(root_map or ()))
+            except ReplayError as error:
+                complain("error", str(error), progress.console)
+                raise typer.Exit(BAD_INPUT) from None
+            folders = RunFolders(directory, log=log)
+            bar = progress.add_task("reducing", total=None)
+            try:
+                for name, doc in again:
+                    folders(name, doc)
+                    progress.advance(bar, name == "event")
+            except ReplayError as error:
+                if not again.failures:  # else it was logged, and said
+                    say("error", str(error))
+
+    console = output()
+    lost = 0
+    for folder in folders.written:
+        console.print(f"run {folder.raw_uid}: {tally_line(folder.frames)}: {folder.path}", soft_wrap=True)
+        lost += folder.frames.get("received", 0) - folder.frames.get("reduced", 0) - folder.frames.get("replaced", 0)
+    if again.failures:
+        complain("error", f"{len(again.failures)} of {len(again.failures) + len(folders.written)} runs failed")
+    if problems or lost:
+        raise typer.Exit(SOME_FAILED)

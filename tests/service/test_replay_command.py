@@ -1,0 +1,161 @@
+"""The command that reduces stored runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import bluesky.plans as bp
+import numpy as np
+import pytest
+from bluesky import RunEngine
+from click.testing import Result
+from event_model import NumpyEncoder
+
+from bluesky_diffractogram import ReductionCallback
+from bluesky_diffractogram.sim.beamline import SimulatedBeamline
+
+Run = Callable[..., Result]
+Documents = list[tuple[str, dict[str, Any]]]
+
+
+@pytest.fixture
+def runs(beamline: SimulatedBeamline) -> list[Documents]:
+    """Two raw runs of a heated sample."""
+    engine = RunEngine({})
+    engine.waiting_hook = None
+    taken: list[Documents] = []
+
+    def keep(name: str, doc: dict[str, Any]) -> None:
+        if name == "start":
+            taken.append([])
+        taken[-1].append((name, doc))
+
+    engine.subscribe(keep)
+    for points in (3, 2):
+        engine(bp.scan([beamline.detector], beamline.furnace, 300, 500, points))
+    return taken
+
+
+@pytest.fixture
+def files(runs: list[Documents], tmp_path: Path) -> list[Path]:
+    """Their documents as JSON lines."""
+    paths = [tmp_path / f"{n}.jsonl" for n in range(len(runs))]
+    for path, run in zip(paths, runs, strict=True):
+        path.write_text("".join(json.dumps(pair, cls=NumpyEncoder) + "\n" for pair in run))
+    return paths
+
+
+def expected_curves(beamline: SimulatedBeamline, run: Documents) -> list[Any]:
+    """``(2, npt)`` of range 1 for each frame, as they are computed live."""
+    found: list[Any] = []
+    with ReductionCallback(beamline.configuration, background=False) as diff:
+        diff.subscribe(lambda name, doc: found.append(doc["data"]["diff_1"]) if name == "event" else None)
+        for name, doc in run:
+            diff(name, doc)
+    return found
+
+
+def check_folder(folder: Path, beamline: SimulatedBeamline, run: Documents) -> None:
+    lines = [json.loads(line) for line in (folder / "derived.jsonl").read_text().splitlines()]
+    events = [line["doc"]["data"]["diff_1"] for line in lines if line["name"] == "event"]
+    np.testing.assert_array_equal(np.array(events, dtype=float), expected_curves(beamline, run))
+    assert len(list(folder.glob("*_range1.xy"))) == len(events)
+    assert (folder / "diffractograms.png").stat().st_size > 10_000
+
+
+def test_files_of_documents_become_a_folder_for_each_run(
+    run_command: Run,
+    beamline: SimulatedBeamline,
+    configuration_file: Path,
+    runs: list[Documents],
+    files: list[Path],
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "out"
+    result = run_command("replay", *files, "--config", configuration_file, "--output", out)
+    assert result.exit_code == 0, result.output
+    assert "3 received, 3 reduced" in result.stdout
+    assert {path.name for path in out.iterdir()} == {run[0][1]["uid"][:8] for run in runs}
+    for run in runs:
+        check_folder(out / run[0][1]["uid"][:8], beamline, run)
+
+
+def test_a_run_that_cannot_be_replayed_is_reported_and_the_other_is_reduced(
+    run_command: Run, configuration_file: Path, runs: list[Documents], files: list[Path], tmp_path: Path
+) -> None:
+    files[0].write_text("rubbish\n")
+    result = run_command("replay", *files, "--config", configuration_file, "--output", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "no JSON" in result.stderr
+    assert "1 of 2 runs failed" in result.stderr
+    assert (tmp_path / "out" / runs[1][0][1]["uid"][:8] / "derived.jsonl").exists()
+
+
+def test_if_nothing_can_be_replayed_nothing_is_written(
+    run_command: Run, configuration_file: Path, files: list[Path], tmp_path: Path
+) -> None:
+    files[0].write_text("rubbish\n")
+    result = run_command("replay", files[0], "--config", configuration_file, "--output", tmp_path / "out")
+    assert result.exit_code == 1
+    assert result.stderr.count("no JSON") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.jsonl"], "no file, no URI, and no tiled profile"),
+        (["http://127.0.0.1:9/"], "cannot be opened"),
+        (["FILE", "--root-map", "here"], "THERE=HERE"),
+    ],
+)
+def test_bad_input_ends_with_code_2(
+    run_command: Run,
+    configuration_file: Path,
+    files: list[Path],
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tiled.client.utils.TILED_RETRY_ATTEMPTS", 1)
+    given = [str(files[0]) if each == "FILE" else each for each in arguments]
+    result = run_command("replay", *given, "--config", configuration_file)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+
+
+@pytest.fixture
+def tiled(runs: list[Documents], tmp_path: Path) -> Iterator[Any]:
+    """A tiled server with both runs."""
+    from bluesky_tiled_plugins import TiledWriter
+    from tiled.client import from_uri
+    from tiled.server import SimpleTiledServer
+
+    with SimpleTiledServer(tmp_path / "server") as server:
+        write = TiledWriter(from_uri(server.uri))
+        for run in runs:
+            for name, doc in run:
+                write(name, doc)
+        yield server
+
+
+@pytest.mark.parametrize("chosen", [[0, 1], [1]])
+def test_runs_in_tiled(
+    run_command: Run,
+    beamline: SimulatedBeamline,
+    configuration_file: Path,
+    runs: list[Documents],
+    tiled: Any,
+    chosen: list[int],
+    tmp_path: Path,
+) -> None:
+    uids = [] if len(chosen) == 2 else [runs[n][0][1]["uid"] for n in chosen]
+    out = tmp_path / "out"
+    result = run_command("replay", tiled.uri, *uids, "--config", configuration_file, "--output", out)
+    assert result.exit_code == 0, result.output
+    assert len(list(out.iterdir())) == len(chosen)
+    for n in chosen:
+        check_folder(out / runs[n][0][1]["uid"][:8], beamline, runs[n])
