@@ -5,6 +5,7 @@ from __future__ import annotations
 import bluesky.plans as bp
 import numpy as np
 import pytest
+import xarray
 from bluesky_tiled_plugins import TiledWriter
 from databroker import temp
 from documents.conftest import SHAPE, image, raw_run
@@ -12,6 +13,8 @@ from documents.stream_runs import DATASET, StreamRun, images, uri_of, write_hdf5
 from live_runs import Live, assert_same_numbers, live_of, run_live
 
 from bluesky_diffractogram import ReplayError, replay
+from bluesky_diffractogram.replay.read_derived import read_derived
+from bluesky_diffractogram.service.jsonlines import JsonLines
 
 
 @pytest.fixture
@@ -256,3 +259,38 @@ def test_another_configuration_may_be_given_for_a_derived_run(cfg):
     other = live_of({**cfg, "npt": 70}, live.raw)
     assert_same_numbers(replay(live.derived, {**cfg, "npt": 70}, raw=live.raw).to_xarray(), other)
     assert image(0).dtype == np.uint16
+
+
+def test_a_derived_run_read_back_from_any_store_is_the_same_data_set(cfg, tiled, broker, tmp_path):
+    """Of the type, shape, names and attributes that it had, with NaN where there was one."""
+    live = a_run_with_arrays({**cfg, "diff_ranges": [[10, 60, 4, 40], [0, 90, 5, 15]], "npt": 300})
+    derived = [*live.derived]
+    expected = read_derived(derived)
+    assert np.isnan(expected["diff_1"]).any()
+    assert_same_numbers(expected, live)
+    store(derived, TiledWriter(tiled, max_array_size=0))
+    store(derived, broker.insert)
+    lines = JsonLines(tmp_path / "derived.jsonl")
+    store(derived, lines)
+    lines.close()
+    uid = derived[0][1]["uid"]
+    for stored in (tiled[uid], broker[uid], broker.v2[uid], tmp_path / "derived.jsonl"):
+        found = read_derived(stored)
+        xarray.testing.assert_identical(found, expected)
+        assert {name: found[name].dtype for name in found} == {name: expected[name].dtype for name in expected}
+
+
+def test_a_rewound_run_in_tiled(cfg, tiled):
+    frames = marked(images(5))
+    documents = list(raw_run(frames, seq_nums=[1, 2, 3, 2, 3], data_key=described(frames)))
+    store(documents, TiledWriter(tiled))
+    found = replay(tiled[documents[0][1]["uid"]], cfg).to_xarray()
+    xarray.testing.assert_equal(found["diff_1"], replay(documents, cfg).to_xarray()["diff_1"])
+    assert found["seq_num"].values.tolist() == [1, 2, 3]
+
+
+def test_tiled_by_way_of_databrokers_second_interface(cfg, tiled):
+    live = a_run_with_arrays(cfg)
+    store(live.raw, TiledWriter(tiled))
+    assert_same_numbers(replay(tiled[live.uid].v2, cfg).to_xarray(), live)
+    assert_same_numbers(replay(tiled[live.uid], cfg).to_xarray(), live)
