@@ -52,5 +52,5 @@ class FrameTally:
         return {
             **{name: getattr(self, name) for name in counts},
             "reasons": dict(self.reasons),
-            "messages": dict(self.messages),
+            **({"messages": dict(self.messages)} if self.messages else {}),
         }

@@ -160,7 +160,9 @@ def _where(doc: Document) -> str:
 
 
 def _skipped(frames: Mapping[str, Any]) -> str:
-    told = "; ".join(f"{n} for {why}: {frames['messages'].get(why, '')}" for why, n in frames["reasons"].items())
+    told = "; ".join(
+        f"{n} for {why}: {frames.get('messages', {}).get(why, '')}" for why, n in frames["reasons"].items()
+    )
     return f"of {frames['received']} frames {frames['skipped']} could not be reduced ({told})"
 
 

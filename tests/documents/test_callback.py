@@ -18,6 +18,7 @@ from event_model import DocumentNames, schema_validators
 from ophyd.sim import SynAxis, SynSignal
 
 from bluesky_diffractogram import ConfigError, ReductionCallback
+from bluesky_diffractogram.documents.images import frames_in
 
 from .conftest import SHAPE, Collected, image, raw_run, send
 
@@ -420,7 +421,6 @@ def test_show_off_counts_frames_and_next_reduces_the_current_one(cfg, collected)
     assert event["data"]["raw_seq_num"] == 2
     assert frames_add_up(stop) == {
         "received": 4, "reduced": 1, "skipped": 0, "dropped": 0, "replaced": 0, "not_requested": 3, "reasons": {},
-        "messages": {},
     }  # fmt: skip
     diff.next()  # after the stop: into results and buffers only
     assert len(collected.of("event")) == 1
@@ -965,3 +965,31 @@ def test_it_closes_as_a_context(cfg, collected):
         diff.subscribe(collected)
         send(diff, raw_run([image(0)]))
     assert collected.names == ["start", "descriptor", "event", "stop"]
+
+
+def test_the_stop_says_of_each_reason_what_was_wrong_with_the_first_frame(cfg, collected):
+    diff = ReductionCallback(cfg, background=False)
+    diff.subscribe(collected)
+    send(diff, raw_run([image(0), np.ones((50, 60)), np.ones((9, 8)), image(1) + 1j]))
+    messages = collected.of("stop")[0]["frames"]["messages"]
+    assert set(messages) == {"shape", "dtype"}
+    assert "(50, 60)" in messages["shape"]
+    assert "complex" in messages["dtype"]
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype_numpy", "expected"),
+    [
+        ([[1, 65535], [0, 2]], "<u2", "u2"),
+        ([[1, 65536], [0, 2]], "<u2", "i8"),  # what does not fit is left as it is
+        ([[1, 2.5], [0, 2]], "<u2", "f8"),
+        ([[1.5, None], [0.0, 2.0]], "<f4", "f4"),
+        ([[1.5, None], [0.0, 2.0]], None, "f8"),
+        ([[1, 2], [3, 4]], "no dtype", "i8"),
+        (np.array([[1, 2], [3, 4]], "i4"), "<u2", "i4"),  # an array knows better
+    ],
+)
+def test_lists_become_the_dtype_that_the_descriptor_names(value, dtype_numpy, expected):
+    (frame,) = frames_in(value, {"dtype_numpy": dtype_numpy})
+    assert frame.dtype == np.dtype(expected)
+    np.testing.assert_array_equal(frame, np.array(value, dtype=float))
