@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 HANDLERS = "databroker.handlers"
 KEPT_DATUMS = 64
+MOST_HANDLERS = 32
+MOST_RESOURCES = MOST_DESCRIPTORS = 10_000
 
 
 def installed_handlers() -> dict[str, Any]:
@@ -65,6 +67,9 @@ class Datums:
         if self._filler is None:
             self.make_filler()
         self._filler(name, doc)
+        for cache, most in ((self._resources, MOST_RESOURCES), (self._descriptors, MOST_DESCRIPTORS)):
+            while len(cache) > most:  # for when there is always some run open, and `forget` never called
+                del cache[next(iter(cache))]
 
     def find(self, datum_id: Any) -> tuple[Document, Document] | None:
         """The Resource document and the ``datum_kwargs`` of a datum; None if they were not seen."""
@@ -115,6 +120,8 @@ class Datums:
             cause = error.__cause__ or error
             raise NotReadable(f"{type(cause).__name__}: {cause}") from error
         self.used(datum_id)
+        if len(self._handlers) > MOST_HANDLERS:  # each may hold a file open
+            self._handlers.clear()
         return frames_in(filled["data"][image_key])
 
     def forget(self) -> None:

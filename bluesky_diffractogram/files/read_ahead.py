@@ -15,7 +15,7 @@ _Frame = TypeVar("_Frame")
 
 
 def read_ahead(
-    read: Callable[[_Index], _Frame], indices: Sequence[_Index], *, depth: int = 2
+    read: Callable[[_Index], _Frame], indices: Sequence[_Index], *, depth: int = 1
 ) -> Iterator[Callable[[], _Frame]]:
     """Read frames in another thread, a few ahead of who takes them.
 
@@ -26,7 +26,7 @@ def read_ahead(
     indices
         What it is called with.
     depth
-        How many frames are read before they are taken; so many are in memory besides the one in use.
+        How many frames are read before they are taken. Of few, those in use stay in the cache of the processor.
 
     Yields
     ------
