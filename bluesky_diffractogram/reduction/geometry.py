@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .geometry_arrays import compute_arrays
 from .pyfai_library import binned_detector
 
 logger = logging.getLogger(__name__)
@@ -200,26 +200,10 @@ class Geometry:
         """
         return self._ai.array_from_unit(self.shape, kind, unit, scale=False)
 
-    def compute_arrays(self, unit: str) -> None:
-        """Compute what splitting by bounding boxes needs of every pixel, radial and azimuthal side by side.
-
-        They are most of the time that the first frame waits for. pyFAI computes one array of a geometry at a
-        time, so the azimuthal ones are those of a copy.
-        """
-        other = copy.deepcopy(self._ai)
-
-        def azimuthal() -> None:
-            for kind in ("center", "delta"):
-                other.array_from_unit(self.shape, kind, "chi_deg", scale=False)
-
-        with ThreadPoolExecutor(1) as pool:
-            done = pool.submit(azimuthal)
-            for kind in ("center", "delta"):
-                self.pixels(kind, unit)
-            self.solid_angle()
-            done.result()
-        for name, array in other._cached_array.items():
-            self._ai._cached_array.setdefault(name, array)
+    def compute_arrays(self, unit: str, *, azimuthal: bool = True) -> None:
+        """Compute what splitting by bounding boxes needs of every pixel (`geometry_arrays.compute_arrays`)."""
+        assert self.shape is not None
+        compute_arrays(self._ai, self.shape, unit, azimuthal=azimuthal)
 
     def solid_angle(self) -> NDArray:
         """``(ny, nx)`` solid angle of every pixel relative to that at the point of normal incidence."""

@@ -27,6 +27,13 @@ def unit_scale(unit: str) -> float:
     return float(to_unit(unit).scale)
 
 
+def array_space(unit: str) -> str:
+    """What pyFAI calls the arrays of a unit, the same for units that differ by a factor: ``"q"``, ``"2th"``, …."""
+    from pyFAI.units import to_unit
+
+    return str(to_unit(unit).space)
+
+
 def binned_detector(detector: Any, by: Shape, shape: Shape | None) -> Any:
     """A plain detector like `detector` whose pixels are `by` times larger (pyFAI bins only those it knows)."""
     from pyFAI.detectors import Detector

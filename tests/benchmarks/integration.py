@@ -39,8 +39,9 @@ from bluesky_diffractogram.reduction.corrections import make_corrections
 from bluesky_diffractogram.reduction.frame import Frame
 from bluesky_diffractogram.reduction.limits import integration_ranges
 from bluesky_diffractogram.reduction.onepass import OnePassIntegrator
+from bluesky_diffractogram.reduction.preparation import prepare
 from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
-from bluesky_diffractogram.reduction.table import Prepared, prepare
+from bluesky_diffractogram.reduction.table import Prepared
 from bluesky_diffractogram.reduction.validity import Validity
 
 DETECTORS = {"Pilatus 1M": ("Pilatus1M", 172e-6), "Eiger 4M": ("Eiger4M", 75e-6), "Eiger 16M": ("Eiger16M", 75e-6)}

@@ -7,11 +7,12 @@ import pytest
 from ponis import write_poni
 
 from bluesky_diffractogram.config import load_config
-from bluesky_diffractogram.reduction import table, table_cache
+from bluesky_diffractogram.reduction import preparation, table_cache
 from bluesky_diffractogram.reduction.corrections import make_corrections, read_images
 from bluesky_diffractogram.reduction.frame import Frame
 from bluesky_diffractogram.reduction.geometry import Geometry
 from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.table_key import table_key
 
 RANGES = [[10, 60, 4, 16], [170, 200, None, None]]
 
@@ -37,7 +38,7 @@ def reduce(poni, image, **settings):
 def key_of(poni, **settings):
     config = configured(poni, **settings)
     geometry = open_geometry(config)
-    return table_cache.table_key(config, geometry, make_corrections(config, geometry, read_images(config)))
+    return table_key(config, geometry, make_corrections(config, geometry, read_images(config)))
 
 
 def test_a_kept_table_gives_the_same_bits_without_a_splitting(folder, poni, rings, monkeypatch):
@@ -49,7 +50,7 @@ def test_a_kept_table_gives_the_same_bits_without_a_splitting(folder, poni, ring
     def never(*_):
         raise AssertionError("a kept table needs no splitting")
 
-    monkeypatch.setattr(table, "split_pixels", never)
+    monkeypatch.setattr(preparation, "split_pixels", never)
     monkeypatch.setattr(Geometry, "pixels", never)
     second, again = reduce(poni, rings, **settings)
     assert second.ranges == first.ranges
