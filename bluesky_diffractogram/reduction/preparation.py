@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..config import DiffractogramConfig
 from .corrections import Corrections
 from .geometry import Geometry
+from .geometry_cache import provide_arrays
 from .kernel import pair_rows
 from .limits import IntegrationRange, open_limits
 from .splitting import split_pixels
@@ -58,9 +59,8 @@ def prepare(
     new = [wanted for wanted in ranges if wanted.number not in rows]
     if new or not earlier:
         split = config.split_method[0]
+        provide_arrays(geometry, config, azimuthal=not all(wanted.arc.full for wanted in new))
         masked = geometry.with_mask(corrections.mask)
-        if split == "bbox":
-            masked.compute_arrays(config.unit.pyfai, azimuthal=not all(wanted.arc.full for wanted in new))
         integrator = masked.integrator()
         for wanted in new:
             rows[wanted.number] = _split_range(wanted, integrator, shape, split, stored_index)

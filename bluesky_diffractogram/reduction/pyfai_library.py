@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,21 @@ def load_integrator(path: str | Path) -> Any:
     import pyFAI
 
     return pyFAI.load(str(path))
+
+
+def copied(integrator: Any, *, deep: bool = False) -> Any:
+    """A copy of an integrator that keeps its parallax correction, which pyFAI's own copies lose.
+
+    Parameters
+    ----------
+    integrator
+        Whatever `load_integrator` gave.
+    deep
+        With a detector of its own and no arrays; else both are shared.
+    """
+    new = copy.deepcopy(integrator) if deep else copy.copy(integrator)
+    new._parallax = getattr(integrator, "_parallax", None)
+    return new
 
 
 def unit_scale(unit: str) -> float:

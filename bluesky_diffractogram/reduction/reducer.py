@@ -14,6 +14,7 @@ from .corrections import Corrections, make_corrections, read_images
 from .diffractogram import Diffractogram, Peaks, Reduction
 from .frame import Frame, FrameError, check_image
 from .geometry import Geometry
+from .geometry_cache import keep_arrays, provide_arrays
 from .integrator import Integrator, PyFAIIntegrator
 from .limits import IntegrationRange, check_limits, integration_ranges, open_limits
 from .onepass import OnePassIntegrator
@@ -220,11 +221,12 @@ def make_integrator(
     prepared = load_prepared(key, config)
     if prepared is None:
         akin = [each for each in earlier if each is not None and key is not None and each.common == key.common]
-        if not akin and config.method == "bbox":
-            geometry.compute_arrays(config.unit.pyfai, azimuthal=not all(wanted.arc.full for wanted in config.ranges))
+        if not akin:
+            provide_arrays(geometry, config, azimuthal=not all(wanted.arc.full for wanted in config.ranges))
         limits = akin[0].detector_limits if akin else None
         ranges = integration_ranges(config, geometry, corrections.mask, limits)
         prepared = prepare(config, ranges, geometry, corrections, akin, None if key is None else key.common)
+        keep_arrays(geometry, config)
         store_prepared(key, prepared)
     return OnePassIntegrator(prepared, variance=config.error_model is not None)
 

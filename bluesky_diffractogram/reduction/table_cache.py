@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import tempfile
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from platformdirs import user_cache_path
 
 from ..config import Arc, DiffractogramConfig
+from .disk_cache import cache_folder, read_arrays, remove_unusable, write_arrays
 from .limits import IntegrationRange
 from .table import PixelTable, Prepared
 from .table_key import TableKey
 
-logger = logging.getLogger(__name__)
-
-FOLDER_VARIABLE = "BLUESKY_DIFFRACTOGRAM_CACHE"
-MOST_BYTES = 2 * 1024**3
-
-
-def cache_folder() -> Path | None:
-    """The folder in BLUESKY_DIFFRACTOGRAM_CACHE, else one in the user's cache; None if that variable is empty."""
-    folder = os.environ.get(FOLDER_VARIABLE)
-    if folder is None:
-        return user_cache_path("bluesky-diffractogram")
-    return Path(folder) if folder else None
+MOST_BYTES = 1024**3
 
 
 def load_prepared(key: TableKey | None, config: DiffractogramConfig) -> Prepared | None:
@@ -37,44 +21,21 @@ def load_prepared(key: TableKey | None, config: DiffractogramConfig) -> Prepared
     if key is None or folder is None:
         return None
     path = folder / f"{key.whole}.npz"
-    try:
-        with np.load(path, allow_pickle=False) as kept:
-            arrays = {name: kept[name] for name in kept.files}
-        os.utime(path)  # the ones used last are the last to be removed
-        return _unpack(arrays, config, key)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+    arrays = read_arrays(path)
+    if arrays is None:
         return None
-    except Exception as error:  # half-written, of another version, or no file of ours
-        logger.warning("the kept table %s cannot be used and is built anew: %s", path, error)
-        with suppress(OSError):
-            path.unlink()
+    try:
+        return _unpack(arrays, config, key)
+    except Exception as error:  # no file of ours
+        remove_unusable(path, error)
         return None
 
 
 def store_prepared(key: TableKey | None, prepared: Prepared) -> None:
-    """Keep what was computed; a folder that cannot be written to is a pity and no error."""
+    """Keep what was computed (`write_arrays`)."""
     folder = cache_folder()
-    if key is None or folder is None:
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # Another process may read, or write the same: a file appears under its name when it is whole.
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:
-            np.savez(file, **_pack(prepared))
-        os.replace(file.name, folder / f"{key.whole}.npz")
-        _remove_the_oldest(folder)
-    except OSError as error:
-        logger.info("the table is not kept in %s: %s", folder, error)
-
-
-def _remove_the_oldest(folder: Path) -> None:
-    files = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in folder.glob("*.npz"))
-    total = sum(size for _, size, _ in files)
-    for _, size, path in files:
-        if total <= MOST_BYTES:
-            break
-        path.unlink(missing_ok=True)
-        total -= size
+    if key is not None and folder is not None:
+        write_arrays(folder / f"{key.whole}.npz", _pack(prepared), MOST_BYTES)
 
 
 def _pack(prepared: Prepared) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import pytest
 from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.documents.setting import KEPT_REDUCERS, Reducers, Setting
 from bluesky_diffractogram.reduction import preparation
+from bluesky_diffractogram.reduction.disk_cache import FOLDER_VARIABLE
 from bluesky_diffractogram.reduction.frame import Frame
-from bluesky_diffractogram.reduction.table_cache import FOLDER_VARIABLE
 
 from .conftest import SHAPE, image
 

@@ -10,11 +10,11 @@ from ponis import write_poni
 
 from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction import preparation
+from bluesky_diffractogram.reduction.disk_cache import FOLDER_VARIABLE
 from bluesky_diffractogram.reduction.frame import Frame
 from bluesky_diffractogram.reduction.geometry import Geometry
 from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
 from bluesky_diffractogram.reduction.table import PixelTable
-from bluesky_diffractogram.reduction.table_cache import FOLDER_VARIABLE
 
 SHAPE = (240, 260)
 A, B, C, D, EMPTY = [10, 60, 4, 16], [170, 200, None, None], [-5, 5, 5, None], None, [0, 20, 40, 50]
