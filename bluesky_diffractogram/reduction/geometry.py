@@ -201,10 +201,10 @@ class Geometry:
         """
         return self._ai.array_from_unit(self.shape, kind, unit, scale=False)
 
-    def compute_arrays(self, unit: str, *, azimuthal: bool = True, solid_angle: bool = True) -> None:
-        """Compute what splitting by bounding boxes needs of every pixel (`geometry_arrays.compute_arrays`)."""
+    def compute_arrays(self, unit: str, split: str, *, azimuthal: bool = True, solid_angle: bool = True) -> None:
+        """Compute what a splitting needs of every pixel (`geometry_arrays.compute_arrays`)."""
         assert self.shape is not None
-        compute_arrays(self._ai, self.shape, unit, azimuthal=azimuthal, solid_angle=solid_angle)
+        compute_arrays(self._ai, self.shape, unit, split, azimuthal=azimuthal, solid_angle=solid_angle)
 
     def arrays(self, group: str) -> dict[str, NDArray]:
         """What is computed for every pixel of one of pyFAI's spaces, or ``"solid_angle"``, under pyFAI's names."""

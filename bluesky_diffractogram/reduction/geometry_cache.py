@@ -33,8 +33,7 @@ def provide_arrays(geometry: Geometry, config: DiffractogramConfig, *, azimuthal
     geometry
         Of known shape; it holds the arrays until `Geometry.forget_arrays`.
     config
-        Its splitting, unit and solid angle are used. Other splittings than by bounding boxes have the solid angle
-        computed here alone.
+        Its splitting, unit and solid angle are used.
     azimuthal
         Whether χ is needed, which a full ring does without.
     """
@@ -50,17 +49,14 @@ def provide_arrays(geometry: Geometry, config: DiffractogramConfig, *, azimuthal
                 geometry.adopt_arrays(arrays)
             else:
                 remove_unusable(path, "its arrays are not those of the geometry")
-    if split == "bbox":
-        geometry.compute_arrays(config.unit.pyfai, azimuthal=azimuthal, solid_angle=config.correct_solid_angle)
-    if config.correct_solid_angle:
-        geometry.solid_angle()
+    geometry.compute_arrays(config.unit.pyfai, split, azimuthal=azimuthal, solid_angle=config.correct_solid_angle)
 
 
 def keep_arrays(geometry: Geometry, config: DiffractogramConfig) -> None:
     """Keep what a geometry holds of the arrays that `provide_arrays` provides, as far as it is not kept yet."""
     for group in (array_space(config.unit.pyfai), array_space(AZIMUTHAL_UNIT), SOLID_ANGLE):
         arrays, path = geometry.arrays(group), _path(geometry, group)
-        # Without half widths they are the centres that "no" splitting computed, quickly, for itself.
+        # Without half widths they are the centres for splitting "no", which are computed quickly.
         if path is not None and not path.exists() and (group == SOLID_ANGLE or f"{group}_delta" in arrays):
             write_arrays(path, arrays, MOST_BYTES)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from .kernel import pair_rows
 from .limits import IntegrationRange, open_limits
 from .splitting import split_pixels
 from .table import Prepared, RangeRows, assemble, first_rows
+from .threads import side_by_side
 from .transformation import transform, transformed_shape
 
 
@@ -61,9 +63,9 @@ def prepare(
         split = config.split_method[0]
         provide_arrays(geometry, config, azimuthal=not all(wanted.arc.full for wanted in new))
         masked = geometry.with_mask(corrections.mask)
-        integrator = masked.integrator()
-        for wanted in new:
-            rows[wanted.number] = _split_range(wanted, integrator, shape, split, stored_index)
+        # pyFAI's splitting runs without the interpreter's lock, and with its arrays known changes nothing.
+        work = [partial(_split_range, each, masked.integrator(), shape, split, stored_index) for each in new]
+        rows |= {each.number: found for each, found in zip(new, side_by_side(work), strict=True)}
         weight = _weights(config, masked, corrections, stored_index)
         limits = earlier[0].detector_limits if earlier else open_limits(masked, config.unit, split, corrections.mask)
     else:

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+# Each may take memory for several numbers of every pixel.
+MOST_THREADS = 8
+
 _T = TypeVar("_T")
 
 
@@ -24,10 +27,10 @@ def submit(pool: ThreadPoolExecutor, work: Callable[..., _T], *arguments: Any) -
 
 
 def side_by_side(work: Iterable[Callable[[], _T]]) -> list[_T]:
-    """What each piece of work returns, in their order; at most as many are done at a time as there are cores."""
+    """What each piece of work returns, in their order; as many are done at a time as there are cores, and at most 8."""
     work = list(work)
     if len(work) < 2:
         return [each() for each in work]
-    with ThreadPoolExecutor(min(len(work), cores())) as pool:
+    with ThreadPoolExecutor(min(len(work), cores(), MOST_THREADS)) as pool:
         begun = [(each, submit(pool, each)) for each in work]
         return [each() if future is None else future.result() for each, future in begun]

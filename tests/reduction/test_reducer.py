@@ -288,7 +288,9 @@ def test_the_correction_of_parallax_is_not_lost_in_copies(tmp_path):
     path.write_text(PARALLAX)
     plain.write_text(PARALLAX.replace("True", "False"))
     image = np.random.default_rng(4).poisson(100, (195, 487)).astype(np.int32)
-    ours, without = (curve(make(each, image.shape, diff_ranges=[[-160, -100, 10, 25]]), image) for each in (path, plain))
+    ours, without = (
+        curve(make(each, image.shape, diff_ranges=[[-160, -100, 10, 25]]), image) for each in (path, plain)
+    )
     theirs = pyFAI.load(str(path)).integrate1d(
         image, 1000, unit="2th_deg", azimuth_range=(-160, -100), radial_range=(10, 25), method=("bbox", "csr", "cython")
     )
