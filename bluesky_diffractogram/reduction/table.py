@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .kernel import count_pixels, sum_rows
 from .limits import IntegrationRange
 
 MOST_BLOCKS = 8
@@ -155,33 +156,24 @@ def assemble(parts: Sequence[RangeRows], weight: NDArray[np.float32], dark: NDAr
         np.concatenate([part.first_part for part in parts]),
         np.concatenate([part.second_part for part in parts]),
     ]
+    # Which merges the ranges, each of which is in order already unless the frame is transformed.
     order = np.argsort(columns[0], kind="stable")
-    pixel, first_bin, *shares = (column[order] for column in columns)
+    pixel, first_bin, one, two = (column[order] for column in columns)
     begins = first_rows(pixel)
     used = pixel[begins]
-    neighbours = first_bin.astype(np.int64), first_bin.astype(np.int64) + 1
-
-    def total(value: NDArray) -> NDArray[np.float64]:
-        sums = np.zeros(bins[-1] + 1)
-        for bin, share in zip(neighbours, shares, strict=True):
-            sums += np.bincount(bin, share.astype(np.float64) * value, minlength=len(sums))
-        return sums
-
-    count = np.zeros(bins[-1] + 1, np.int64)
-    for bin, share in zip(neighbours, shares, strict=True):
-        count += np.bincount(bin[share != 0], minlength=len(count))
+    n = int(bins[-1]) + 1
     worth_it = len(pixel) // max(LEAST_ROWS_OF_A_BLOCK, ROWS_PER_BIN_AND_BLOCK * int(bins[-1]))
     return PixelTable(
         pixel=pixel,
         first_bin=first_bin,
-        first_part=shares[0],
-        second_part=shares[1],
+        first_part=one,
+        second_part=two,
         weight=weight[used],
         dark=None if dark is None else dark[used],
         bins=bins,
-        normalization=total(weight[pixel]),
-        dark_sum=None if dark is None else total(dark[pixel]),
-        count=count,
+        normalization=sum_rows(pixel, first_bin, one, two, weight, n),
+        dark_sum=None if dark is None else sum_rows(pixel, first_bin, one, two, dark, n),
+        count=count_pixels(first_bin, one, two, n),
         used_at=(np.cumsum(begins)[::STRIDE] - 1).astype(np.uint32),
         blocks=np.linspace(0, len(pixel), min(max(worth_it, 1), MOST_BLOCKS) + 1).astype(np.int64),
     )
