@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from .bitshuffle_lz4 import decode, is_bitshuffle_lz4
 from .errors import NotReadable, Unreadable
 from .hdf5_links import other_files
-from .hdf5_open import OpenFile, open_hdf5
+from .hdf5_open import OpenFile, lock_of_hdf5, open_hdf5
 from .hdf5_written import is_written
 from .paths import Paths
 from .virtual import SourceFrame, source_frames
@@ -40,7 +42,8 @@ class HDF5Frames:
 
     def __init__(self, path: str, dataset: str) -> None:
         self.path, self.dataset = path, dataset
-        self._lock = threading.RLock()
+        # No other: two locks that each wait for the other would come of taking one of our own before this.
+        self._lock = lock_of_hdf5()
         self._users = 1
         self._file: OpenFile | None = None
         self._data: Any = None
@@ -56,9 +59,10 @@ class HDF5Frames:
             frames = cls._shared.get(key)
             if frames is None:
                 frames = cls._shared[key] = cls(*key)
-            else:
-                frames._users += 1
-            return frames
+                return frames
+            frames._users += 1
+        frames._close()  # it may be about a new file of that name
+        return frames
 
     def close(self) -> None:
         """Close the file, when nobody else in this process reads it."""
@@ -83,13 +87,10 @@ class HDF5Frames:
         NotReadable, Unreadable
             As `read`.
         """
-        with self._lock:
+        with self._turn("the length"):
             if self._data is not None:
                 self._look_again()
-            try:
-                return self._length(self._opened())
-            finally:
-                self._close_what_is_written_here()
+            return self._length(self._opened())
 
     def read(self, index: int, paths: Paths | None = None) -> NDArray:
         """``(ny, nx)``: one frame, decompressed.
@@ -109,31 +110,33 @@ class HDF5Frames:
         Unreadable
             The data set holds no images, the frame is damaged, or it lies where nothing may be opened.
         """
-        with self._lock:
-            try:
-                data, place = self._there(index, paths)
-                sources = self._sources_of(data, place)
-                if len(sources) == 1 and sources[0][1].whole:
-                    return sources[0][0].read(sources[0][1].index, paths)
-                for frames, frame in sources:
-                    frames.require(frame.index, paths)
-                shape, dtype = data.shape[-2:], data.dtype
-                chunk = self._chunk(data, place)
-                if chunk is None:
-                    return data[place]
-            except (OSError, RuntimeError, KeyError) as error:  # RecursionError, of a circle of virtual data sets, too
-                self._close()
-                raise NotReadable(f"frame {index} of {self} cannot be read: {error}") from error
-            finally:
-                self._close_what_is_written_here()
+        with self._turn(f"frame {index}"):
+            data, place = self._there(index, paths)
+            sources = self._sources_of(data, place)
+            if len(sources) == 1 and sources[0][1].whole:
+                return sources[0][0].read(sources[0][1].index, paths)
+            for frames, frame in sources:
+                frames.require(frame.index, paths)
+            shape, dtype = data.shape[-2:], data.dtype
+            chunk = self._chunk(data, place)
+            if chunk is None:
+                return data[place]
         return decode(chunk, shape, dtype)
 
     def require(self, index: int, paths: Paths | None = None) -> None:
         """Raise what `read` would raise of a frame that is not there, without reading it."""
+        with self._turn(f"frame {index}"):
+            for frames, frame in self._sources_of(*self._there(index, paths)):
+                frames.require(frame.index, paths)
+
+    @contextmanager
+    def _turn(self, what: str) -> Iterator[None]:
         with self._lock:
             try:
-                for frames, frame in self._sources_of(*self._there(index, paths)):
-                    frames.require(frame.index, paths)
+                yield
+            except (OSError, RuntimeError, KeyError) as error:  # RecursionError, of a circle of virtual data sets, too
+                self._close()
+                raise NotReadable(f"{what} of {self} cannot be read: {error}") from error
             finally:
                 self._close_what_is_written_here()
 
@@ -159,7 +162,10 @@ class HDF5Frames:
         if index >= self._length(data):
             return None
         place = tuple(int(i) for i in np.unravel_index(index, data.shape[:-2])) if data.ndim > 2 else ()
-        return place if data.is_virtual or is_written(data, place) else None
+        if data.is_virtual:
+            return place
+        shared = self._file is not None and self._file.ours  # with its writer, who need not have written it out yet
+        return place if is_written(data, place, math.inf if shared else os.path.getsize(self.path)) else None
 
     def name(self, index: int) -> str:
         """What people call a frame: the file, with its number in it."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .errors import Unreadable
-from .hdf5_open import open_hdf5
+from .hdf5_open import lock_of_hdf5, open_hdf5
 
 MOST_FILES = 10_000
 
@@ -49,7 +49,7 @@ def _next(path: str, dataset: str) -> Iterator[tuple[str, str | None]]:
 
     folder, own = os.path.split(path)
     found: list[tuple[str, str | None]] = []
-    with open_hdf5(path).file as file:
+    with lock_of_hdf5(), open_hdf5(path).file as file:
         item: Any = file
         parts = [part for part in dataset.split("/") if part]
         steps = 0

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
+import numpy as np
 
-def is_written(data: Any, place: tuple[int, ...]) -> bool:
+
+def is_written(data: Any, place: tuple[int, ...], end: float = math.inf) -> bool:
     """Whether all of a frame is in the file; HDF5 itself gives zeros for what is not.
 
-    Where a whole data set is one piece of the file, that piece is there or not; no more can be told of it.
+    Where a whole data set is one piece of the file, that piece is there or not; no more can be told of it than
+    whether the file is long enough.
 
     Parameters
     ----------
@@ -17,12 +21,22 @@ def is_written(data: Any, place: tuple[int, ...]) -> bool:
         An `h5py.Dataset` of frames, not a virtual one.
     place
         Index of the frame in the leading dimensions.
+    end
+        How many bytes the file has, if what has been written is all in it and nothing in the memory of its writer.
     """
     if data.chunks is not None:
-        return all(data.id.get_chunk_info_by_coord(corner).byte_offset is not None for corner in _corners(data, place))
+        return all(_ends_before(end, data.id.get_chunk_info_by_coord(corner)) for corner in _corners(data, place))
     if data.external:  # there HDF5 raises itself
         return True
-    return data.id.get_storage_size() > 0
+    if data.id.get_storage_size() == 0:
+        return False
+    offset = data.id.get_offset()  # none where the frames stand in the head of the file
+    number = int(np.ravel_multi_index(place, data.shape[:-2])) if place else 0
+    return offset is None or offset + (number + 1) * math.prod(data.shape[-2:]) * data.dtype.itemsize <= end
+
+
+def _ends_before(end: float, chunk: Any) -> bool:
+    return chunk.byte_offset is not None and chunk.byte_offset + chunk.size <= end
 
 
 def _corners(data: Any, place: tuple[int, ...]) -> itertools.product[tuple[int, ...]]:
