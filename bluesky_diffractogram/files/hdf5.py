@@ -12,13 +12,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .bitshuffle_lz4 import decode, is_bitshuffle_lz4
 from .errors import NotReadable, Unreadable
+from .hdf5_frame_chunk import FrameChunks
 from .hdf5_links import other_files
 from .hdf5_open import OpenFile, lock_of_hdf5, open_hdf5
-from .hdf5_written import is_written
+from .hdf5_written import is_blank, is_settled, is_there, may_be_blank
 from .paths import Paths
-from .virtual import SourceFrame, source_frames
+from .virtual import Mapping, SourceFrame, mappings, source_frames
 
 MOST_BYTES_OF_A_FRAME = 2**30
 
@@ -45,10 +45,14 @@ class HDF5Frames:
         # No other: two locks that each wait for the other would come of taking one of our own before this.
         self._lock = lock_of_hdf5()
         self._users = 1
+        self._closed = False
         self._file: OpenFile | None = None
         self._data: Any = None
-        self._compressed = False
-        self._allowed_by: Paths | None = None
+        self._holder = path  # the file that holds the data set, where the first one links to it
+        self._chunks: FrameChunks | None = None
+        self._blank_means_missing = False
+        self._parts: list[Mapping] = []
+        self._allowed_by: list[Paths] = []
         self._sources: dict[tuple[str, str], HDF5Frames] = {}
 
     @classmethod
@@ -71,7 +75,9 @@ class HDF5Frames:
             if self._users:
                 return
             self._shared.pop((self.path, self.dataset), None)
-        self._close()
+        with self._lock:
+            self._closed = True
+            self._close()
 
     def __enter__(self) -> HDF5Frames:
         return self
@@ -90,7 +96,7 @@ class HDF5Frames:
         with self._turn("the length"):
             if self._data is not None:
                 self._look_again()
-            return self._length(self._opened())
+            return self._length(self._opened(None))
 
     def read(self, index: int, paths: Paths | None = None) -> NDArray:
         """``(ny, nx)``: one frame, decompressed.
@@ -100,72 +106,40 @@ class HDF5Frames:
         index
             Which one, from 0.
         paths
-            Says which other files the data set may lead into.
+            Says which files may be opened, where the data set leads into others.
 
         Raises
         ------
         NotReadable
-            The file is not there, cannot be opened, or does not hold the frame yet: a place that is
-            reserved and not written is never read as zeros.
+            The file is not there, cannot be opened, or does not hold the frame yet: a place that is reserved and
+            not written is not read as zeros. Where HDF5 cannot tell whether a frame of zeros has been written, it
+            is one when the next one is none, or when the file has not changed for ten seconds.
         Unreadable
             The data set holds no images, the frame is damaged, or it lies where nothing may be opened.
         """
         with self._turn(f"frame {index}"):
             data, place = self._there(index, paths)
-            sources = self._sources_of(data, place)
+            sources = self._sources_of(place)
             if len(sources) == 1 and sources[0][1].whole:
                 return sources[0][0].read(sources[0][1].index, paths)
             for frames, frame in sources:
                 frames.require(frame.index, paths)
-            shape, dtype = data.shape[-2:], data.dtype
-            chunk = self._chunk(data, place)
-            if chunk is None:
-                return data[place]
-        return decode(chunk, shape, dtype)
+            chunks = self._chunks
+            chunk = chunks.take(data, place) if chunks is not None else None
+            if chunks is None or chunk is None:
+                image = data[place]
+                if self._blank_means_missing and self._is_missing(data, place, image, index):
+                    self._be_ready_to_look_again()
+                    raise NotReadable(f"frame {index} of {self} holds nothing yet")
+                return image
+        return chunks.decode(chunk)
 
     def require(self, index: int, paths: Paths | None = None) -> None:
         """Raise what `read` would raise of a frame that is not there, without reading it."""
         with self._turn(f"frame {index}"):
-            for frames, frame in self._sources_of(*self._there(index, paths)):
+            _, place = self._there(index, paths)
+            for frames, frame in self._sources_of(place):
                 frames.require(frame.index, paths)
-
-    @contextmanager
-    def _turn(self, what: str) -> Iterator[None]:
-        with self._lock:
-            try:
-                yield
-            except (OSError, RuntimeError, KeyError) as error:  # RecursionError, of a circle of virtual data sets, too
-                self._close()
-                raise NotReadable(f"{what} of {self} cannot be read: {error}") from error
-            finally:
-                self._close_what_is_written_here()
-
-    def _there(self, index: int, paths: Paths | None) -> tuple[Any, tuple[int, ...]]:
-        """The data set, and where in its leading dimensions the frame is that it holds."""
-        known = self._data is not None
-        if paths is not None and paths.limited and self._allowed_by is not paths:
-            for file in other_files(self.path, self.dataset):
-                paths.check(file)
-            self._allowed_by = paths
-        place = self._place(self._opened(), index)
-        if place is None and known:
-            self._look_again()
-            place = self._place(self._opened(), index)
-        if place is None:
-            if self._file is None or not self._file.swmr:
-                self._close()  # a file that is read as it was when it was opened has to be opened again
-            raise NotReadable(f"{self} has no frame {index} yet")
-        return self._opened(), place
-
-    def _place(self, data: Any, index: int) -> tuple[int, ...] | None:
-        """Where a frame is that has been written."""
-        if index >= self._length(data):
-            return None
-        place = tuple(int(i) for i in np.unravel_index(index, data.shape[:-2])) if data.ndim > 2 else ()
-        if data.is_virtual:
-            return place
-        shared = self._file is not None and self._file.ours  # with its writer, who need not have written it out yet
-        return place if is_written(data, place, math.inf if shared else os.path.getsize(self.path)) else None
 
     def name(self, index: int) -> str:
         """What people call a frame: the file, with its number in it."""
@@ -174,22 +148,75 @@ class HDF5Frames:
     def __str__(self) -> str:
         return f"{self.path}::{self.dataset}"
 
-    def _opened(self) -> Any:
+    @contextmanager
+    def _turn(self, what: str) -> Iterator[None]:
+        with self._lock:
+            if self._closed:
+                raise NotReadable(f"{self} has been closed")
+            try:
+                yield
+            except (OSError, RuntimeError, KeyError) as error:  # RecursionError, of a circle of virtual data sets, too
+                self._close()
+                raise NotReadable(f"{what} of {self} cannot be read: {error}") from error
+            finally:
+                if self._file is not None and self._file.ours:
+                    self._close()
+
+    def _there(self, index: int, paths: Paths | None) -> tuple[Any, tuple[int, ...]]:
+        """The data set, and where in its leading dimensions the frame is that it holds."""
+        if index < 0:
+            raise Unreadable(f"{self} has no frame {index}")
+        if self._file is not None and self._file.was_replaced():
+            self._close()
+        known = self._data is not None
+        place = self._place(self._opened(paths), index)
+        if place is None and known:
+            self._look_again()
+            place = self._place(self._opened(paths), index)
+        if place is None:
+            self._be_ready_to_look_again()
+            raise NotReadable(f"{self} has no frame {index} yet")
+        return self._opened(paths), place
+
+    def _place(self, data: Any, index: int) -> tuple[int, ...] | None:
+        """Where a frame is that has been written."""
+        if index >= self._length(data) or self._file is None:
+            return None
+        place = tuple(int(i) for i in np.unravel_index(index, data.shape[:-2])) if data.ndim > 2 else ()
+        # With its writer in this process, who need not have written it out yet.
+        end = math.inf if self._file.ours else os.path.getsize(self._holder)
+        return place if data.is_virtual or is_there(data, place, end) else None
+
+    def _is_missing(self, data: Any, place: tuple[int, ...], image: NDArray, index: int) -> bool:
+        """Whether a frame is blank, and nothing tells that it is one of zeros that somebody has written."""
+        if not is_blank(image, data.fillvalue) or is_settled(self._holder):
+            return False
+        following = self._place(data, index + 1)
+        return following is None or is_blank(data[following], data.fillvalue)
+
+    def _opened(self, paths: Paths | None) -> Any:
         """The data set, opened if it is not."""
+        if paths is not None and paths.limited and not any(paths is each for each in self._allowed_by):
+            paths.check(self.path)  # again: it may be a link by now
+            for file in other_files(self.path, self.dataset):
+                paths.check(file)
+            self._allowed_by.append(paths)
         if self._data is None:
             self._file = open_hdf5(self.path)
             try:
-                self._data = self._file.file[self.dataset]
-                self._check(self._data)
-                plist = self._data.id.get_create_plist()
-                whole = self._data.chunks == (*(1,) * (self._data.ndim - 2), *self._data.shape[-2:])
-                self._compressed = whole and is_bitshuffle_lz4(plist)
+                data = self._file.file[self.dataset]
+                self._check(data)
+                chunks = FrameChunks(data)
+                self._parts = mappings(data) if data.is_virtual else []
             except Unreadable:
                 self._close()
                 raise
             except (KeyError, OSError, RuntimeError) as error:
                 self._close()
                 raise NotReadable(f"{self} is not there yet: {error}") from error
+            self._data, self._holder = data, data.file.filename
+            self._chunks = chunks if chunks.usable else None
+            self._blank_means_missing = not data.is_virtual and may_be_blank(data)
         return self._data
 
     def _check(self, data: Any) -> None:
@@ -198,10 +225,11 @@ class HDF5Frames:
             raise Unreadable(f"{self} holds no numbers")
         if len(shape) < 2 or 0 in shape[-2:]:
             raise Unreadable(f"{self} has shape {shape}, expected (ny, nx) or (n, ny, nx)")
-        if math.prod(shape[-2:]) * dtype.itemsize > MOST_BYTES_OF_A_FRAME:
-            raise Unreadable(
-                f"{self} has shape {shape}: a frame of more than {MOST_BYTES_OF_A_FRAME} bytes is not read"
-            )
+        for what in (shape[-2:], data.chunks or ()):
+            if math.prod(what) * dtype.itemsize > MOST_BYTES_OF_A_FRAME:
+                raise Unreadable(
+                    f"{self} has frames or chunks of shape {what}: more than {MOST_BYTES_OF_A_FRAME} bytes are not read"
+                )
 
     @staticmethod
     def _length(data: Any) -> int:
@@ -217,15 +245,16 @@ class HDF5Frames:
                 pass  # the writer has closed it in the meantime, perhaps
         self._close()
 
-    def _close_what_is_written_here(self) -> None:
-        if self._file is not None and self._file.ours:
+    def _be_ready_to_look_again(self) -> None:
+        """A file that is read as it was when it was opened has to be opened anew."""
+        if self._file is None or not self._file.swmr:
             self._close()
 
-    def _sources_of(self, data: Any, place: tuple[int, ...]) -> list[tuple[HDF5Frames, SourceFrame]]:
+    def _sources_of(self, place: tuple[int, ...]) -> list[tuple[HDF5Frames, SourceFrame]]:
         """What a frame of a virtual data set is made up of; nothing for other data sets."""
-        if not data.is_virtual:
+        if not self._data.is_virtual:
             return []
-        frames = list(source_frames(data, place))
+        frames = list(source_frames(self._parts, place))
         if not frames:
             raise NotReadable(f"nothing in {self} says where the frame at {place} lies")
         for frame in frames:
@@ -233,16 +262,9 @@ class HDF5Frames:
                 self._sources[frame.place] = HDF5Frames.open(*frame.place)
         return [(self._sources[frame.place], frame) for frame in frames]
 
-    def _chunk(self, data: Any, place: tuple[int, ...]) -> bytes | None:
-        """The frame as it is compressed, where `decode` can be trusted with it."""
-        if not self._compressed:
-            return None
-        skipped, chunk = data.id.read_direct_chunk((*place, 0, 0))
-        return None if skipped else chunk
-
     def _close(self) -> None:
         with self._lock:
-            file, self._file, self._data, self._allowed_by = self._file, None, None, None
+            file, self._file, self._data, self._allowed_by = self._file, None, None, []
             sources, self._sources = self._sources, {}
             for source in sources.values():
                 source.close()

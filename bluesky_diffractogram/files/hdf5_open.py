@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any
 
-from .errors import NotReadable
+from .errors import NotReadable, Unreadable
 
 DRIVER = "bluesky-diffractogram"
 
@@ -24,11 +25,27 @@ class OpenFile:
     ours
         Whether a writer in this process has it open too. It must be closed before `lock_of_hdf5` is released: as long
         as it is not, the writer's own closing has no effect, and a new file of that name cannot be made.
+    path, identity, size
+        What it was called, which file it was, and how large, when it was opened.
     """
 
     file: Any
     swmr: bool
     ours: bool
+    path: str
+    identity: tuple[int, int]
+    size: int
+
+    def was_replaced(self) -> bool:
+        """Whether another file has this name by now, or this one has been written anew.
+
+        Raises
+        ------
+        OSError
+            It is not there any more.
+        """
+        now = os.stat(self.path)
+        return (now.st_dev, now.st_ino) != self.identity or now.st_size < self.size
 
 
 # Without a lock: one held by us would keep a detector from opening its own file. What another process writes opens
@@ -49,21 +66,35 @@ def open_hdf5(path: str) -> OpenFile:
     ------
     NotReadable
         It is not there, or cannot be opened (now).
+    Unreadable
+        It is no file.
     """
     import h5py
 
     _prepare()
-    if not os.path.exists(path):
-        raise NotReadable(f"{path} is not there")
+    status = _look(path)
     ours = _is_written_here(path)
     problem = ""
     for way in WAYS_HERE if ours else WAYS:
         try:
             file = h5py.File(path, "r", **way, **({} if ours else {"driver": DRIVER}))
-            return OpenFile(file, "swmr" in way, ours)
+            return OpenFile(file, "swmr" in way, ours, path, (status.st_dev, status.st_ino), status.st_size)
         except OSError as error:
             problem = problem or str(error)
     raise NotReadable(f"{path} cannot be opened: {problem}")
+
+
+def _look(path: str) -> os.stat_result:
+    """See whether there is a file, outside of HDF5, in which nothing else in this process goes on meanwhile."""
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise Unreadable(f"{path} is no file")
+        with open(path, "rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise NotReadable(f"{path} is not there: {error}") from error
+    return status
 
 
 def lock_of_hdf5() -> Any:

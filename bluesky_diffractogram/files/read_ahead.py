@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import suppress
 from functools import cache, partial
-from typing import TypeVar
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
 THREAD = "diffractogram-reader"
 
@@ -38,16 +41,16 @@ def read_ahead(
             yield partial(read, index)
         return
     waiting: deque[Callable[[], _Frame]] = deque()
-    pool = ThreadPoolExecutor(1, thread_name_prefix=THREAD)
+    reader = _Reader()
     try:
         for index in indices:
-            waiting.append(_later(pool, partial(read, index)))
+            waiting.append(reader.begin(partial(read, index)))
             if len(waiting) > depth:
                 yield waiting.popleft()
         while waiting:
             yield waiting.popleft()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        reader.end()
 
 
 def begin_reading(read: Callable[[], _Frame]) -> Callable[[], _Frame]:
@@ -58,16 +61,38 @@ def begin_reading(read: Callable[[], _Frame]) -> Callable[[], _Frame]:
     callable
         Gives the frame, or raises what `read` raised.
     """
-    return _later(_one_ahead(), read)
+    return _one_ahead().begin(read)
 
 
-def _later(pool: ThreadPoolExecutor, read: Callable[[], _Frame]) -> Callable[[], _Frame]:
-    try:
-        return pool.submit(read).result
-    except RuntimeError:  # the interpreter is ending, which lets no executor begin anything
-        return read
+class _Reader:
+    """A thread that reads in order. The interpreter's end does not wait for it: a file system may never answer."""
+
+    def __init__(self) -> None:
+        self._work: SimpleQueue[tuple[Future, Callable[[], Any]] | None] = SimpleQueue()
+        threading.Thread(target=self._run, name=THREAD, daemon=True).start()
+
+    def begin(self, read: Callable[[], _Frame]) -> Callable[[], _Frame]:
+        future: Future[_Frame] = Future()
+        self._work.put((future, read))
+        return future.result
+
+    def end(self) -> None:
+        """End when what is being read now has been; the rest is not read."""
+        with suppress(Empty):
+            while True:
+                self._work.get_nowait()
+        self._work.put(None)
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            future, read = work
+            try:
+                future.set_result(read())
+            except BaseException as error:
+                future.set_exception(error)
+            del work, future, read  # they hold a frame
 
 
 @cache
-def _one_ahead() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, thread_name_prefix=THREAD)
+def _one_ahead() -> _Reader:
+    return _Reader()

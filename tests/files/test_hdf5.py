@@ -13,7 +13,7 @@ import hdf5plugin
 import numpy as np
 import pytest
 
-from bluesky_diffractogram.files import HDF5Frames, NotReadable, Unreadable, bitshuffle_lz4, hdf5
+from bluesky_diffractogram.files import HDF5Frames, NotReadable, Unreadable, bitshuffle_lz4, hdf5_frame_chunk
 
 STACK = np.random.default_rng(1).poisson(3, (5, 61, 43)).astype(np.uint32)
 CHUNK = (1, 61, 43)
@@ -61,13 +61,13 @@ def test_eigers_chunks_are_decoded_past_hdf5s_filters_in_every_dtype(path, dtype
     stack = STACK.astype(dtype)
     write(path, stack, chunks=CHUNK, **FILTERS["bitshuffle and LZ4"])
     decoded = []
-    real = hdf5.decode
+    real = hdf5_frame_chunk.decode
 
     def noted(chunk, shape, dtype):
         decoded.append(shape)
         return real(chunk, shape, dtype)
 
-    monkeypatch.setattr(hdf5, "decode", noted)
+    monkeypatch.setattr(hdf5_frame_chunk, "decode", noted)
     with open_(path) as frames:
         frame = frames.read(2)
     assert decoded == [(61, 43)]
@@ -401,9 +401,9 @@ def test_a_frame_whose_file_was_cut_under_its_reader_is_not_zeros(path):
                 )
             with own.open("r+b") as file:
                 file.truncate(end + 100)
-            np.testing.assert_array_equal(frames.read(2), STACK[2])
-            with pytest.raises(NotReadable):
-                frames.read(3)
+            for index in (2, 3):  # a file that shrinks is being made anew: nothing of it is what it was
+                with pytest.raises(NotReadable):
+                    frames.read(index)
 
 
 def test_somebody_elses_old_view_of_a_growing_file_is_not_ours(path):
