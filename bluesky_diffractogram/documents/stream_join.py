@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from .messages import Document, FramesPassedOver, ImagesReceived, Message, StreamRows
+from .messages import REFUSED, Document, FramesPassedOver, ImagesReceived, Message, StreamRows
 from .setting import Setting
+
+logger = logging.getLogger(__name__)
+
+MOST_FRAMES_OF_A_DATUM = 100_000
 
 
 def is_stream(data_key: Document) -> bool:
@@ -58,6 +63,12 @@ class StreamJoin:
         """
         indices, seq_nums = doc["indices"], doc.get("seq_nums") or {}
         start, stop = int(indices["start"]), int(indices["stop"])
+        if start < 0 or number < 1 or not 0 <= (stop - start) * number <= MOST_FRAMES_OF_A_DATUM:
+            # Refused as a whole: to make as many messages as somebody says would block the scan.
+            what = "the StreamDatum %s is refused: it tells of the indices %d to %d, with %d frames each"
+            logger.warning(what, doc["uid"], start, stop, number)
+            yield FramesPassedOver(run_uid, doc["uid"], max(1, (stop - start) * number), REFUSED)
+            return
         first = int(seq_nums.get("start") or start + 1)
         if self._waiting and first not in self._waiting and self._reads_streams_only():
             self._without_events = True

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import cache, partial
+from itertools import chain, islice
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ _Frame = TypeVar("_Frame")
 
 
 def read_ahead(
-    read: Callable[[_Index], _Frame], indices: Sequence[_Index], *, depth: int = 1
+    read: Callable[[_Index], _Frame], indices: Iterable[_Index], *, depth: int = 1
 ) -> Iterator[Callable[[], _Frame]]:
     """Read frames in another thread, a few ahead of who takes them.
 
@@ -36,14 +37,15 @@ def read_ahead(
     callable
         Gives the frame, or raises what `read` raised for it; the frames behind it are not lost thereby.
     """
-    if len(indices) < 2:  # nothing to be ahead of
-        for index in indices:
-            yield partial(read, index)
+    left = iter(indices)
+    first = list(islice(left, 2))
+    if len(first) < 2:  # nothing to be ahead of
+        yield from (partial(read, index) for index in first)
         return
     waiting: deque[Callable[[], _Frame]] = deque()
     reader = _Reader()
     try:
-        for index in indices:
+        for index in chain(first, left):
             waiting.append(reader.begin(partial(read, index)))
             if len(waiting) > depth:
                 yield waiting.popleft()
