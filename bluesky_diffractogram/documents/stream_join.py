@@ -24,8 +24,8 @@ def is_stream(data_key: Document) -> bool:
 class StreamJoin:
     """Holds the frames of one descriptor until their event comes, which a StreamDatum precedes.
 
-    The event brings the time and the readings of its point. Fly scans emit none: where another StreamDatum comes
-    first and nothing but streams is read, the frames go on without.
+    The event brings the time and the readings of its point. Fly scans emit none: where nothing but streams is read,
+    and a StreamDatum spans several points or another one comes first, the frames go on without.
 
     Parameters
     ----------
@@ -70,7 +70,9 @@ class StreamJoin:
             yield FramesPassedOver(run_uid, doc["uid"], max(1, (stop - start) * number), REFUSED)
             return
         first = int(seq_nums.get("start") or start + 1)
-        if self._waiting and first not in self._waiting and self._reads_streams_only():
+        # bluesky lets an event have one index of a StreamDatum, and not the next one before it is out.
+        of_no_event = stop - start > 1 or (self._waiting and first not in self._waiting)
+        if of_no_event and self._reads_streams_only():
             self._without_events = True
             yield from self.flush()
         time = self.descriptor["time"] if self.clock is None else self.clock()
