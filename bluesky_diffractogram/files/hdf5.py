@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from .errors import NotReadable, Unreadable
 from .hdf5_frame_chunk import FrameChunks
+from .hdf5_images import check_images, number_of_frames
 from .hdf5_links import other_files
 from .hdf5_open import OpenFile, lock_of_hdf5, open_hdf5
 from .hdf5_written import is_blank, is_settled, is_there, may_be_blank
 from .paths import Paths
 from .virtual import Mapping, SourceFrame, mappings, source_frames
 
-MOST_BYTES_OF_A_FRAME = 2**30
+MOST_STEPS = 8
 
 
 class HDF5Frames:
@@ -39,6 +40,7 @@ class HDF5Frames:
 
     _shared: ClassVar[dict[tuple[str, str], HDF5Frames]] = {}
     _sharing = threading.Lock()
+    _steps: ClassVar[int] = 0  # from one virtual data set to the next, by whoever has the lock
 
     def __init__(self, path: str, dataset: str) -> None:
         self.path, self.dataset = path, dataset
@@ -96,7 +98,7 @@ class HDF5Frames:
         with self._turn("the length"):
             if self._data is not None:
                 self._look_again()
-            return self._length(self._opened(None))
+            return number_of_frames(self._opened(None))
 
     def read(self, index: int, paths: Paths | None = None) -> NDArray:
         """``(ny, nx)``: one frame, decompressed.
@@ -128,10 +130,7 @@ class HDF5Frames:
             chunk = chunks.take(data, place) if chunks is not None else None
             if chunks is None or chunk is None:
                 image = data[place]
-                if self._blank_means_missing and self._is_missing(data, place, image, index):
-                    self._be_ready_to_look_again()
-                    raise NotReadable(f"frame {index} of {self} holds nothing yet")
-                return image
+                return self._written_again(index, paths) if self._may_be_missing(data, image) else image
         return chunks.decode(chunk)
 
     def require(self, index: int, paths: Paths | None = None) -> None:
@@ -153,12 +152,16 @@ class HDF5Frames:
         with self._lock:
             if self._closed:
                 raise NotReadable(f"{self} has been closed")
+            if HDF5Frames._steps >= MOST_STEPS:
+                raise Unreadable(f"{self} is a source of virtual data sets that lead too far, or in a circle")
+            HDF5Frames._steps += 1
             try:
                 yield
-            except (OSError, RuntimeError, KeyError) as error:  # RecursionError, of a circle of virtual data sets, too
+            except (OSError, RuntimeError, KeyError) as error:
                 self._close()
                 raise NotReadable(f"{what} of {self} cannot be read: {error}") from error
             finally:
+                HDF5Frames._steps -= 1
                 if self._file is not None and self._file.ours:
                     self._close()
 
@@ -180,19 +183,28 @@ class HDF5Frames:
 
     def _place(self, data: Any, index: int) -> tuple[int, ...] | None:
         """Where a frame is that has been written."""
-        if index >= self._length(data) or self._file is None:
+        if index >= number_of_frames(data) or self._file is None:
             return None
         place = tuple(int(i) for i in np.unravel_index(index, data.shape[:-2])) if data.ndim > 2 else ()
         # With its writer in this process, who need not have written it out yet.
         end = math.inf if self._file.ours else os.path.getsize(self._holder)
         return place if data.is_virtual or is_there(data, place, end) else None
 
-    def _is_missing(self, data: Any, place: tuple[int, ...], image: NDArray, index: int) -> bool:
-        """Whether a frame is blank, and nothing tells that it is one of zeros that somebody has written."""
-        if not is_blank(image, data.fillvalue) or is_settled(self._holder):
-            return False
-        following = self._place(data, index + 1)
-        return following is None or is_blank(data[following], data.fillvalue)
+    def _may_be_missing(self, data: Any, image: NDArray) -> bool:
+        """Whether a frame is blank, and it is not known that somebody has written it so."""
+        return self._blank_means_missing and is_blank(image, data.fillvalue) and not is_settled(self._holder)
+
+    def _written_again(self, index: int, paths: Paths | None) -> NDArray:
+        """A frame that was blank: read anew, past what HDF5 remembers of its chunk, and with the one behind it."""
+        self._look_again()
+        data, place = self._there(index, paths)
+        image = data[place]
+        if self._may_be_missing(data, image):
+            following = self._place(data, index + 1)
+            if following is None or is_blank(data[following], data.fillvalue):
+                self._be_ready_to_look_again()
+                raise NotReadable(f"frame {index} of {self} holds nothing yet")
+        return image
 
     def _opened(self, paths: Paths | None) -> Any:
         """The data set, opened if it is not."""
@@ -205,7 +217,7 @@ class HDF5Frames:
             self._file = open_hdf5(self.path)
             try:
                 data = self._file.file[self.dataset]
-                self._check(data)
+                check_images(data, str(self))
                 chunks = FrameChunks(data)
                 self._parts = mappings(data) if data.is_virtual else []
             except Unreadable:
@@ -215,25 +227,9 @@ class HDF5Frames:
                 self._close()
                 raise NotReadable(f"{self} is not there yet: {error}") from error
             self._data, self._holder = data, data.file.filename
-            self._chunks = chunks if chunks.usable else None
             self._blank_means_missing = not data.is_virtual and may_be_blank(data)
+            self._chunks = chunks if chunks.usable and not self._blank_means_missing else None
         return self._data
-
-    def _check(self, data: Any) -> None:
-        shape, dtype = getattr(data, "shape", None), getattr(data, "dtype", None)
-        if shape is None or dtype is None or dtype.kind not in "uifb":
-            raise Unreadable(f"{self} holds no numbers")
-        if len(shape) < 2 or 0 in shape[-2:]:
-            raise Unreadable(f"{self} has shape {shape}, expected (ny, nx) or (n, ny, nx)")
-        for what in (shape[-2:], data.chunks or ()):
-            if math.prod(what) * dtype.itemsize > MOST_BYTES_OF_A_FRAME:
-                raise Unreadable(
-                    f"{self} has frames or chunks of shape {what}: more than {MOST_BYTES_OF_A_FRAME} bytes are not read"
-                )
-
-    @staticmethod
-    def _length(data: Any) -> int:
-        return math.prod(data.shape[:-2])
 
     def _look_again(self) -> None:
         """See what was written since the file was opened."""
