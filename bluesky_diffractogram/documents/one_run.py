@@ -89,6 +89,7 @@ class OneRun:
         self._parked: deque[_Parked] = deque()
         self._ending: tuple[str, str] | None = None
         self._given_up = False
+        self._current: _Parked | None = None
         self._stopped_at = 0.0
         self._logged: set[str] = set()
         # What the first frames' shape was under each setting, for calibrations that do not say it.
@@ -128,9 +129,9 @@ class OneRun:
 
     def receive(self, images: ImagesReceived) -> None:
         """Reduce the frames of one event, or park it."""
-        self._parked.append(_Parked(images))  # at once, so that it is counted if it is given up while it is read
-        if len(self._parked) == 1 and self._try(self._parked[0]):
-            self._unpark()
+        parked = _Parked(images)
+        if self._parked or self._current is not None or not self._try(parked):
+            self._parked.append(parked)
 
     def pass_over(self, message: FramesPassedOver) -> None:
         """Count frames that are not reduced."""
@@ -164,22 +165,21 @@ class OneRun:
     def retry(self) -> None:
         """Try the parked frames again; those whose time is over are skipped."""
         until = time.monotonic() + RETRY_FOR_S
-        while self._parked:
+        while self._parked and self._current is None:
             late = self.stopped and time.monotonic() - self._stopped_at >= self._file_timeout
             if not self._try(self._parked[0], last=late, until=until):
                 return
-            self._unpark()
+            if not self._given_up:
+                self._parked.popleft()
             if time.monotonic() > until:
                 return
         self._finish_if_done()
 
-    def _unpark(self) -> None:
-        if not self._given_up:
-            self._parked.popleft()
-
     def give_up(self, reason: str) -> None:
         """End without waiting for anything: parked frames are skipped, the run is closed as aborted."""
         self._given_up = True
+        if self._current is not None and self._current not in self._parked:  # another thread is at it, and is stuck
+            self._parked.appendleft(self._current)
         while self._parked:
             parked = self._parked.popleft()
             self._skip("file", parked.left, f"its file was not readable ({reason})", parked.images)
@@ -203,8 +203,14 @@ class OneRun:
 
         That is so if one cannot be read yet, which `last` makes a reason to skip it, or when the time is `until`.
         """
+        self._current = parked
+        try:
+            return self._reduce_all(parked, setting or parked.images.setting, last, until)
+        finally:
+            self._current = None
+
+    def _reduce_all(self, parked: _Parked, setting: Setting, last: bool, until: float) -> bool:
         images = parked.images
-        setting = setting or images.setting
         while True:
             try:
                 parked.total, frames = read_frames(images, setting, self._assets, parked.done)
