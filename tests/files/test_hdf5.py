@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -85,6 +86,25 @@ def test_a_chunk_that_was_written_without_its_filter_is_read_through_hdf5(path):
     with open_(path) as frames:
         np.testing.assert_array_equal(frames.read(0), STACK[0])
         np.testing.assert_array_equal(frames.read(1), STACK[1])
+
+
+def test_the_decoder_leaves_half_of_the_cores_to_the_integration(path):
+    pytest.importorskip("bitshuffle")
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    write(path, chunks=CHUNK, **FILTERS["bitshuffle and LZ4"])
+    told = []
+
+    def read():
+        with open_(path) as frames:
+            frames.read(0)
+        for library in threadpoolctl.ThreadpoolController().lib_controllers:
+            if "bitshuffle" in library.filepath:
+                told.append(library.get_num_threads())
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    thread.join()
+    assert told == [max(1, len(os.sched_getaffinity(0)) // 2)] * len(told)
 
 
 def test_without_bitshuffle_h5py_decodes_the_same(path, monkeypatch):
