@@ -87,14 +87,17 @@ class Assets:
                 frames.require(rows.first + rows.number - 1, self._paths)
         except Unreadable as error:
             raise FrameError("unreadable", str(error)) from error
-        if images.rows is None:
-            self._datums.used(images.event["data"][images.image_key])
         begun, self._begun = self._begun, None
         if begun is not None and begun[0] == rows and begin == 0:
             return 1, iter([(frames.name(rows.first), begun[1])])
         indices = range(rows.first + begin, rows.first + rows.number)
         reads = read_ahead(partial(self._read, frames), indices)
         return rows.number, ((frames.name(index), read) for index, read in zip(indices, reads, strict=True))
+
+    def done(self, images: ImagesReceived) -> None:
+        """An event will not be asked for again, but perhaps the latest: its datums may be forgotten."""
+        for value in images.event["data"].values():
+            self._datums.used(value)
 
     def prefetch(self, images: ImagesReceived) -> None:
         """Begin to read the image of an event that will be asked for next, if it is a single one in a stream."""
@@ -146,6 +149,11 @@ class Assets:
         found = self._datums.find(datum_id)
         if found is not None:
             resource, kwargs = found
+            if self._paths.limited and resource["spec"] not in self._datums.given_handlers:
+                raise Unreadable(
+                    f"what the reader of {resource['spec']!r} opens cannot be held to the roots; "
+                    "give it as handler_registry= if it is to be trusted"
+                )
             self._paths.resolve(os.path.join(resource.get("root") or "", resource["resource_path"]))
             index = next((kwargs[key] for key in ("point_number", "frame", "index") if key in kwargs), None)
             name = resource["resource_path"] + ("" if index is None else f":{index}")

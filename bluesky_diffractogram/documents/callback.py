@@ -286,6 +286,10 @@ class ReductionCallback:
         RuntimeError
             When called from the reduction's own thread.
         """
+        with self._lock:
+            messages = [self._decide(message) for message in self._intake.flush()]
+        for message in messages:
+            self._turns.put(message)
         self._turns.close(timeout, reason)
         self._subscribers.wait(timeout)
         atexit.unregister(self._at_exit)

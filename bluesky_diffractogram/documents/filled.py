@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 HANDLERS = "databroker.handlers"
 KEPT_DATUMS = 64
+MOST_HANDLERS = 32
+MOST_RESOURCES = MOST_DESCRIPTORS = 10_000
+MOST_DATUMS = 300_000
 
 
 def installed_handlers() -> dict[str, Any]:
@@ -65,6 +68,11 @@ class Datums:
         if self._filler is None:
             self.make_filler()
         self._filler(name, doc)
+        for cache, most in (
+            (self._resources, MOST_RESOURCES), (self._descriptors, MOST_DESCRIPTORS), (self._datums, MOST_DATUMS),
+        ):  # fmt: skip
+            while len(cache) > most:  # for when there is always some run open, and `forget` never called
+                del cache[next(iter(cache))]
 
     def find(self, datum_id: Any) -> tuple[Document, Document] | None:
         """The Resource document and the ``datum_kwargs`` of a datum; None if they were not seen."""
@@ -72,8 +80,10 @@ class Datums:
         resource = self._resources.get(datum["resource"]) if datum else None
         return None if datum is None or resource is None else (resource, datum.get("datum_kwargs") or {})
 
-    def used(self, datum_id: str) -> None:
-        """This datum was read: only the last few of those are kept."""
+    def used(self, datum_id: Any) -> None:
+        """This datum, if it is one, was read: only the last few of those are kept."""
+        if not isinstance(datum_id, str) or datum_id not in self._datums:
+            return
         self._used.append(datum_id)
         while len(self._used) > KEPT_DATUMS:
             self._datums.pop(self._used.popleft(), None)
@@ -114,7 +124,8 @@ class Datums:
             self._handlers.clear()
             cause = error.__cause__ or error
             raise NotReadable(f"{type(cause).__name__}: {cause}") from error
-        self.used(datum_id)
+        if len(self._handlers) > MOST_HANDLERS:  # each may hold a file open
+            self._handlers.clear()
         return frames_in(filled["data"][image_key])
 
     def forget(self) -> None:

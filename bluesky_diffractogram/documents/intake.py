@@ -98,8 +98,17 @@ class Intake:
         else:  # what future versions may bring
             self._ignore(name, f"documents of kind {name!r} are not read")
 
+    def flush(self) -> Iterator[Message]:
+        """The frames of open runs that wait for their events, which nobody waits for any more."""
+        for run in self._runs.values():
+            for join in run.joins.values():
+                yield from join.flush()
+
     def _start(self, doc: Document, setting: Setting) -> Iterator[Message]:
         uid = doc["uid"]
+        if uid in self._runs:
+            self._ignore("start", f"the run {uid} has been started before")
+            return
         if len(self._runs) >= MOST_OPEN_RUNS:
             oldest = next(iter(self._runs))
             run = self._forget(oldest)

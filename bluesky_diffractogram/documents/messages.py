@@ -64,9 +64,12 @@ class ImagesReceived:
     rows: StreamRows | None = None
 
 
+REFUSED = "refused"
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class FramesPassedOver:
-    """The frames of an event that are not reduced; `why` is ``"dropped"`` or ``"not_requested"``."""
+    """Frames that are not reduced; `why` is ``"dropped"``, ``"not_requested"``, ``"replaced"`` or ``"refused"``."""
 
     run_uid: str
     event_uid: str

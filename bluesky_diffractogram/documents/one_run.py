@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -17,11 +18,14 @@ from .derived_keys import carried_keys
 from .derived_run import DerivedRun
 from .frames import Announce, frame_shape_of, origin_of, read_frames, reduce_aside
 from .images import Document, frame_shape
-from .messages import FramesPassedOver, ImagesDescribed, ImagesReceived
+from .messages import REFUSED, FramesPassedOver, ImagesDescribed, ImagesReceived
 from .setting import Reducers, Setting
 from .tally import FrameTally
 
 logger = logging.getLogger(__name__)
+
+# So long one run may have the worker to itself when what is parked is tried again.
+RETRY_FOR_S = 0.1
 
 
 @dataclass(eq=False, slots=True)
@@ -84,6 +88,8 @@ class OneRun:
         self._derived = DerivedRun(start, emit)
         self._parked: deque[_Parked] = deque()
         self._ending: tuple[str, str] | None = None
+        self._given_up = False
+        self._current: _Parked | None = None
         self._stopped_at = 0.0
         self._logged: set[str] = set()
         # What the first frames' shape was under each setting, for calibrations that do not say it.
@@ -124,12 +130,15 @@ class OneRun:
     def receive(self, images: ImagesReceived) -> None:
         """Reduce the frames of one event, or park it."""
         parked = _Parked(images)
-        if self._parked or not self._try(parked):
+        if self._parked or self._current is not None or not self._try(parked):
             self._parked.append(parked)
 
     def pass_over(self, message: FramesPassedOver) -> None:
         """Count frames that are not reduced."""
         self.tally.received += message.frames
+        if message.why == REFUSED:
+            self.tally.skip(REFUSED, message.frames)
+            return
         setattr(self.tally, message.why, getattr(self.tally, message.why) + message.frames)
         self._not_requested = message if message.why == "not_requested" else None
 
@@ -155,15 +164,22 @@ class OneRun:
 
     def retry(self) -> None:
         """Try the parked frames again; those whose time is over are skipped."""
-        while self._parked:
+        until = time.monotonic() + RETRY_FOR_S
+        while self._parked and self._current is None:
             late = self.stopped and time.monotonic() - self._stopped_at >= self._file_timeout
-            if not self._try(self._parked[0], last=late):
+            if not self._try(self._parked[0], last=late, until=until):
                 return
-            self._parked.popleft()
+            if not self._given_up:
+                self._parked.popleft()
+            if time.monotonic() > until:
+                return
         self._finish_if_done()
 
     def give_up(self, reason: str) -> None:
         """End without waiting for anything: parked frames are skipped, the run is closed as aborted."""
+        self._given_up = True
+        if self._current is not None and self._current not in self._parked:  # another thread is at it, and is stuck
+            self._parked.appendleft(self._current)
         while self._parked:
             parked = self._parked.popleft()
             self._skip("file", parked.left, f"its file was not readable ({reason})", parked.images)
@@ -180,10 +196,21 @@ class OneRun:
         elif self._wanted_by_name:
             logger.warning("run %s: there are no images %s", self.uid, self._wanted_by_name)
 
-    def _try(self, parked: _Parked, setting: Setting | None = None, *, last: bool = False) -> bool:
-        """Reduce the frames of an event; False if one cannot be read yet, which `last` makes a reason to skip it."""
+    def _try(
+        self, parked: _Parked, setting: Setting | None = None, *, last: bool = False, until: float = math.inf
+    ) -> bool:
+        """Reduce the frames of an event; False if it has to be gone on with later.
+
+        That is so if one cannot be read yet, which `last` makes a reason to skip it, or when the time is `until`.
+        """
+        self._current = parked
+        try:
+            return self._reduce_all(parked, setting or parked.images.setting, last, until)
+        finally:
+            self._current = None
+
+    def _reduce_all(self, parked: _Parked, setting: Setting, last: bool, until: float) -> bool:
         images = parked.images
-        setting = setting or images.setting
         while True:
             try:
                 parked.total, frames = read_frames(images, setting, self._assets, parked.done)
@@ -204,12 +231,17 @@ class OneRun:
                 self._skip("file", gap, why, images)
                 parked.done += gap
                 if parked.left > 0:
+                    if time.monotonic() > until:
+                        return False
                     continue
             except Exception as error:
                 self._skip_for(error, parked.left, images)
+            self._assets.done(images)
             return True
 
     def _reduce(self, frame: Frame, index: int, images: ImagesReceived, setting: Setting) -> None:
+        if self._given_up:  # while this one was read: the run has been closed without it
+            return
         shape = frame_shape_of(frame)
         reducer = self._reducers.get(setting, shape, self._first_shapes.get(setting.stream_number))
         reduction = reducer.reduce(frame)

@@ -74,7 +74,7 @@ def frames_per_event(resource: Document, data_key: Document) -> int:
     """
     parameters = stream_parameters(resource)
     for key in ("multiplier", "frame_per_point"):
-        if parameters.get(key):
+        if parameters.get(key) is not None:
             return int(parameters[key])
     leading = list(data_key.get("shape") or ())[:-2]
     return max(1, math.prod(int(n) for n in leading if n))

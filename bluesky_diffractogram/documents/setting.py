@@ -121,7 +121,9 @@ class Reducers:
             geometry = setting.geometry
             if geometry.shape is None:
                 geometry = geometry.for_shape(transformed_shape(first or shape, setting.config.transformation))
-            reducer = self._built[key] = Reducer(setting.config, geometry, shape, setting.images)
+            # The one used last is the likeliest to have ranges in common with this one.
+            earlier = list(reversed(self._built.values()))
+            reducer = self._built[key] = Reducer(setting.config, geometry, shape, setting.images, earlier)
             while len(self._built) > KEPT_REDUCERS:
                 self._built.popitem(last=False)
             return reducer

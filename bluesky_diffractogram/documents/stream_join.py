@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from .messages import Document, FramesPassedOver, ImagesReceived, Message, StreamRows
+from .messages import REFUSED, Document, FramesPassedOver, ImagesReceived, Message, StreamRows
 from .setting import Setting
+
+logger = logging.getLogger(__name__)
+
+MOST_FRAMES_OF_A_DATUM = 100_000
 
 
 def is_stream(data_key: Document) -> bool:
@@ -19,8 +24,8 @@ def is_stream(data_key: Document) -> bool:
 class StreamJoin:
     """Holds the frames of one descriptor until their event comes, which a StreamDatum precedes.
 
-    The event brings the time and the readings of its point. Fly scans emit none: where another StreamDatum comes
-    first and nothing but streams is read, the frames go on without.
+    The event brings the time and the readings of its point. Fly scans emit none: where nothing but streams is read,
+    and a StreamDatum spans several points or another one comes first, the frames go on without.
 
     Parameters
     ----------
@@ -58,8 +63,16 @@ class StreamJoin:
         """
         indices, seq_nums = doc["indices"], doc.get("seq_nums") or {}
         start, stop = int(indices["start"]), int(indices["stop"])
+        if start < 0 or number < 1 or not 0 <= (stop - start) * number <= MOST_FRAMES_OF_A_DATUM:
+            # Refused as a whole: to make as many messages as somebody says would block the scan.
+            what = "the StreamDatum %s is refused: it tells of the indices %d to %d, with %d frames each"
+            logger.warning(what, doc["uid"], start, stop, number)
+            yield FramesPassedOver(run_uid, doc["uid"], max(1, (stop - start) * number), REFUSED)
+            return
         first = int(seq_nums.get("start") or start + 1)
-        if self._waiting and first not in self._waiting and self._reads_streams_only():
+        # bluesky lets an event have one index of a StreamDatum, and not the next one before it is out.
+        of_no_event = stop - start > 1 or (self._waiting and first not in self._waiting)
+        if of_no_event and self._reads_streams_only():
             self._without_events = True
             yield from self.flush()
         time = self.descriptor["time"] if self.clock is None else self.clock()

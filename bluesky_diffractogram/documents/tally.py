@@ -44,7 +44,8 @@ class FrameTally:
     def skip(self, reason: str, n: int = 1, message: str = "") -> None:
         self.skipped += n
         self.reasons[reason] += n
-        self.messages.setdefault(reason, message)
+        if message:
+            self.messages.setdefault(reason, message)
 
     def document(self) -> dict[str, Any]:
         """For the derived stop document."""

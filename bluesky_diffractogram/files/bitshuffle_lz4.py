@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import threading
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -17,6 +19,8 @@ FILTER = 32008
 LZ4 = 2
 HEADER = struct.Struct(">QI")  # bytes decompressed, bytes of a block
 ELEMENTS = 8  # are shuffled together; what is left over is stored as it is
+
+_thread = threading.local()
 
 
 @cache
@@ -43,7 +47,7 @@ def is_bitshuffle_lz4(filters: Any) -> bool:
 
 
 def decode(chunk: bytes, shape: tuple[int, ...], dtype: np.dtype) -> NDArray:
-    """Decompress one chunk of HDF5's filter 32008 with LZ4, on as many threads as bitshuffle was built for.
+    """Decompress one chunk of HDF5's filter 32008 with LZ4, on half of the cores.
 
     The Python lock is released meanwhile.
 
@@ -70,10 +74,26 @@ def decode(chunk: bytes, shape: tuple[int, ...], dtype: np.dtype) -> NDArray:
     # bitshuffle trusts these lengths, and would read behind the end of a chunk that was cut.
     if not _blocks_fit(data, size, block, dtype.itemsize):
         raise Unreadable("the blocks of a compressed chunk do not add up to its length")
+    _leave_cores_to_others()
     try:
         return _library().decompress_lz4(data, shape, dtype, block)
     except Exception as error:  # it raises what its C code returns
         raise Unreadable(f"a compressed chunk cannot be decompressed: {error}") from error
+
+
+def _leave_cores_to_others() -> None:
+    """Once in each thread: OpenMP keeps cores busy after its work, on which meanwhile the last frame is integrated."""
+    if getattr(_thread, "told", False):
+        return
+    _thread.told = True
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for library in ThreadpoolController().lib_controllers:
+        if "bitshuffle" in library.filepath:  # its own copy of OpenMP, which nobody else uses
+            library.set_num_threads(max(1, cores // 2))
 
 
 @njit(nogil=True, cache=True)

@@ -5,20 +5,23 @@ from __future__ import annotations
 import math
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .bitshuffle_lz4 import decode, is_bitshuffle_lz4
 from .errors import NotReadable, Unreadable
+from .hdf5_frame_chunk import FrameChunks
+from .hdf5_images import check_images, number_of_frames
 from .hdf5_links import other_files
-from .hdf5_open import OpenFile, open_hdf5
-from .hdf5_written import is_written
+from .hdf5_open import OpenFile, lock_of_hdf5, open_hdf5
+from .hdf5_written import is_blank, is_settled, is_there, may_be_blank
 from .paths import Paths
-from .virtual import SourceFrame, source_frames
+from .virtual import Mapping, SourceFrame, mappings, source_frames
 
-MOST_BYTES_OF_A_FRAME = 2**30
+MOST_STEPS = 8
 
 
 class HDF5Frames:
@@ -37,15 +40,21 @@ class HDF5Frames:
 
     _shared: ClassVar[dict[tuple[str, str], HDF5Frames]] = {}
     _sharing = threading.Lock()
+    _steps: ClassVar[int] = 0  # from one virtual data set to the next, by whoever has the lock
 
     def __init__(self, path: str, dataset: str) -> None:
         self.path, self.dataset = path, dataset
-        self._lock = threading.RLock()
+        # No other: two locks that each wait for the other would come of taking one of our own before this.
+        self._lock = lock_of_hdf5()
         self._users = 1
+        self._closed = False
         self._file: OpenFile | None = None
         self._data: Any = None
-        self._compressed = False
-        self._allowed_by: Paths | None = None
+        self._holder = path  # the file that holds the data set, where the first one links to it
+        self._chunks: FrameChunks | None = None
+        self._blank_means_missing = False
+        self._parts: list[Mapping] = []
+        self._allowed_by: list[Paths] = []
         self._sources: dict[tuple[str, str], HDF5Frames] = {}
 
     @classmethod
@@ -56,9 +65,10 @@ class HDF5Frames:
             frames = cls._shared.get(key)
             if frames is None:
                 frames = cls._shared[key] = cls(*key)
-            else:
-                frames._users += 1
-            return frames
+                return frames
+            frames._users += 1
+        frames._close()  # it may be about a new file of that name
+        return frames
 
     def close(self) -> None:
         """Close the file, when nobody else in this process reads it."""
@@ -67,7 +77,9 @@ class HDF5Frames:
             if self._users:
                 return
             self._shared.pop((self.path, self.dataset), None)
-        self._close()
+        with self._lock:
+            self._closed = True
+            self._close()
 
     def __enter__(self) -> HDF5Frames:
         return self
@@ -83,13 +95,10 @@ class HDF5Frames:
         NotReadable, Unreadable
             As `read`.
         """
-        with self._lock:
+        with self._turn("the length"):
             if self._data is not None:
                 self._look_again()
-            try:
-                return self._length(self._opened())
-            finally:
-                self._close_what_is_written_here()
+            return number_of_frames(self._opened(None))
 
     def read(self, index: int, paths: Paths | None = None) -> NDArray:
         """``(ny, nx)``: one frame, decompressed.
@@ -99,67 +108,37 @@ class HDF5Frames:
         index
             Which one, from 0.
         paths
-            Says which other files the data set may lead into.
+            Says which files may be opened, where the data set leads into others.
 
         Raises
         ------
         NotReadable
-            The file is not there, cannot be opened, or does not hold the frame yet: a place that is
-            reserved and not written is never read as zeros.
+            The file is not there, cannot be opened, or does not hold the frame yet: a place that is reserved and
+            not written is not read as zeros. Where HDF5 cannot tell whether a frame of zeros has been written, it
+            is one when the next one is none, or when the file has not changed for ten seconds.
         Unreadable
             The data set holds no images, the frame is damaged, or it lies where nothing may be opened.
         """
-        with self._lock:
-            try:
-                data, place = self._there(index, paths)
-                sources = self._sources_of(data, place)
-                if len(sources) == 1 and sources[0][1].whole:
-                    return sources[0][0].read(sources[0][1].index, paths)
-                for frames, frame in sources:
-                    frames.require(frame.index, paths)
-                shape, dtype = data.shape[-2:], data.dtype
-                chunk = self._chunk(data, place)
-                if chunk is None:
-                    return data[place]
-            except (OSError, RuntimeError, KeyError) as error:  # RecursionError, of a circle of virtual data sets, too
-                self._close()
-                raise NotReadable(f"frame {index} of {self} cannot be read: {error}") from error
-            finally:
-                self._close_what_is_written_here()
-        return decode(chunk, shape, dtype)
+        with self._turn(f"frame {index}"):
+            data, place = self._there(index, paths)
+            sources = self._sources_of(place)
+            if len(sources) == 1 and sources[0][1].whole:
+                return sources[0][0].read(sources[0][1].index, paths)
+            for frames, frame in sources:
+                frames.require(frame.index, paths)
+            chunks = self._chunks
+            chunk = chunks.take(data, place) if chunks is not None else None
+            if chunks is None or chunk is None:
+                image = data[place]
+                return self._written_again(index, paths) if self._may_be_missing(data, image) else image
+        return chunks.decode(chunk)
 
     def require(self, index: int, paths: Paths | None = None) -> None:
         """Raise what `read` would raise of a frame that is not there, without reading it."""
-        with self._lock:
-            try:
-                for frames, frame in self._sources_of(*self._there(index, paths)):
-                    frames.require(frame.index, paths)
-            finally:
-                self._close_what_is_written_here()
-
-    def _there(self, index: int, paths: Paths | None) -> tuple[Any, tuple[int, ...]]:
-        """The data set, and where in its leading dimensions the frame is that it holds."""
-        known = self._data is not None
-        if paths is not None and paths.limited and self._allowed_by is not paths:
-            for file in other_files(self.path, self.dataset):
-                paths.check(file)
-            self._allowed_by = paths
-        place = self._place(self._opened(), index)
-        if place is None and known:
-            self._look_again()
-            place = self._place(self._opened(), index)
-        if place is None:
-            if self._file is None or not self._file.swmr:
-                self._close()  # a file that is read as it was when it was opened has to be opened again
-            raise NotReadable(f"{self} has no frame {index} yet")
-        return self._opened(), place
-
-    def _place(self, data: Any, index: int) -> tuple[int, ...] | None:
-        """Where a frame is that has been written."""
-        if index >= self._length(data):
-            return None
-        place = tuple(int(i) for i in np.unravel_index(index, data.shape[:-2])) if data.ndim > 2 else ()
-        return place if data.is_virtual or is_written(data, place) else None
+        with self._turn(f"frame {index}"):
+            _, place = self._there(index, paths)
+            for frames, frame in self._sources_of(place):
+                frames.require(frame.index, paths)
 
     def name(self, index: int) -> str:
         """What people call a frame: the file, with its number in it."""
@@ -168,38 +147,89 @@ class HDF5Frames:
     def __str__(self) -> str:
         return f"{self.path}::{self.dataset}"
 
-    def _opened(self) -> Any:
+    @contextmanager
+    def _turn(self, what: str) -> Iterator[None]:
+        with self._lock:
+            if self._closed:
+                raise NotReadable(f"{self} has been closed")
+            if HDF5Frames._steps >= MOST_STEPS:
+                raise Unreadable(f"{self} is a source of virtual data sets that lead too far, or in a circle")
+            HDF5Frames._steps += 1
+            try:
+                yield
+            except (OSError, RuntimeError, KeyError) as error:
+                self._close()
+                raise NotReadable(f"{what} of {self} cannot be read: {error}") from error
+            finally:
+                HDF5Frames._steps -= 1
+                if self._file is not None and self._file.ours:
+                    self._close()
+
+    def _there(self, index: int, paths: Paths | None) -> tuple[Any, tuple[int, ...]]:
+        """The data set, and where in its leading dimensions the frame is that it holds."""
+        if index < 0:
+            raise Unreadable(f"{self} has no frame {index}")
+        if self._file is not None and self._file.was_replaced():
+            self._close()
+        known = self._data is not None
+        place = self._place(self._opened(paths), index)
+        if place is None and known:
+            self._look_again()
+            place = self._place(self._opened(paths), index)
+        if place is None:
+            self._be_ready_to_look_again()
+            raise NotReadable(f"{self} has no frame {index} yet")
+        return self._opened(paths), place
+
+    def _place(self, data: Any, index: int) -> tuple[int, ...] | None:
+        """Where a frame is that has been written."""
+        if index >= number_of_frames(data) or self._file is None:
+            return None
+        place = tuple(int(i) for i in np.unravel_index(index, data.shape[:-2])) if data.ndim > 2 else ()
+        # With its writer in this process, who need not have written it out yet.
+        end = math.inf if self._file.ours else os.path.getsize(self._holder)
+        return place if data.is_virtual or is_there(data, place, end) else None
+
+    def _may_be_missing(self, data: Any, image: NDArray) -> bool:
+        """Whether a frame is blank, and it is not known that somebody has written it so."""
+        return self._blank_means_missing and is_blank(image, data.fillvalue) and not is_settled(self._holder)
+
+    def _written_again(self, index: int, paths: Paths | None) -> NDArray:
+        """A frame that was blank: read anew, past what HDF5 remembers of its chunk, and with the one behind it."""
+        self._look_again()
+        data, place = self._there(index, paths)
+        image = data[place]
+        if self._may_be_missing(data, image):
+            following = self._place(data, index + 1)
+            if following is None or is_blank(data[following], data.fillvalue):
+                self._be_ready_to_look_again()
+                raise NotReadable(f"frame {index} of {self} holds nothing yet")
+        return image
+
+    def _opened(self, paths: Paths | None) -> Any:
         """The data set, opened if it is not."""
+        if paths is not None and paths.limited and not any(paths is each for each in self._allowed_by):
+            paths.check(self.path)  # again: it may be a link by now
+            for file in other_files(self.path, self.dataset):
+                paths.check(file)
+            self._allowed_by.append(paths)
         if self._data is None:
             self._file = open_hdf5(self.path)
             try:
-                self._data = self._file.file[self.dataset]
-                self._check(self._data)
-                plist = self._data.id.get_create_plist()
-                whole = self._data.chunks == (*(1,) * (self._data.ndim - 2), *self._data.shape[-2:])
-                self._compressed = whole and is_bitshuffle_lz4(plist)
+                data = self._file.file[self.dataset]
+                check_images(data, str(self))
+                chunks = FrameChunks(data)
+                self._parts = mappings(data) if data.is_virtual else []
             except Unreadable:
                 self._close()
                 raise
             except (KeyError, OSError, RuntimeError) as error:
                 self._close()
                 raise NotReadable(f"{self} is not there yet: {error}") from error
+            self._data, self._holder = data, data.file.filename
+            self._blank_means_missing = not data.is_virtual and may_be_blank(data)
+            self._chunks = chunks if chunks.usable and not self._blank_means_missing else None
         return self._data
-
-    def _check(self, data: Any) -> None:
-        shape, dtype = getattr(data, "shape", None), getattr(data, "dtype", None)
-        if shape is None or dtype is None or dtype.kind not in "uifb":
-            raise Unreadable(f"{self} holds no numbers")
-        if len(shape) < 2 or 0 in shape[-2:]:
-            raise Unreadable(f"{self} has shape {shape}, expected (ny, nx) or (n, ny, nx)")
-        if math.prod(shape[-2:]) * dtype.itemsize > MOST_BYTES_OF_A_FRAME:
-            raise Unreadable(
-                f"{self} has shape {shape}: a frame of more than {MOST_BYTES_OF_A_FRAME} bytes is not read"
-            )
-
-    @staticmethod
-    def _length(data: Any) -> int:
-        return math.prod(data.shape[:-2])
 
     def _look_again(self) -> None:
         """See what was written since the file was opened."""
@@ -211,15 +241,16 @@ class HDF5Frames:
                 pass  # the writer has closed it in the meantime, perhaps
         self._close()
 
-    def _close_what_is_written_here(self) -> None:
-        if self._file is not None and self._file.ours:
+    def _be_ready_to_look_again(self) -> None:
+        """A file that is read as it was when it was opened has to be opened anew."""
+        if self._file is None or not self._file.swmr:
             self._close()
 
-    def _sources_of(self, data: Any, place: tuple[int, ...]) -> list[tuple[HDF5Frames, SourceFrame]]:
+    def _sources_of(self, place: tuple[int, ...]) -> list[tuple[HDF5Frames, SourceFrame]]:
         """What a frame of a virtual data set is made up of; nothing for other data sets."""
-        if not data.is_virtual:
+        if not self._data.is_virtual:
             return []
-        frames = list(source_frames(data, place))
+        frames = list(source_frames(self._parts, place))
         if not frames:
             raise NotReadable(f"nothing in {self} says where the frame at {place} lies")
         for frame in frames:
@@ -227,16 +258,9 @@ class HDF5Frames:
                 self._sources[frame.place] = HDF5Frames.open(*frame.place)
         return [(self._sources[frame.place], frame) for frame in frames]
 
-    def _chunk(self, data: Any, place: tuple[int, ...]) -> bytes | None:
-        """The frame as it is compressed, where `decode` can be trusted with it."""
-        if not self._compressed:
-            return None
-        skipped, chunk = data.id.read_direct_chunk((*place, 0, 0))
-        return None if skipped else chunk
-
     def _close(self) -> None:
         with self._lock:
-            file, self._file, self._data, self._allowed_by = self._file, None, None, None
+            file, self._file, self._data, self._allowed_by = self._file, None, None, []
             sources, self._sources = self._sources, {}
             for source in sources.values():
                 source.close()

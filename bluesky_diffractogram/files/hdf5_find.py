@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from .errors import Unreadable
-from .hdf5_open import open_hdf5
+from .hdf5_open import lock_of_hdf5, open_hdf5
 
 EIGER_GROUP = "/entry/data"
 EIGER_DATA = re.compile(r"data_\d+$")
@@ -31,8 +31,7 @@ def find_datasets(path: str) -> list[str]:
     Unreadable
         There is none, or several that may be meant.
     """
-    opened = open_hdf5(path)
-    with opened.file as file:
+    with lock_of_hdf5(), open_hdf5(path).file as file:
         group = file.get(EIGER_GROUP)
         series = sorted(name for name in group if EIGER_DATA.match(name)) if hasattr(group, "keys") else []
         if series:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from .errors import Unreadable
-from .hdf5_open import open_hdf5
+from .errors import NotReadable, Unreadable
+from .hdf5_open import lock_of_hdf5, open_hdf5
 
 MOST_FILES = 10_000
 
@@ -25,9 +25,9 @@ def other_files(path: str, dataset: str) -> Iterator[str]:
     Raises
     ------
     NotReadable
-        One of them is not there.
+        The first one is not there.
     Unreadable
-        They are too many, or lead in a circle.
+        They are too many, lead in a circle, or are called by numbers.
     """
     waiting, seen = [(path, dataset)], set()
     while waiting:
@@ -37,7 +37,15 @@ def other_files(path: str, dataset: str) -> Iterator[str]:
         seen.add(place)
         if len(seen) > MOST_FILES:
             raise Unreadable(f"{path}::{dataset} leads into more than {MOST_FILES} files")
-        for file, inside in _next(*place):
+        try:
+            found = list(_next(*place))
+        except NotReadable:
+            if place == (path, dataset):
+                raise
+            continue  # a source that is not there yet, behind which nothing can be
+        for file, inside in found:
+            if "%b" in file:
+                raise Unreadable(f"{place[0]}::{place[1]} leads into files {file}, which cannot be checked by name")
             yield file
             if inside is not None:
                 waiting.append((file, inside))
@@ -49,7 +57,7 @@ def _next(path: str, dataset: str) -> Iterator[tuple[str, str | None]]:
 
     folder, own = os.path.split(path)
     found: list[tuple[str, str | None]] = []
-    with open_hdf5(path).file as file:
+    with lock_of_hdf5(), open_hdf5(path).file as file:
         item: Any = file
         parts = [part for part in dataset.split("/") if part]
         steps = 0

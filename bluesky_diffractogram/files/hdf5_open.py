@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any
 
-from .errors import NotReadable
+from .errors import NotReadable, Unreadable
+
+DRIVER = "bluesky-diffractogram"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,50 +23,102 @@ class OpenFile:
     swmr
         Whether it is seen growing as its SWMR writer goes on, after a refresh.
     ours
-        Whether a writer in this process has it open too. It must be closed at once: as long as it is not, the writer's
-        own closing has no effect, and a new file of that name cannot be made.
+        Whether a writer in this process has it open too. It must be closed before `lock_of_hdf5` is released: as long
+        as it is not, the writer's own closing has no effect, and a new file of that name cannot be made.
+    path, identity, size
+        What it was called, which file it was, and how large, when it was opened.
     """
 
     file: Any
     swmr: bool
     ours: bool
+    path: str
+    identity: tuple[int, int]
+    size: int
+
+    def was_replaced(self) -> bool:
+        """Whether another file has this name by now, or this one has been written anew.
+
+        Raises
+        ------
+        OSError
+            It is not there any more.
+        """
+        now = os.stat(self.path)
+        return (now.st_dev, now.st_ino) != self.identity or now.st_size < self.size
 
 
 # Without a lock: one held by us would keep a detector from opening its own file. What another process writes opens
 # for SWMR if it writes for SWMR; a file of this process opens with the locking of its writer only.
-WAYS: tuple[dict[str, Any], ...] = (
-    {"locking": False},
-    {"locking": False, "swmr": True},
-    {},
-    {"swmr": True},
-)
+WAYS: tuple[dict[str, Any], ...] = ({"locking": False}, {"locking": False, "swmr": True})
+WAYS_HERE: tuple[dict[str, Any], ...] = ({}, {"locking": False}, {"swmr": True})
 
 
 def open_hdf5(path: str) -> OpenFile:
-    """Open a file for reading.
+    """Open a file for reading, with `lock_of_hdf5` held by the caller.
+
+    Parameters
+    ----------
+    path
+        Without links.
 
     Raises
     ------
     NotReadable
         It is not there, or cannot be opened (now).
+    Unreadable
+        It is no file.
     """
     import h5py
 
-    _register_filters()
-    if not os.path.exists(path):
-        raise NotReadable(f"{path} is not there")
+    _prepare()
+    status = _look(path)
+    ours = _is_written_here(path)
     problem = ""
-    for way in WAYS:
+    for way in WAYS_HERE if ours else WAYS:
         try:
-            return OpenFile(h5py.File(path, "r", **way), "swmr" in way, "locking" not in way)
+            file = h5py.File(path, "r", **way, **({} if ours else {"driver": DRIVER}))
+            return OpenFile(file, "swmr" in way, ours, path, (status.st_dev, status.st_ino), status.st_size)
         except OSError as error:
             problem = problem or str(error)
     raise NotReadable(f"{path} cannot be opened: {problem}")
 
 
+def _look(path: str) -> os.stat_result:
+    """See whether there is a file, outside of HDF5, in which nothing else in this process goes on meanwhile."""
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise Unreadable(f"{path} is no file")
+        with open(path, "rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise NotReadable(f"{path} is not there: {error}") from error
+    return status
+
+
+def lock_of_hdf5() -> Any:
+    """The lock (re-entrant) that each call of h5py takes: while it is held, nobody in this process opens a file."""
+    from h5py._objects import phil
+
+    return phil
+
+
+def _is_written_here(path: str) -> bool:
+    from h5py import h5f
+
+    files = h5f.get_obj_ids(types=h5f.OBJ_FILE)
+    return any(f.get_intent() & h5f.ACC_RDWR and os.path.realpath(os.fsdecode(f.name)) == path for f in files)
+
+
 @cache
-def _register_filters() -> None:
-    """Let h5py read what hdf5plugin knows (bitshuffle, blosc, zstd, …), if it is installed."""
+def _prepare() -> None:
+    """Let h5py read what hdf5plugin knows (bitshuffle, blosc, zstd, …) if it is installed, and know our driver."""
+    import h5py
+
+    # HDF5 refuses to make a file anew that its process has open, which it finds among those of the same driver only.
+    # The driver "log", which logs nothing where no flags are given, reads as the usual one does.
+    h5py.register_driver(DRIVER, lambda plist, **_: plist.set_fapl_log(os.fsencode(os.devnull), 0, 0))
     try:
         import_module("hdf5plugin")
     except ImportError:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import math
+import os
+import time
 from typing import Any
 
+import numpy as np
+from h5py import h5d, h5f
+from numpy.typing import NDArray
 
-def is_written(data: Any, place: tuple[int, ...]) -> bool:
-    """Whether all of a frame is in the file; HDF5 itself gives zeros for what is not.
+from .errors import Unreadable
 
-    Where a whole data set is one piece of the file, that piece is there or not; no more can be told of it.
+MOST_CHUNKS_OF_A_FRAME = 4096
+SETTLED_S = 10.0
+SAMPLE = 1009
+
+
+def is_there(data: Any, place: tuple[int, ...], end: float = math.inf) -> bool:
+    """Whether the file has what HDF5 would read of a frame; it gives zeros for what is not there.
 
     Parameters
     ----------
@@ -17,16 +28,66 @@ def is_written(data: Any, place: tuple[int, ...]) -> bool:
         An `h5py.Dataset` of frames, not a virtual one.
     place
         Index of the frame in the leading dimensions.
+    end
+        How many bytes the file has, if what has been written is all in it and nothing in the memory of its writer.
+
+    Raises
+    ------
+    Unreadable
+        The frame is cut into more chunks than any detector's.
     """
     if data.chunks is not None:
-        return all(data.id.get_chunk_info_by_coord(corner).byte_offset is not None for corner in _corners(data, place))
-    if data.external:  # there HDF5 raises itself
+        corners = _corners(data, place)
+        return all(_ends_before(end, data.id.get_chunk_info_by_coord(corner)) for corner in corners)
+    number = int(np.ravel_multi_index(place, data.shape[:-2])) if place else 0
+    needed = (number + 1) * math.prod(data.shape[-2:]) * data.dtype.itemsize
+    if data.external:
+        return _bytes_outside(data.external) >= needed
+    if data.id.get_storage_size() == 0:
+        return False
+    offset = data.id.get_offset()  # none where the frames stand in the head of the file
+    return offset is None or offset + needed <= end
+
+
+def may_be_blank(data: Any) -> bool:
+    """Whether a frame can be there for HDF5 without anything having been written into it.
+
+    So it is where a chunk holds several frames, or where places are allotted before they are written.
+    """
+    if data.chunks is None:
         return True
-    return data.id.get_storage_size() > 0
+    return math.prod(data.chunks[:-2]) > 1 or data.id.get_create_plist().get_alloc_time() == h5d.ALLOC_TIME_EARLY
+
+
+def is_blank(image: NDArray, fill: Any) -> bool:
+    """Whether every pixel is what HDF5 gives where nothing was written."""
+    pixels = image.reshape(-1)
+    return bool((pixels[::SAMPLE] == fill).all() and (pixels == fill).all())
+
+
+def is_settled(path: str) -> bool:
+    """Whether a file has not been written to for so long that what is blank in it will remain so."""
+    return time.time() - os.stat(path).st_mtime > SETTLED_S
+
+
+def _bytes_outside(files: Any) -> int:
+    total = 0
+    for name, offset, size in files:
+        there = max(0, os.path.getsize(name) - offset) if os.path.exists(name) else 0
+        total += there if size == h5f.UNLIMITED else min(size, there)
+        if size != h5f.UNLIMITED and there < size:
+            break
+    return total
+
+
+def _ends_before(end: float, chunk: Any) -> bool:
+    return chunk.byte_offset is not None and chunk.byte_offset + chunk.size <= end
 
 
 def _corners(data: Any, place: tuple[int, ...]) -> itertools.product[tuple[int, ...]]:
     """The first element of each chunk that a frame touches."""
     leading = ([i // step * step] for i, step in zip(place, data.chunks, strict=False))
-    detector = (range(0, n, step) for n, step in zip(data.shape[-2:], data.chunks[-2:], strict=True))
+    detector = [range(0, n, step) for n, step in zip(data.shape[-2:], data.chunks[-2:], strict=True)]
+    if len(detector[0]) * len(detector[1]) > MOST_CHUNKS_OF_A_FRAME:
+        raise Unreadable(f"a frame of {data.name} is cut into {len(detector[0]) * len(detector[1])} chunks")
     return itertools.product(*leading, *detector)

@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
 
-from .errors import Unreadable
+from .errors import NotReadable, Unreadable
 
-_URI = re.compile(r"file://([^/]*)(/.*)", re.DOTALL)
-_DRIVE = re.compile(r"/[A-Za-z]:[/\\]")
+_URI = re.compile(r"file:(?://([^/]*))?(/.*)", re.DOTALL)
+_DRIVE = re.compile(r"/?[A-Za-z]:[/\\]")
 
 
 def paths_of(uri: str) -> list[str]:
@@ -26,7 +26,7 @@ def paths_of(uri: str) -> list[str]:
     """
     match = _URI.fullmatch(uri)
     if match is None:
-        if "://" in uri:
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", uri) and not _DRIVE.match(uri):
             raise Unreadable(f"{uri!r} is no file: URI")
         return [uri]
     path = match[2]
@@ -59,11 +59,16 @@ class Paths:
 
         Raises
         ------
+        NotReadable
+            None of several is there yet.
         Unreadable
             It lies outside the allowed folders.
         """
         candidates = [self._moved(path) for path in paths_of(uri)]
-        path = next((each for each in candidates if os.path.exists(each)), candidates[0])
+        there = [path for path in candidates if os.path.exists(path)]
+        if not there and len(candidates) > 1:
+            raise NotReadable(f"{uri} is not there, as it is or decoded")
+        path = (there or candidates)[0]
         self.check(path)
         return path
 
@@ -80,8 +85,10 @@ class Paths:
             raise Unreadable(f"{path} lies outside the allowed folders {', '.join(self._roots or [])}")
 
     def _moved(self, path: str) -> str:
+        windows = bool(_DRIVE.match(path))
+        found = path.replace("\\", "/") if windows else path
         for there, here in self._root_map:
-            folder = there.rstrip("/\\")
-            if path == folder or path.startswith((folder + "/", folder + "\\")):
-                return os.path.join(here, path[len(folder) :].lstrip("/\\"))
+            folder = (there.replace("\\", "/") if _DRIVE.match(there) else there).rstrip("/")
+            if found == folder or found.startswith(folder + "/"):
+                return os.path.join(here, found[len(folder) :].lstrip("/"))
         return path

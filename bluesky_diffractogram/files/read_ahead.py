@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import suppress
 from functools import cache, partial
-from typing import TypeVar
+from itertools import chain, islice
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
 THREAD = "diffractogram-reader"
 
@@ -15,7 +19,7 @@ _Frame = TypeVar("_Frame")
 
 
 def read_ahead(
-    read: Callable[[_Index], _Frame], indices: Sequence[_Index], *, depth: int = 2
+    read: Callable[[_Index], _Frame], indices: Iterable[_Index], *, depth: int = 1
 ) -> Iterator[Callable[[], _Frame]]:
     """Read frames in another thread, a few ahead of who takes them.
 
@@ -26,28 +30,29 @@ def read_ahead(
     indices
         What it is called with.
     depth
-        How many frames are read before they are taken; so many are in memory besides the one in use.
+        How many frames are read before they are taken. Of few, those in use stay in the cache of the processor.
 
     Yields
     ------
     callable
         Gives the frame, or raises what `read` raised for it; the frames behind it are not lost thereby.
     """
-    if len(indices) < 2:  # nothing to be ahead of
-        for index in indices:
-            yield partial(read, index)
+    left = iter(indices)
+    first = list(islice(left, 2))
+    if len(first) < 2:  # nothing to be ahead of
+        yield from (partial(read, index) for index in first)
         return
     waiting: deque[Callable[[], _Frame]] = deque()
-    pool = ThreadPoolExecutor(1, thread_name_prefix=THREAD)
+    reader = _Reader()
     try:
-        for index in indices:
-            waiting.append(_later(pool, partial(read, index)))
+        for index in chain(first, left):
+            waiting.append(reader.begin(partial(read, index)))
             if len(waiting) > depth:
                 yield waiting.popleft()
         while waiting:
             yield waiting.popleft()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        reader.end()
 
 
 def begin_reading(read: Callable[[], _Frame]) -> Callable[[], _Frame]:
@@ -58,16 +63,38 @@ def begin_reading(read: Callable[[], _Frame]) -> Callable[[], _Frame]:
     callable
         Gives the frame, or raises what `read` raised.
     """
-    return _later(_one_ahead(), read)
+    return _one_ahead().begin(read)
 
 
-def _later(pool: ThreadPoolExecutor, read: Callable[[], _Frame]) -> Callable[[], _Frame]:
-    try:
-        return pool.submit(read).result
-    except RuntimeError:  # the interpreter is ending, which lets no executor begin anything
-        return read
+class _Reader:
+    """A thread that reads in order. The interpreter's end does not wait for it: a file system may never answer."""
+
+    def __init__(self) -> None:
+        self._work: SimpleQueue[tuple[Future, Callable[[], Any]] | None] = SimpleQueue()
+        threading.Thread(target=self._run, name=THREAD, daemon=True).start()
+
+    def begin(self, read: Callable[[], _Frame]) -> Callable[[], _Frame]:
+        future: Future[_Frame] = Future()
+        self._work.put((future, read))
+        return future.result
+
+    def end(self) -> None:
+        """End when what is being read now has been; the rest is not read."""
+        with suppress(Empty):
+            while True:
+                self._work.get_nowait()
+        self._work.put(None)
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            future, read = work
+            try:
+                future.set_result(read())
+            except BaseException as error:
+                future.set_exception(error)
+            del work, future, read  # they hold a frame
 
 
 @cache
-def _one_ahead() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, thread_name_prefix=THREAD)
+def _one_ahead() -> _Reader:
+    return _Reader()

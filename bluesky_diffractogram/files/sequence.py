@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+import re
+import stat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import NotReadable, Unreadable
 from .paths import Paths
+
+MOST_BYTES = 2**30
+TEMPLATE = re.compile(
+    r"(?:[^{}%]|%%|\{\{|\}\})*(?:\{(?:0?:0?\d{0,2}d?)?\}|%(?:\d{0,2}(?:\.\d{1,2})?)d)(?:[^{}%]|%%|\{\{|\}\})*"
+)
 
 
 class FileSequence:
@@ -34,6 +40,8 @@ class FileSequence:
         Unreadable
             The template is none.
         """
+        if not TEMPLATE.fullmatch(self.template):
+            raise Unreadable(f"{self.template!r} is no template of a file's name")
         try:
             name = self.template % index if "%" in self.template else self.template.format(index)
         except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
@@ -61,15 +69,18 @@ class FileSequence:
         if paths is not None:
             paths.check(path)
         try:
-            data = np.load(path, allow_pickle=False) if path.endswith(".npy") else _fabio(path)
+            if not stat.S_ISREG(os.stat(path).st_mode):
+                raise Unreadable(f"{path} is no file")
+            data = _npy(path) if path.endswith(".npy") else _image(path)
+        except Unreadable:
+            raise
         except Exception as error:  # whatever the readers of the formats raise for half a file
             raise NotReadable(f"{path} cannot be read: {error}") from error
-        data = np.asarray(data)
         if data.ndim == 3 and data.shape[0] == 1:
             data = data[0]
         if data.ndim != 2:
             raise Unreadable(f"{path} holds an array of shape {data.shape}, expected (ny, nx)")
-        return data
+        return np.asarray(data)
 
     def require(self, index: int, paths: Paths | None = None) -> None:
         """Raise `NotReadable` where the file of a frame is not there."""
@@ -89,8 +100,18 @@ class FileSequence:
         return os.path.join(self.folder, self.template)
 
 
-def _fabio(path: str) -> Any:
-    import fabio
+def _npy(path: str) -> NDArray:
+    data = np.load(path, mmap_mode="r", allow_pickle=False)  # which looks at the size that is there first
+    if data.nbytes > MOST_BYTES:
+        raise Unreadable(f"{path} holds {data.nbytes} bytes; more than {MOST_BYTES} are not read")
+    return np.array(data)
 
-    with fabio.open(path) as image:
-        return image.data
+
+def _image(path: str) -> NDArray:
+    """By the name of the file: one of another format could lead into files elsewhere."""
+    from fabio import jpegimage, tifimage
+
+    if os.path.getsize(path) > MOST_BYTES:
+        raise Unreadable(f"{path} is larger than {MOST_BYTES} bytes")
+    kind = jpegimage.JpegImage if path.lower().endswith((".jpg", ".jpeg")) else tifimage.TifImage
+    return np.asarray(kind().read(path).data)

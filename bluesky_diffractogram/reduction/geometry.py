@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .pyfai_library import binned_detector
+from .geometry_arrays import compute_arrays
+from .pyfai_library import binned_detector, copied
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class Geometry:
         expected = self.shape
         if expected == shape:
             return self
-        geometry = Geometry(copy.deepcopy(self._ai), self.path, self.text, self.sha256)
+        geometry = Geometry(copied(self._ai, deep=True), self.path, self.text, self.sha256)
         geometry._ai.reset(collect_garbage=False)
         detector = geometry._ai.detector
         if expected is None:
@@ -127,14 +127,14 @@ class Geometry:
         detector = self._ai.detector
         if not detector.uniform_pixel or not detector.IS_FLAT:
             raise ValueError(f"the pixels of {detector.name} are not all alike and cannot be binned")
-        geometry = Geometry(copy.deepcopy(self._ai), self.path, self.text, self.sha256, by)
+        geometry = Geometry(copied(self._ai, deep=True), self.path, self.text, self.sha256, by)
         geometry._ai.reset(collect_garbage=False)
         geometry._ai.detector = binned_detector(detector, by, self.shape)
         return geometry
 
     def with_mask(self, mask: NDArray[np.bool_]) -> Geometry:
         """This geometry with `mask` ``(ny, nx)``, True where a pixel is never used, instead of the detector's own."""
-        geometry = Geometry(copy.copy(self._ai), self.path, self.text, self.sha256, self.binning)
+        geometry = Geometry(copied(self._ai), self.path, self.text, self.sha256, self.binning)
         geometry._ai.detector = copy.copy(self._ai.detector)
         # pyFAI casts masks to int8, where 256 or 0.5 would unmask: only 0 and 1 are handed over.
         geometry._ai.detector.mask = np.ascontiguousarray(mask, dtype=np.int8)
@@ -152,7 +152,7 @@ class Geometry:
             An integrator from here that has integrated: the arrays it computed (angles, solid angle, …) are
             shared instead of being computed again, its tables are not.
         """
-        return copy.copy(self._ai if warm is None else warm)
+        return copied(self._ai if warm is None else warm)
 
     def fingerprint(self) -> str | None:
         """All that the angles of the pixels depend on, as text; None where files that we do not read are part of it."""
@@ -162,8 +162,9 @@ class Geometry:
         if files or detector.splinefile:
             return None
         numbers = [*self._ai.param, self._ai.wavelength, detector.pixel1, detector.pixel2, self._ai.chiDiscAtPi]
+        parallax = str(getattr(self._ai, "parallax", None))
         name = f"{type(detector).__module__}.{type(detector).__qualname__}"
-        return repr((name, sorted(settings.items(), key=str), numbers, self.shape, self.binning))
+        return repr((name, sorted(settings.items(), key=str), numbers, parallax, self.shape, self.binning))
 
     def forget_arrays(self) -> None:
         """Free what was computed for every pixel; it is computed again when it is asked for."""
@@ -200,26 +201,24 @@ class Geometry:
         """
         return self._ai.array_from_unit(self.shape, kind, unit, scale=False)
 
-    def compute_arrays(self, unit: str) -> None:
-        """Compute what splitting by bounding boxes needs of every pixel, radial and azimuthal side by side.
+    def compute_arrays(self, unit: str, split: str, *, azimuthal: bool = True, solid_angle: bool = True) -> None:
+        """Compute what a splitting needs of every pixel (`geometry_arrays.compute_arrays`)."""
+        assert self.shape is not None
+        compute_arrays(self._ai, self.shape, unit, split, azimuthal=azimuthal, solid_angle=solid_angle)
 
-        They are most of the time that the first frame waits for. pyFAI computes one array of a geometry at a
-        time, so the azimuthal ones are those of a copy.
-        """
-        other = copy.deepcopy(self._ai)
+    def arrays(self, group: str) -> dict[str, NDArray]:
+        """What is computed for every pixel of one of pyFAI's spaces, or ``"solid_angle"``, under pyFAI's names."""
+        found = self._ai._cached_array.items()
+        return {
+            name: np.asarray(array)
+            for name, array in found
+            if name.startswith(group) and not name.endswith("_corner") and array is not None
+        }
 
-        def azimuthal() -> None:
-            for kind in ("center", "delta"):
-                other.array_from_unit(self.shape, kind, "chi_deg", scale=False)
-
-        with ThreadPoolExecutor(1) as pool:
-            done = pool.submit(azimuthal)
-            for kind in ("center", "delta"):
-                self.pixels(kind, unit)
-            self.solid_angle()
-            done.result()
-        for name, array in other._cached_array.items():
-            self._ai._cached_array.setdefault(name, array)
+    def adopt_arrays(self, arrays: dict[str, NDArray]) -> None:
+        """Hold what `arrays` gave of an equal geometry, instead of computing it."""
+        # pyFAI's checksums are numbers.
+        self._ai._cached_array.update({name: array if array.ndim else array.item() for name, array in arrays.items()})
 
     def solid_angle(self) -> NDArray:
         """``(ny, nx)`` solid angle of every pixel relative to that at the point of normal incidence."""

@@ -48,6 +48,31 @@ def pair_rows(owner: NDArray, reached: NDArray, part: NDArray) -> tuple[NDArray,
 
 
 @njit(nogil=True, cache=True)
+def sum_rows(
+    pixel: NDArray, first_bin: NDArray, first_part: NDArray, second_part: NDArray, value: NDArray, bins: int
+) -> NDArray[np.float64]:
+    """Σ c·value in each of `bins` bins, over all rows; `value` is per pixel of the flattened frame."""
+    one, two = np.zeros(bins), np.zeros(bins)
+    for row in range(len(pixel)):
+        amount = np.float64(value[pixel[row]])
+        bin = first_bin[row]
+        one[bin] += amount * first_part[row]
+        two[bin + 1] += amount * second_part[row]
+    return one + two
+
+
+@njit(nogil=True, cache=True)
+def count_pixels(first_bin: NDArray, first_part: NDArray, second_part: NDArray, bins: int) -> NDArray[np.int64]:
+    """How many pixels reach each of `bins` bins."""
+    count = np.zeros(bins, np.int64)
+    for row in range(len(first_bin)):
+        bin = first_bin[row]
+        count[bin] += first_part[row] != 0
+        count[bin + 1] += second_part[row] != 0
+    return count
+
+
+@njit(nogil=True, cache=True)
 def _valid(value: float, rules: NDArray, marks: NDArray) -> bool:
     """The rules in full, for the few values outside the interval in which all are valid."""
     if not np.isfinite(value):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..config import Arc, ConfigError, DiffractogramConfig, DiffractogramRange, RadialUnit
 from .conversion import convert_limit, pixels_per_mm
 from .geometry import Geometry
+from .geometry_kernel import extent
 
 logger = logging.getLogger(__name__)
 
@@ -57,9 +58,21 @@ class IntegrationRange:
 
 
 def integration_ranges(
-    config: DiffractogramConfig, geometry: Geometry, mask: NDArray[np.bool_] | None
+    config: DiffractogramConfig,
+    geometry: Geometry,
+    mask: NDArray[np.bool_] | None,
+    detector_limits: tuple[float, float] | None = None,
 ) -> tuple[IntegrationRange, ...]:
     """The configured ranges in the output unit, their open limits taken from the unmasked pixels.
+
+    Parameters
+    ----------
+    config, geometry
+        Checked against each other.
+    mask
+        ``(ny, nx)``, True where masked.
+    detector_limits
+        What `open_limits` gives for them, computed where it is needed if None.
 
     Raises
     ------
@@ -67,7 +80,7 @@ def integration_ranges(
         A limit that cannot be expressed in the output unit.
     """
     unit, limit_unit = config.unit, config.radial_limit_unit
-    bounds = _OpenLimits(geometry, config.split_method[0], mask)
+    bounds = _OpenLimits(geometry, config, mask, detector_limits)
     return tuple(
         _integration_range(wanted, npt, unit, limit_unit or unit, geometry, bounds)
         for wanted, npt in zip(config.ranges, config.npts, strict=True)
@@ -84,7 +97,7 @@ def _integration_range(
 ) -> IntegrationRange:
     scale = pixels_per_mm(geometry, wanted.arc) if unit.name == "r_pixel" else 1.0
     low, high = (
-        bounds(unit)[side] if value is None else value / scale
+        bounds.known[side] if value is None else value / scale
         for side, value in enumerate(given_limits(wanted, limit_unit, unit, geometry))
     )
     return IntegrationRange(wanted.number, wanted.arc, unit, npt, (low, high), scale)
@@ -159,14 +172,20 @@ def check_limits(config: DiffractogramConfig, geometry: Geometry) -> None:
 class _OpenLimits:
     """The detector's own radial limits, computed when first needed."""
 
-    def __init__(self, geometry: Geometry, split: str, mask: NDArray[np.bool_] | None) -> None:
-        self._geometry, self._split, self._mask = geometry, split, mask
-        self._known: dict[str, tuple[float, float]] = {}
+    def __init__(
+        self,
+        geometry: Geometry,
+        config: DiffractogramConfig,
+        mask: NDArray[np.bool_] | None,
+        known: tuple[float, float] | None,
+    ) -> None:
+        self._geometry, self._config, self._mask, self._known = geometry, config, mask, known
 
-    def __call__(self, unit: RadialUnit) -> tuple[float, float]:
-        if unit.pyfai not in self._known:
-            self._known[unit.pyfai] = open_limits(self._geometry, unit, self._split, self._mask)
-        return self._known[unit.pyfai]
+    @property
+    def known(self) -> tuple[float, float]:
+        if self._known is None:
+            self._known = open_limits(self._geometry, self._config.unit, self._config.split_method[0], self._mask)
+        return self._known
 
 
 def open_limits(
@@ -185,15 +204,15 @@ def open_limits(
     mask
         ``(ny, nx)``, True where masked.
     """
-    used = slice(None) if mask is None or mask.all() else ~mask
+    assert geometry.shape is not None
+    used = np.broadcast_to(np.True_, geometry.shape) if mask is None or mask.all() else ~mask
+    # A pixel in the beam has no d, and its neighbours' extents no end: what is not finite is left out.
     if split == "full":
         corner = geometry.pixels("corner", unit.pyfai)[..., 0][used]
         corner = corner[np.isfinite(corner)]
         low, high = corner.min(), corner.max()
     else:
-        centre = geometry.pixels("center", unit.pyfai)[used]
-        delta = geometry.pixels("delta", unit.pyfai)[used] if split == "bbox" else 0.0
-        with np.errstate(invalid="ignore"):  # a pixel in the beam has no d, and its neighbours' extents no end
-            inner, outer = centre - delta, centre + delta
-        low, high = inner[np.isfinite(inner)].min(), outer[np.isfinite(outer)].max()
+        nothing = np.broadcast_to(np.float64(0), geometry.shape)
+        width = geometry.pixels("delta", unit.pyfai) if split == "bbox" else nothing
+        low, high = extent(geometry.pixels("center", unit.pyfai), width, used)
     return max(0.0, float(low)) * unit.si_scale, float(high) * unit.si_scale

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +12,10 @@ from numpy.typing import NDArray
 from . import kernel
 from .diffractogram import Diffractogram
 from .table import STRIDE, Prepared
+from .threads import cores, submit
 from .validity import Validity
 
 MOST_THREADS = 4
-
-_T = TypeVar("_T")
 
 
 class OnePassIntegrator:
@@ -40,9 +36,9 @@ class OnePassIntegrator:
 
     def __init__(self, prepared: Prepared, *, variance: bool = False, threads: int | None = None) -> None:
         self.ranges, self.axes, self.pixels = prepared.ranges, prepared.axes, prepared.pixels
-        self.table = prepared.table
+        self.prepared, self.table = prepared, prepared.table
         self._variance = variance
-        self._threads = min(MOST_THREADS, _cores()) if threads is None else threads
+        self._threads = min(MOST_THREADS, cores()) if threads is None else threads
         self._rules: dict[tuple[np.dtype, Validity], _Rules] = {}
 
     def integrate(
@@ -61,7 +57,7 @@ class OnePassIntegrator:
         if self._threads > 1 and len(blocks) > 1:
             # One of the threads is this one, which would else only wait.
             lots = [blocks[i :: self._threads] for i in range(self._threads)]
-            others = [_submit(self._blocks, image, rules, lot) for lot in lots[1:]]
+            others = [submit(_pool(), self._blocks, image, rules, lot) for lot in lots[1:]]
             done = self._blocks(image, rules, lots[0])
             for other, lot in zip(others, lots[1:], strict=True):
                 done |= self._blocks(image, rules, lot) if other is None else other.result()
@@ -195,11 +191,6 @@ def _as_the_kernel_reads_it(image: NDArray) -> NDArray:
     return np.ascontiguousarray(image).reshape(-1)
 
 
-def _cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 _local = threading.local()
 
 
@@ -208,14 +199,6 @@ def _scratch(rows: int) -> NDArray[np.uint32]:
     if getattr(_local, "rows", -1) < rows:
         _local.rows, _local.scratch = rows, np.empty(rows, np.uint32)
     return _local.scratch
-
-
-def _submit(work: Callable[..., _T], *arguments: Any) -> Future[_T] | None:
-    """Have another thread do it; None when the interpreter is ending, which lets no executor begin anything."""
-    try:
-        return _pool().submit(work, *arguments)
-    except RuntimeError:
-        return None
 
 
 @cache

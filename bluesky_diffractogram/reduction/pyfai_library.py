@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,33 @@ def load_integrator(path: str | Path) -> Any:
     return pyFAI.load(str(path))
 
 
+def copied(integrator: Any, *, deep: bool = False) -> Any:
+    """A copy of an integrator that keeps its parallax correction, which pyFAI's own copies lose.
+
+    Parameters
+    ----------
+    integrator
+        Whatever `load_integrator` gave.
+    deep
+        With a detector of its own and no arrays; else both are shared.
+    """
+    new = copy.deepcopy(integrator) if deep else copy.copy(integrator)
+    new._parallax = getattr(integrator, "_parallax", None)
+    return new
+
+
 def unit_scale(unit: str) -> float:
     """Factor from what pyFAI computes with (rad, nm⁻¹, m) to `unit`."""
     from pyFAI.units import to_unit
 
     return float(to_unit(unit).scale)
+
+
+def array_space(unit: str) -> str:
+    """What pyFAI calls the arrays of a unit, the same for units that differ by a factor: ``"q"``, ``"2th"``, …."""
+    from pyFAI.units import to_unit
+
+    return str(to_unit(unit).space)
 
 
 def binned_detector(detector: Any, by: Shape, shape: Shape | None) -> Any:

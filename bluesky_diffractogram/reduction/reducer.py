@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from numpy.typing import NDArray
 
@@ -14,12 +14,15 @@ from .corrections import Corrections, make_corrections, read_images
 from .diffractogram import Diffractogram, Peaks, Reduction
 from .frame import Frame, FrameError, check_image
 from .geometry import Geometry
+from .geometry_cache import keep_arrays, provide_arrays
 from .integrator import Integrator, PyFAIIntegrator
 from .limits import IntegrationRange, check_limits, integration_ranges, open_limits
 from .onepass import OnePassIntegrator
+from .preparation import prepare
 from .pyfai_library import check_method
-from .table import prepare
-from .table_cache import load_prepared, store_prepared, table_key
+from .table import Prepared
+from .table_cache import load_prepared, store_prepared
+from .table_key import table_key
 from .transformation import transform, transformed_shape
 from .validity import Validity
 
@@ -107,6 +110,8 @@ class Reducer:
         ``(ny, nx)`` of the stored frames.
     images
         The mask, dark and flat (`read_images`), read now if None.
+    earlier
+        Reducers from which ranges that they have in common with this one are taken over.
 
     Raises
     ------
@@ -122,6 +127,7 @@ class Reducer:
         geometry: Geometry,
         shape: Shape,
         images: Mapping[str, NDArray] | None = None,
+        earlier: Sequence[Reducer] = (),
     ) -> None:
         self.config = config
         self.shape = shape
@@ -130,7 +136,7 @@ class Reducer:
         except ValueError as error:
             raise FrameError("shape", str(error)) from error
         corrections = make_corrections(config, self.geometry, read_images(config) if images is None else images)
-        self.integrator = make_integrator(config, self.geometry, corrections)
+        self.integrator = make_integrator(config, self.geometry, corrections, [each.prepared for each in earlier])
         self.ranges: tuple[IntegrationRange, ...] = self.integrator.ranges
         self.validity = Validity.from_config(config, self.geometry.detector_dummy())
         self.mask = corrections.mask
@@ -140,6 +146,11 @@ class Reducer:
         self._report_empty_ranges()
         # Angles and solid angles of all pixels are some 400 MB on large detectors, and the tables are built.
         self.geometry.forget_arrays()
+
+    @property
+    def prepared(self) -> Prepared | None:
+        """What was computed before the first frame; None where pyFAI itself integrates."""
+        return self.integrator.prepared if isinstance(self.integrator, OnePassIntegrator) else None
 
     def reduce(self, frame: Frame) -> Reduction:
         """Reduce one frame.
@@ -177,7 +188,10 @@ class Reducer:
         for wanted, pixels in zip(self.ranges, self.integrator.pixels, strict=True):
             if pixels:
                 continue
-            low, high = open_limits(self.geometry, wanted.unit, self.config.split_method[0], self.mask)
+            if self.prepared is None:
+                low, high = open_limits(self.geometry, wanted.unit, self.config.split_method[0], self.mask)
+            else:
+                low, high = self.prepared.detector_limits
             logger.warning(
                 "range %d (azimuth %g…%g°, radial %g…%g %s) holds no unmasked pixel; the detector covers %g…%g %s",
                 wanted.number, *wanted.azimuth_range, *wanted.radial_range, wanted.unit.symbol,
@@ -185,18 +199,34 @@ class Reducer:
             )  # fmt: skip
 
 
-def make_integrator(config: DiffractogramConfig, geometry: Geometry, corrections: Corrections) -> Integrator:
-    """One pass for a splitting; pyFAI itself for a method of its own, or errors that need a second pass."""
+def make_integrator(
+    config: DiffractogramConfig,
+    geometry: Geometry,
+    corrections: Corrections,
+    earlier: Sequence[Prepared | None] = (),
+) -> Integrator:
+    """One pass for a splitting; pyFAI itself for a method of its own, or errors that need a second pass.
+
+    Parameters
+    ----------
+    config, geometry, corrections
+        As `prepare` takes them.
+    earlier
+        Tables whose rows are taken over where they are those of a range that is wanted again.
+    """
     if not isinstance(config.method, str) or config.error_model == "azimuthal":
         ranges = integration_ranges(config, geometry, corrections.mask)
         return PyFAIIntegrator(config, ranges, geometry, corrections)
     key = table_key(config, geometry, corrections)
     prepared = load_prepared(key, config)
     if prepared is None:
-        if config.method == "bbox" and not all(wanted.arc.full for wanted in config.ranges):
-            geometry.compute_arrays(config.unit.pyfai)
-        ranges = integration_ranges(config, geometry, corrections.mask)
-        prepared = prepare(config, ranges, geometry, corrections)
+        akin = [each for each in earlier if each is not None and key is not None and each.common == key.common]
+        if not akin:
+            provide_arrays(geometry, config, azimuthal=not all(wanted.arc.full for wanted in config.ranges))
+        limits = akin[0].detector_limits if akin else None
+        ranges = integration_ranges(config, geometry, corrections.mask, limits)
+        prepared = prepare(config, ranges, geometry, corrections, akin, None if key is None else key.common)
+        keep_arrays(geometry, config)
         store_prepared(key, prepared)
     return OnePassIntegrator(prepared, variance=config.error_model is not None)
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import DiffractogramConfig
-from .corrections import Corrections
-from .geometry import Geometry
-from .kernel import pair_rows
+from .kernel import count_pixels, sum_rows
 from .limits import IntegrationRange
-from .splitting import split_pixels
-from .transformation import transform, transformed_shape
 
 MOST_BLOCKS = 8
 # Each block has bins of its own to be zeroed and added up, and costs a call: it must be worth that.
@@ -75,6 +71,30 @@ class PixelTable:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class RangeRows:
+    """The rows of one range, in the order of the pixels or in that of the splitting, with what is known of them.
+
+    Attributes
+    ----------
+    pixel, first_part, second_part
+        ``(rows,)`` as in `PixelTable`.
+    first_bin
+        ``(rows,)`` unsigned, counted from the range's own first bin.
+    axis
+        ``(npt,)`` bin centres in the range's unit.
+    pixels
+        How many pixels the range uses.
+    """
+
+    pixel: NDArray[np.uint32]
+    first_bin: NDArray
+    first_part: NDArray[np.float32]
+    second_part: NDArray[np.float32]
+    axis: NDArray[np.float64]
+    pixels: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Prepared:
     """All that is computed before the first frame.
 
@@ -88,130 +108,77 @@ class Prepared:
         How many pixels each range uses.
     table
         For the kernel.
+    detector_limits
+        The radial limits of all unmasked pixels, in the unit that pyFAI integrates in.
+    common
+        A digest of all that the rows depend on besides the ranges (`TableKey.common`); None where it is not known.
     """
 
     ranges: tuple[IntegrationRange, ...]
     axes: tuple[NDArray[np.float64], ...]
     pixels: tuple[int, ...]
     table: PixelTable
+    detector_limits: tuple[float, float]
+    common: str | None = None
+
+    def rows_of(self, wanted: IntegrationRange) -> RangeRows | None:
+        """The rows of a range of the same limits, arc and bins, whatever its number; None if there is none."""
+        mine = [_rows_depend_on(each) for each in self.ranges]
+        if _rows_depend_on(wanted) not in mine:
+            return None
+        n = mine.index(_rows_depend_on(wanted))
+        table, (begin, end) = self.table, self.table.bins[n : n + 2]
+        rows = np.flatnonzero((table.first_bin >= begin) & (table.first_bin < end))
+        first_bin = table.first_bin[rows] - table.first_bin.dtype.type(begin)
+        parts = table.first_part[rows], table.second_part[rows]
+        return RangeRows(table.pixel[rows], first_bin, *parts, self.axes[n], self.pixels[n])
 
 
-def prepare(
-    config: DiffractogramConfig, ranges: tuple[IntegrationRange, ...], geometry: Geometry, corrections: Corrections
-) -> Prepared:
-    """Run pyFAI's splitting for every range, and keep only the table.
+def _rows_depend_on(wanted: IntegrationRange) -> tuple[object, ...]:
+    return wanted.unit.name, wanted.scale, wanted.npt, wanted.pyfai_limits, wanted.arc.full, wanted.arc.parts()
+
+
+def assemble(parts: Sequence[RangeRows], weight: NDArray[np.float32], dark: NDArray[np.float32] | None) -> PixelTable:
+    """Sort the rows of all ranges by pixel, and sum up what does not depend on the frame.
 
     Parameters
     ----------
-    config
-        Its splitting, corrections and transformation are used.
-    ranges
-        With frozen limits.
-    geometry, corrections
-        As the calibration sees the frame.
+    parts
+        One for each range.
+    weight, dark
+        ``(ny·nx,)`` flat·Ω·P and the dark in the order of the stored frame; only pixels in use are looked at.
     """
-    shape = geometry.shape
-    assert shape is not None
-    stored = transformed_shape(shape, config.transformation)
-    # As the calibration sees the frame: the index of each pixel in the flattened stored frame.
-    stored_index = transform(np.arange(shape[0] * shape[1]).reshape(stored), config.transformation)
-    split, solid_angle, polarization = (
-        config.split_method[0], config.correct_solid_angle, config.polarization_factor,
-    )  # fmt: skip
-    masked = geometry.with_mask(corrections.mask)
-    integrator = masked.integrator()
-    bins = np.concatenate([[0], np.cumsum([wanted.npt + 1 for wanted in ranges])])
-    wide = np.uint16 if bins[-1] <= np.iinfo(np.uint16).max else np.uint32
-    columns: list[list[NDArray]] = [[], [], [], []]
-    axes, pixels = [], []
-    for wanted, offset in zip(ranges, bins, strict=False):
-        known: NDArray[np.int64] | None = None
-        used = np.zeros(stored_index.size, bool)
-        for stretch in (None,) if wanted.arc.full else wanted.arc.parts():
-            matrix = split_pixels(integrator, shape, wanted.npt, wanted.unit.pyfai, wanted.pyfai_limits, stretch, split)
-            owner, reached, part = matrix.owner, matrix.bin, matrix.coefficient
-            if known is not None:  # a pixel that touches both stretches counts once
-                new = ~np.isin(owner.astype(np.int64) * wanted.npt + reached, known)
-                owner, reached, part = owner[new], reached[new], part[new]
-            elif not wanted.arc.full:
-                known = owner.astype(np.int64) * wanted.npt + reached
-            rows = pair_rows(owner, reached, part)
-            columns[0].append(stored_index.ravel()[rows[0]].astype(np.uint32))
-            columns[1].append((rows[1] + offset).astype(wide))
-            columns[2].append(rows[2])
-            columns[3].append(rows[3])
-            used[owner] = True
-        axes.append(matrix.axis * wanted.scale)
-        pixels.append(int(np.count_nonzero(used)))
-    table = _assemble(
-        [np.concatenate(column) for column in columns],
-        bins,
-        _weights(masked, corrections, stored_index, solid_angle, polarization),
-        _stored(corrections.dark, stored_index),
-    )
-    return Prepared(ranges, tuple(axes), tuple(pixels), table)
-
-
-def _assemble(
-    columns: list[NDArray], bins: NDArray[np.int64], weight: NDArray[np.float32], dark: NDArray[np.float32] | None
-) -> PixelTable:
-    """Sort the rows of all ranges by pixel, and sum up what does not depend on the frame."""
+    bins = np.concatenate([[0], np.cumsum([len(part.axis) + 1 for part in parts])])
+    wide: type[np.unsignedinteger] = np.uint16 if bins[-1] <= np.iinfo(np.uint16).max else np.uint32
+    columns = [
+        np.concatenate([part.pixel for part in parts]),
+        np.concatenate([part.first_bin.astype(wide) + wide(begin) for part, begin in zip(parts, bins, strict=False)]),
+        np.concatenate([part.first_part for part in parts]),
+        np.concatenate([part.second_part for part in parts]),
+    ]
+    # Which merges the ranges, each of which is in order already unless the frame is transformed.
     order = np.argsort(columns[0], kind="stable")
-    pixel, first_bin, *parts = (column[order] for column in columns)
-    begins = np.diff(pixel, prepend=pixel[:1] + np.uint32(1)) != 0  # each row that is its pixel's first
+    pixel, first_bin, one, two = (column[order] for column in columns)
+    begins = first_rows(pixel)
     used = pixel[begins]
-    neighbours = first_bin.astype(np.int64), first_bin.astype(np.int64) + 1
-
-    def total(value: NDArray) -> NDArray[np.float64]:
-        sums = np.zeros(bins[-1] + 1)
-        for bin, part in zip(neighbours, parts, strict=True):
-            sums += np.bincount(bin, part.astype(np.float64) * value, minlength=len(sums))
-        return sums
-
-    count = np.zeros(bins[-1] + 1, np.int64)
-    for bin, part in zip(neighbours, parts, strict=True):
-        count += np.bincount(bin[part != 0], minlength=len(count))
+    n = int(bins[-1]) + 1
     worth_it = len(pixel) // max(LEAST_ROWS_OF_A_BLOCK, ROWS_PER_BIN_AND_BLOCK * int(bins[-1]))
     return PixelTable(
         pixel=pixel,
         first_bin=first_bin,
-        first_part=parts[0],
-        second_part=parts[1],
+        first_part=one,
+        second_part=two,
         weight=weight[used],
         dark=None if dark is None else dark[used],
         bins=bins,
-        normalization=total(weight[pixel]),
-        dark_sum=None if dark is None else total(dark[pixel]),
-        count=count,
+        normalization=sum_rows(pixel, first_bin, one, two, weight, n),
+        dark_sum=None if dark is None else sum_rows(pixel, first_bin, one, two, dark, n),
+        count=count_pixels(first_bin, one, two, n),
         used_at=(np.cumsum(begins)[::STRIDE] - 1).astype(np.uint32),
         blocks=np.linspace(0, len(pixel), min(max(worth_it, 1), MOST_BLOCKS) + 1).astype(np.int64),
     )
 
 
-def _weights(
-    geometry: Geometry,
-    corrections: Corrections,
-    stored_index: NDArray[np.intp],
-    solid_angle: bool,
-    polarization: float | None,
-) -> NDArray[np.float32]:
-    """``(ny·nx,)`` flat·Ω·P in the stored order, multiplied in float32 as pyFAI does."""
-    weight = np.ones(stored_index.shape, np.float32)
-    if corrections.flat is not None:
-        weight *= corrections.flat
-    if polarization is not None:
-        weight *= geometry.polarization(polarization).astype(np.float32)
-    if solid_angle:
-        weight *= geometry.solid_angle().astype(np.float32)
-    stored = _stored(weight, stored_index)
-    assert stored is not None
-    return stored
-
-
-def _stored(array: NDArray[np.float32] | None, stored_index: NDArray[np.intp]) -> NDArray[np.float32] | None:
-    """An array in the calibration's orientation, flattened in the order of the stored frame."""
-    if array is None:
-        return None
-    out = np.empty(array.size, array.dtype)
-    out[stored_index.ravel()] = array.ravel()
-    return out
+def first_rows(pixel: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """``(rows,)``, True at each row that is its pixel's first."""
+    return np.diff(pixel, prepend=pixel[:1] + np.uint32(1)) != 0

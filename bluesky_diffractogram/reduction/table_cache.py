@@ -2,118 +2,40 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import os
-import tempfile
-from contextlib import suppress
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from platformdirs import user_cache_path
 
 from ..config import Arc, DiffractogramConfig
-from .corrections import Corrections
-from .geometry import Geometry
+from .disk_cache import cache_folder, read_arrays, remove_unusable, write_arrays
 from .limits import IntegrationRange
-from .pyfai_library import pyfai_version
 from .table import PixelTable, Prepared
+from .table_key import TableKey
 
-logger = logging.getLogger(__name__)
-
-FOLDER_VARIABLE = "BLUESKY_DIFFRACTOGRAM_CACHE"
-MOST_BYTES = 2 * 1024**3
-FORMAT = 2
+MOST_BYTES = 1024**3
 
 
-def cache_folder() -> Path | None:
-    """The folder in BLUESKY_DIFFRACTOGRAM_CACHE, else one in the user's cache; None if that variable is empty."""
-    folder = os.environ.get(FOLDER_VARIABLE)
-    if folder is None:
-        return user_cache_path("bluesky-diffractogram")
-    return Path(folder) if folder else None
-
-
-def table_key(config: DiffractogramConfig, geometry: Geometry, corrections: Corrections) -> str | None:
-    """A digest of everything that a table depends on; None where that is not known, so that nothing is kept.
-
-    Parameters
-    ----------
-    config, geometry, corrections
-        As `prepare` takes them.
-    """
-    fingerprint = geometry.fingerprint()
-    if fingerprint is None:
-        return None
-    limit_unit = config.radial_limit_unit
-    parts = {
-        "format": FORMAT,
-        "pyFAI": pyfai_version(),
-        "package": version("bluesky-diffractogram"),
-        "geometry": fingerprint,
-        "ranges": [(r.arc.start, r.arc.end, r.radial_min, r.radial_max) for r in config.ranges],
-        "units": (config.unit.name, None if limit_unit is None else limit_unit.name),
-        "npt": config.npts,
-        "split": config.split_method[0],
-        "corrections": (config.correct_solid_angle, config.polarization_factor, config.transformation),
-        "mask": _digest(np.packbits(corrections.mask)),
-        "dark": _digest(corrections.dark),
-        "flat": _digest(corrections.flat),
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _digest(array: np.ndarray | None) -> str | None:
-    return None if array is None else hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
-
-
-def load_prepared(key: str | None, config: DiffractogramConfig) -> Prepared | None:
+def load_prepared(key: TableKey | None, config: DiffractogramConfig) -> Prepared | None:
     """What was kept under a key; None if nothing was, or if it cannot be read (it is removed then)."""
     folder = cache_folder()
     if key is None or folder is None:
         return None
-    path = folder / f"{key}.npz"
+    path = folder / f"{key.whole}.npz"
+    arrays = read_arrays(path)
+    if arrays is None:
+        return None
     try:
-        with np.load(path, allow_pickle=False) as kept:
-            arrays = {name: kept[name] for name in kept.files}
-        os.utime(path)  # the ones used last are the last to be removed
-        return _unpack(arrays, config)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return None
-    except Exception as error:  # half-written, of another version, or no file of ours
-        logger.warning("the kept table %s cannot be used and is built anew: %s", path, error)
-        with suppress(OSError):
-            path.unlink()
+        return _unpack(arrays, config, key)
+    except Exception as error:  # no file of ours
+        remove_unusable(path, error)
         return None
 
 
-def store_prepared(key: str | None, prepared: Prepared) -> None:
-    """Keep what was computed; a folder that cannot be written to is a pity and no error."""
+def store_prepared(key: TableKey | None, prepared: Prepared) -> None:
+    """Keep what was computed (`write_arrays`)."""
     folder = cache_folder()
-    if key is None or folder is None:
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # Another process may read, or write the same: a file appears under its name when it is whole.
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:
-            np.savez(file, **_pack(prepared))
-        os.replace(file.name, folder / f"{key}.npz")
-        _remove_the_oldest(folder)
-    except OSError as error:
-        logger.info("the table is not kept in %s: %s", folder, error)
-
-
-def _remove_the_oldest(folder: Path) -> None:
-    files = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in folder.glob("*.npz"))
-    total = sum(size for _, size, _ in files)
-    for _, size, path in files:
-        if total <= MOST_BYTES:
-            break
-        path.unlink(missing_ok=True)
-        total -= size
+    if key is not None and folder is not None:
+        write_arrays(folder / f"{key.whole}.npz", _pack(prepared), MOST_BYTES)
 
 
 def _pack(prepared: Prepared) -> dict[str, Any]:
@@ -126,10 +48,11 @@ def _pack(prepared: Prepared) -> dict[str, Any]:
         "ranges": np.array(ranges),
         "axes": np.concatenate(prepared.axes),
         "pixels": np.array(prepared.pixels),
+        "detector_limits": np.array(prepared.detector_limits),
     }
 
 
-def _unpack(arrays: dict[str, Any], config: DiffractogramConfig) -> Prepared:
+def _unpack(arrays: dict[str, Any], config: DiffractogramConfig, key: TableKey) -> Prepared:
     kept: dict[str, Any] = {name: arrays.get(f"table_{name}") for name in PixelTable.__dataclass_fields__}
     table = PixelTable(**kept)
     ranges = []
@@ -141,4 +64,5 @@ def _unpack(arrays: dict[str, Any], config: DiffractogramConfig) -> Prepared:
             IntegrationRange(wanted.number, Arc(start, wanted.arc.span, end), config.unit, npt, (low, high), scale)
         )
     axes = np.split(arrays["axes"], np.cumsum(config.npts)[:-1])
-    return Prepared(tuple(ranges), tuple(axes), tuple(arrays["pixels"].tolist()), table)
+    pixels, (low, high) = tuple(arrays["pixels"].tolist()), arrays["detector_limits"].tolist()
+    return Prepared(tuple(ranges), tuple(axes), pixels, table, (low, high), key.common)

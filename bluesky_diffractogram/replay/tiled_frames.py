@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -80,38 +81,45 @@ class RowsInFiles:
         The data key.
     run_uid
         Of the run.
-    number
-        How many events there are.
-    mimetype, parameters
+    mimetype
         Of the files.
-    uris
-        Of one file that holds all, or of one for each event.
+    places
+        For each event the URI and the parameters of a StreamResource, and the index in it.
+
+    Attributes
+    ----------
+    resources
+        The StreamResource documents.
     """
 
     def __init__(
-        self, key: str, run_uid: str, number: int, mimetype: str, parameters: Mapping[str, Any], uris: Sequence[str]
+        self, key: str, run_uid: str, mimetype: str, places: Sequence[tuple[str, Mapping[str, str], int]]
     ) -> None:
-        self._number = number
-        self.resources = [
-            {
-                "uid": f"{run_uid}/{key}/{n}", "run_start": run_uid, "data_key": key, "mimetype": mimetype,
-                **_file(mimetype, uri, parameters),
-            }
-            for n, uri in enumerate(uris)
-        ]  # fmt: skip
+        self.resources: list[dict[str, Any]] = []
+        self._places: list[tuple[str, int]] = []
+        uids: dict[tuple[str, ...], str] = {}
+        for uri, parameters, index in places:
+            which = (uri, *parameters.values())
+            if which not in uids:
+                uids[which] = f"{run_uid}/{key}/{len(uids)}"
+                self.resources.append(
+                    {
+                        "uid": uids[which], "run_start": run_uid, "data_key": key, "mimetype": mimetype, "uri": uri,
+                        "parameters": dict(parameters),
+                    }
+                )  # fmt: skip
+            self._places.append((uids[which], index))
 
     def __len__(self) -> int:
         """How many events they hold values for."""
-        return self._number
+        return len(self._places)
 
     def datum(self, row: int, descriptor: str, seq_num: int) -> dict[str, Any]:
         """The StreamDatum document of one event."""
-        one_file = len(self.resources) == 1
-        resource = self.resources[0 if one_file else row]["uid"]
-        start = row if one_file else 0
+        resource, index = self._places[row]
         return {
             "uid": f"{resource}/{row}", "stream_resource": resource, "descriptor": descriptor,
-            "indices": {"start": start, "stop": start + 1}, "seq_nums": {"start": seq_num, "stop": seq_num + 1},
+            "indices": {"start": index, "stop": index + 1}, "seq_nums": {"start": seq_num, "stop": seq_num + 1},
         }  # fmt: skip
 
 
@@ -140,18 +148,22 @@ def rows_of(key: str, node: Any, shape: Sequence[int], run_uid: str, paths: Path
     if mimetype in HDF5 and len(uris) == 1 and not {"slice", "squeeze"} & set(source.parameters):
         dataset = str(source.parameters.get("dataset", ""))
         if _holds_exactly(uris[0], dataset, math.prod(node.shape[:-2]), paths):
-            return RowsInFiles(key, run_uid, len(served), mimetype, {"dataset": dataset}, uris)
-    if mimetype in ONE_FILE_EACH and len(uris) == len(served) and not any("%" in uri for uri in uris):
-        return RowsInFiles(key, run_uid, len(served), mimetype, {}, uris)
+            places = [(uris[0], {"dataset": dataset}, row) for row in range(len(served))]
+            return RowsInFiles(key, run_uid, mimetype, places)
+    numbered = [_numbered(path) for path in uris]
+    if mimetype in ONE_FILE_EACH and len(uris) == len(served) and None not in numbered:
+        return RowsInFiles(key, run_uid, mimetype, [place for place in numbered if place is not None])
     return served
 
 
-def _file(mimetype: str, uri: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """What a StreamResource says of one file; of a frame alone the name is a template with no place for a number."""
-    if mimetype not in ONE_FILE_EACH:
-        return {"uri": uri, "parameters": dict(parameters)}
-    folder, name = os.path.split(uri)
-    return {"uri": folder, "parameters": {**parameters, "template": name.replace("{", "{{").replace("}", "}}")}}
+def _numbered(path: str) -> tuple[str, dict[str, str], int] | None:
+    """The folder of a file, its name as a template, and the number in it; None where it has none."""
+    folder, name = os.path.split(path)
+    match = re.fullmatch(r"([^%{}]*?)(\d{1,18})([^%{}\d]*)", name)
+    if match is None:
+        return None
+    begin, digits, end = match.groups()
+    return folder, {"template": f"{begin}{{:0{len(digits)}d}}{end}"}, int(digits)
 
 
 def _here(uri: str, paths: Paths) -> str | None:

@@ -46,16 +46,19 @@ class FrameFile:
         self._file, _, dataset = self.path.partition("::")
         self.timestamp = os.stat(self._file).st_mtime
         self._closing = ExitStack()
+        self._reads: Iterator[Callable[[], NDArray]]
         if _is_hdf5(self._file):
             datasets = [dataset] if dataset else find_datasets(self._file)
             opened = [self._closing.enter_context(HDF5Frames.open(self._file, each)) for each in datasets]
-            self._reads = [partial(each.read, index) for each in opened for index in range(len(each))]
+            lengths = [len(each) for each in opened]
+            self._number = sum(lengths)
+            self._reads = (partial(each.read, i) for each, n in zip(opened, lengths, strict=True) for i in range(n))
         else:
             import fabio
 
             image = self._closing.enter_context(closing(fabio.open(self.path)))
-            n = max(1, int(image.nframes))
-            self._reads = [partial(_frame_of, image, index) for index in range(n)]
+            self._number = max(1, int(image.nframes))
+            self._reads = (partial(_frame_of, image, index) for index in range(self._number))
 
     def __enter__(self) -> FrameFile:
         return self
@@ -64,7 +67,7 @@ class FrameFile:
         self._closing.close()
 
     def __len__(self) -> int:
-        return len(self._reads)
+        return self._number
 
     def __iter__(self) -> Iterator[tuple[str, NDArray]]:
         """Name and ``(ny, nx)`` counts of each frame: ``a_01.tif``, ``scan.h5[0]`` in a file of several.

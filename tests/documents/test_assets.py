@@ -198,3 +198,16 @@ def test_next_on_a_frame_whose_file_is_not_there_leaves_it_not_requested(cfg, co
     send(diff, documents[-1:])
     frames = frames_add_up(collected.of("stop")[0])
     assert (frames["not_requested"], frames["skipped"]) == (1, 0)
+
+
+def test_readers_do_not_pile_up_while_some_run_is_always_open(cfg, collected, tmp_path):
+    diff = callback(cfg, collected, background=False)
+    endless = list(run_in_files(tmp_path, n=1))
+    send(diff, endless[:-1])
+    for _ in range(40):
+        send(diff, run_in_files(tmp_path, n=1))
+    datums = diff._pipeline._assets._datums
+    assert len(datums._handlers) <= 33
+    assert len(datums._datums) <= 65
+    send(diff, endless[-1:])
+    assert sum(frames_add_up(doc)["reduced"] for doc in collected.of("stop")) == 41

@@ -104,6 +104,17 @@ def test_a_fly_scans_frames_are_reduced_while_it_goes_on(cfg, path):
         send(diff, [run.stop()])
 
 
+def test_a_datum_of_several_points_needs_no_event(cfg, path):
+    """As in fly scans that tell of their frames once a second."""
+    write_hdf5(path, images(3))
+    collected, run = Collected(), StreamRun(uri_of(path))
+    with ReductionCallback(cfg, background=False) as diff:
+        diff.subscribe(collected)
+        send(diff, [*run.begin(), run.datum(0, 3)])
+        assert len(collected.of("event")) == 3
+        send(diff, [run.stop()])
+
+
 def test_a_replayed_fly_scan_takes_the_time_from_its_documents(cfg, path):
     write_hdf5(path, images(2))
     run = StreamRun(uri_of(path))

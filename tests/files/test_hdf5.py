@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import h5py
@@ -12,7 +14,7 @@ import hdf5plugin
 import numpy as np
 import pytest
 
-from bluesky_diffractogram.files import HDF5Frames, NotReadable, Unreadable, bitshuffle_lz4, hdf5
+from bluesky_diffractogram.files import HDF5Frames, NotReadable, Unreadable, bitshuffle_lz4, hdf5_frame_chunk
 
 STACK = np.random.default_rng(1).poisson(3, (5, 61, 43)).astype(np.uint32)
 CHUNK = (1, 61, 43)
@@ -60,13 +62,13 @@ def test_eigers_chunks_are_decoded_past_hdf5s_filters_in_every_dtype(path, dtype
     stack = STACK.astype(dtype)
     write(path, stack, chunks=CHUNK, **FILTERS["bitshuffle and LZ4"])
     decoded = []
-    real = hdf5.decode
+    real = hdf5_frame_chunk.decode
 
     def noted(chunk, shape, dtype):
         decoded.append(shape)
         return real(chunk, shape, dtype)
 
-    monkeypatch.setattr(hdf5, "decode", noted)
+    monkeypatch.setattr(hdf5_frame_chunk, "decode", noted)
     with open_(path) as frames:
         frame = frames.read(2)
     assert decoded == [(61, 43)]
@@ -84,6 +86,25 @@ def test_a_chunk_that_was_written_without_its_filter_is_read_through_hdf5(path):
     with open_(path) as frames:
         np.testing.assert_array_equal(frames.read(0), STACK[0])
         np.testing.assert_array_equal(frames.read(1), STACK[1])
+
+
+def test_the_decoder_leaves_half_of_the_cores_to_the_integration(path):
+    pytest.importorskip("bitshuffle")
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    write(path, chunks=CHUNK, **FILTERS["bitshuffle and LZ4"])
+    told = []
+
+    def read():
+        with open_(path) as frames:
+            frames.read(0)
+        for library in threadpoolctl.ThreadpoolController().lib_controllers:
+            if "bitshuffle" in library.filepath:
+                told.append(library.get_num_threads())
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    thread.join()
+    assert told == [max(1, len(os.sched_getaffinity(0)) // 2)] * len(told)
 
 
 def test_without_bitshuffle_h5py_decodes_the_same(path, monkeypatch):
@@ -340,6 +361,86 @@ def test_frames_of_a_writer_in_this_process_which_can_close_and_make_anew_its_fi
                     with pytest.raises(NotReadable):
                         frames.read(index + 1)
                     assert len(frames) == index + 1
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_a_file_that_is_open_for_reading_can_be_made_anew_in_this_process(path, libver):
+    """Simulated detectors write in the process that reads, perhaps under the same name again."""
+    with open_(path, "d") as frames:
+        for index in range(3):
+            with h5py.File(path, "w", libver=libver) as file:
+                file["d"] = STACK[index : index + 1]
+            with open_(path, "d") as another_scans:
+                np.testing.assert_array_equal(another_scans.read(0), STACK[index])
+            np.testing.assert_array_equal(frames.read(0), STACK[index])
+        assert frames._file is not None  # else this test is about nothing
+
+
+def test_reading_never_comes_between_a_writers_closing_a_file_and_making_it_anew(path):
+    scans, over, read, failed = 150, threading.Event(), [], []
+
+    def keep_reading():
+        while not over.is_set():
+            try:
+                with open_(path, "d") as frames:
+                    read.append(frames.read(0)[0, 0])
+            except NotReadable:
+                pass
+            except Exception as error:
+                failed.append(error)
+
+    reader = threading.Thread(target=keep_reading)
+    reader.start()
+    try:
+        for number in range(scans):
+            with h5py.File(path, "w", libver="latest") as file:
+                data = file.create_dataset("d", (1, 61, 43), np.uint32, chunks=CHUNK)
+                file.swmr_mode = True
+                data[0] = number + 1
+                data.flush()
+                time.sleep(0.002)
+    finally:
+        over.set()
+        reader.join()
+    assert not failed
+    assert len(set(read)) > 10
+    assert set(read) <= set(range(1, scans + 1))
+
+
+def test_a_frame_whose_file_was_cut_under_its_reader_is_not_zeros(path):
+    """As it is while somebody makes it anew, and where a writer has put down the place of a frame before the frame."""
+    for number, settings in enumerate(({"chunks": CHUNK}, {"chunks": CHUNK, **FILTERS["gzip"]}, {})):
+        own = path.with_name(f"{number}.h5")
+        write(own, **settings)
+        with open_(own) as frames:
+            np.testing.assert_array_equal(frames.read(1), STACK[1])
+            with h5py.File(own) as file:
+                data = file["entry/data/data"]
+                end = (
+                    data.id.get_chunk_info(3).byte_offset if data.chunks else data.id.get_offset() + 3 * STACK[0].nbytes
+                )
+            with own.open("r+b") as file:
+                file.truncate(end + 100)
+            for index in (2, 3):  # a file that shrinks is being made anew: nothing of it is what it was
+                with pytest.raises(NotReadable):
+                    frames.read(index)
+
+
+def test_somebody_elses_old_view_of_a_growing_file_is_not_ours(path):
+    """A file that is open for reading in a notebook shows no new frames there."""
+    command = [sys.executable, "-c", textwrap.dedent(WRITER), str(path), "plain", "none"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        for index in range(3):
+            writer.stdin.write(f"{index}\n")
+            writer.stdin.flush()
+            assert writer.stdout.readline() == "written\n"
+            if index == 0:
+                theirs = h5py.File(path, locking=False)["d"]
+            with open_(path, "d") as frames:
+                assert frames.read(index)[5, 5] == index + 7
+        assert len(theirs) == 1
+        theirs.file.close()
+        writer.stdin.close()
 
 
 @pytest.mark.parametrize("compression", ["none", "eiger"])

@@ -16,8 +16,8 @@ from bluesky_diffractogram.reduction.corrections import make_corrections, read_i
 from bluesky_diffractogram.reduction.integrator import PyFAIIntegrator
 from bluesky_diffractogram.reduction.limits import integration_ranges
 from bluesky_diffractogram.reduction.onepass import OnePassIntegrator, _Rules
+from bluesky_diffractogram.reduction.preparation import prepare
 from bluesky_diffractogram.reduction.reducer import open_geometry
-from bluesky_diffractogram.reduction.table import prepare
 from bluesky_diffractogram.reduction.transformation import transform
 from bluesky_diffractogram.reduction.validity import Validity
 

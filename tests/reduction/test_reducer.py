@@ -264,3 +264,37 @@ def test_binning_a_plain_detector_keeps_its_mask(poni):
     mask[10:14] = True
     binned = geometry.with_mask(mask).for_shape((120, 130))
     assert np.flatnonzero(binned.detector_mask().all(axis=1)).tolist() == [5, 6]
+
+
+PARALLAX = """poni_version: 3
+Detector: Pilatus100k
+Detector_config: {"orientation": 3, "sensor": {"material": "Si", "thickness": 1e-3}}
+Distance: 0.1
+Poni1: 0.05
+Poni2: 0.04
+Rot1: 0.1
+Rot2: -0.05
+Rot3: 0.3
+Wavelength: 0.5e-10
+Parallax: True
+"""
+
+
+def test_the_correction_of_parallax_is_not_lost_in_copies(tmp_path):
+    """pyFAI's own copies lose it."""
+    import pyFAI
+
+    path, plain = tmp_path / "parallax.poni", tmp_path / "plain.poni"
+    path.write_text(PARALLAX)
+    plain.write_text(PARALLAX.replace("True", "False"))
+    image = np.random.default_rng(4).poisson(100, (195, 487)).astype(np.int32)
+    ours, without = (
+        curve(make(each, image.shape, diff_ranges=[[-160, -100, 10, 25]]), image) for each in (path, plain)
+    )
+    theirs = pyFAI.load(str(path)).integrate1d(
+        image, 1000, unit="2th_deg", azimuth_range=(-160, -100), radial_range=(10, 25), method=("bbox", "csr", "cython")
+    )
+    np.testing.assert_allclose(ours.radial, theirs.radial, rtol=1e-12)
+    np.testing.assert_allclose(ours.intensity[ours.count > 0], theirs.intensity[ours.count > 0], rtol=1e-6)
+    assert (ours.count > 0).sum() > 500
+    assert (without.count != ours.count).sum() > 100

@@ -7,11 +7,13 @@ import pytest
 from ponis import write_poni
 
 from bluesky_diffractogram.config import load_config
-from bluesky_diffractogram.reduction import table, table_cache
+from bluesky_diffractogram.reduction import preparation, table_cache
 from bluesky_diffractogram.reduction.corrections import make_corrections, read_images
+from bluesky_diffractogram.reduction.disk_cache import FOLDER_VARIABLE, wait_until_written
 from bluesky_diffractogram.reduction.frame import Frame
 from bluesky_diffractogram.reduction.geometry import Geometry
 from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.table_key import table_key
 
 RANGES = [[10, 60, 4, 16], [170, 200, None, None]]
 
@@ -19,7 +21,7 @@ RANGES = [[10, 60, 4, 16], [170, 200, None, None]]
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     path = tmp_path / "tables"
-    monkeypatch.setenv(table_cache.FOLDER_VARIABLE, str(path))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(path))
     return path
 
 
@@ -31,13 +33,14 @@ def configured(poni, **settings):
 def reduce(poni, image, **settings):
     config = configured(poni, **settings)
     reducer = Reducer(config, open_geometry(config), image.shape)
+    wait_until_written()
     return reducer, reducer.reduce(Frame(image, 0.0)).diffractograms
 
 
 def key_of(poni, **settings):
     config = configured(poni, **settings)
     geometry = open_geometry(config)
-    return table_cache.table_key(config, geometry, make_corrections(config, geometry, read_images(config)))
+    return table_key(config, geometry, make_corrections(config, geometry, read_images(config)))
 
 
 def test_a_kept_table_gives_the_same_bits_without_a_splitting(folder, poni, rings, monkeypatch):
@@ -49,7 +52,7 @@ def test_a_kept_table_gives_the_same_bits_without_a_splitting(folder, poni, ring
     def never(*_):
         raise AssertionError("a kept table needs no splitting")
 
-    monkeypatch.setattr(table, "split_pixels", never)
+    monkeypatch.setattr(preparation, "split_pixels", never)
     monkeypatch.setattr(Geometry, "pixels", never)
     second, again = reduce(poni, rings, **settings)
     assert second.ranges == first.ranges
@@ -107,7 +110,7 @@ def test_a_damaged_file_is_removed_and_built_anew(folder, poni, rings, content):
 
 
 def test_an_empty_variable_keeps_nothing(tmp_path, monkeypatch, poni, rings):
-    monkeypatch.setenv(table_cache.FOLDER_VARIABLE, "")
+    monkeypatch.setenv(FOLDER_VARIABLE, "")
     monkeypatch.chdir(tmp_path)
     before = set(tmp_path.rglob("*"))
     reduce(poni, rings)
@@ -117,7 +120,7 @@ def test_an_empty_variable_keeps_nothing(tmp_path, monkeypatch, poni, rings):
 def test_a_folder_that_cannot_be_written_to_is_no_error(tmp_path, monkeypatch, poni, rings):
     file = tmp_path / "a file"
     file.write_text("")
-    monkeypatch.setenv(table_cache.FOLDER_VARIABLE, str(file / "below"))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(file / "below"))
     assert np.isfinite(reduce(poni, rings)[1][0].intensity).any()
 
 

@@ -1,0 +1,76 @@
+"""What a table depends on, as digests under which it is known again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from ..config import DiffractogramConfig
+from .corrections import Corrections
+from .geometry import Geometry
+from .pyfai_library import pyfai_version
+
+FORMAT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TableKey:
+    """Digests of what a table depends on.
+
+    Attributes
+    ----------
+    common
+        Of all that the rows of every range depend on: geometry, output unit, splitting, corrections, pyFAI, ….
+    whole
+        Of that and of the ranges and their bins.
+    """
+
+    common: str
+    whole: str
+
+
+def table_key(config: DiffractogramConfig, geometry: Geometry, corrections: Corrections) -> TableKey | None:
+    """Digests of everything that a table depends on; None where that is not known, so that nothing is kept.
+
+    Parameters
+    ----------
+    config, geometry, corrections
+        As `prepare` takes them.
+    """
+    fingerprint = geometry.fingerprint()
+    if fingerprint is None:
+        return None
+    limit_unit = config.radial_limit_unit
+    common = _digest_of(
+        {
+            "format": FORMAT,
+            "pyFAI": pyfai_version(),
+            "package": version("bluesky-diffractogram"),
+            "geometry": fingerprint,
+            "unit": config.unit.name,
+            "split": config.split_method[0],
+            "corrections": (config.correct_solid_angle, config.polarization_factor, config.transformation),
+            "mask": _digest(np.packbits(corrections.mask)),
+            "dark": _digest(corrections.dark),
+            "flat": _digest(corrections.flat),
+        }
+    )
+    ranges = {
+        "ranges": [(r.arc.start, r.arc.end, r.radial_min, r.radial_max) for r in config.ranges],
+        "limit unit": None if limit_unit is None else limit_unit.name,
+        "npt": config.npts,
+    }
+    return TableKey(common, _digest_of({"common": common, **ranges}))
+
+
+def _digest_of(parts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(array: np.ndarray | None) -> str | None:
+    return None if array is None else hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()

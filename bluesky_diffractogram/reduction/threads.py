@@ -1,0 +1,36 @@
+"""Work that is done side by side, and at the interpreter's end one after the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+# Each may take memory for several numbers of every pixel.
+MOST_THREADS = 8
+
+_T = TypeVar("_T")
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def submit(pool: ThreadPoolExecutor, work: Callable[..., _T], *arguments: Any) -> Future[_T] | None:
+    """Have another thread do it; None when the interpreter is ending, which lets no executor begin anything."""
+    try:
+        return pool.submit(work, *arguments)
+    except RuntimeError:
+        return None
+
+
+def side_by_side(work: Iterable[Callable[[], _T]]) -> list[_T]:
+    """What each piece of work returns, in their order; as many are done at a time as there are cores, and at most 8."""
+    work = list(work)
+    if len(work) < 2:
+        return [each() for each in work]
+    with ThreadPoolExecutor(min(len(work), cores(), MOST_THREADS)) as pool:
+        begun = [(each, submit(pool, each)) for each in work]
+        return [each() if future is None else future.result() for each, future in begun]

@@ -1,0 +1,148 @@
+"""What goes wrong with images in files: late, hostile, stuck, and runs that end meanwhile."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from bluesky_diffractogram import ReductionCallback
+from bluesky_diffractogram.documents import worker
+from bluesky_diffractogram.files import HDF5Frames
+
+from .conftest import SHAPE, Collected, image, raw_run, send
+from .stream_runs import DATASET, StreamRun, images, uri_of, write_hdf5
+from .test_callback import assert_valid, frames_add_up
+from .test_streams import area_detector_run, curves, reduce, reference
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "frames.h5"
+
+
+@pytest.mark.parametrize("documents", ["datums", "streams"])
+def test_a_frame_is_not_forgotten_however_often_it_is_tried(cfg, path, collected, documents, monkeypatch):
+    monkeypatch.setattr(worker, "RETRY_EVERY_S", 0.002)
+    with ReductionCallback(cfg) as diff:
+        diff.subscribe(collected)
+        if documents == "datums":
+            send(diff, area_detector_run(path.parent, "AD_HDF5", {}, 3))
+        else:
+            send(diff, StreamRun(uri_of(path)).step_scan(3))
+        time.sleep(2)
+        write_hdf5(path, images(3))
+        assert diff.wait(20)
+    assert frames_add_up(collected.of("stop")[0])["reduced"] == 3
+    np.testing.assert_array_equal(curves(collected), reference(cfg, images(3)))
+
+
+def test_readers_of_others_are_not_trusted_to_keep_within_the_roots(cfg, tmp_path, caplog):
+    folder, outside = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    outside.mkdir()
+    with h5py.File(folder / "frames.h5", "w") as file:
+        file["entry"] = h5py.ExternalLink(str(outside / "secret.h5"), "/entry")
+    write_hdf5(outside / "secret.h5", images(1))
+    collected = reduce(cfg, area_detector_run(folder, "AD_HDF5_SINGLE", {}, 1), roots=[str(folder)])
+    assert frames_add_up(collected.of("stop")[0])["reasons"] == {"unreadable": 1}
+    assert "handler_registry" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "number"), [(0, 10**12, 1), (-3, 0, 1), (5, 2, 1), (0, 2, 10**9), (0, 2, -3), (0, 2, 0)]
+)
+def test_a_datum_that_announces_too_much_is_refused_at_once(cfg, path, start, stop, number):
+    write_hdf5(path, images(3))
+    run = StreamRun(uri_of(path), parameters={"dataset": DATASET, "multiplier": number}, shape=[1, *SHAPE])
+    hostile = run.datum(start, stop, seq_num=1)
+    begin = time.perf_counter()
+    collected = reduce(cfg, [*run.begin(), hostile, run.stop()])
+    assert time.perf_counter() - begin < 20
+    frames = frames_add_up(collected.of("stop")[0])
+    assert frames["reasons"] == {"refused": max(1, (stop - start) * number)}
+
+
+def test_a_long_announcement_of_nothing_does_not_hold_up_another_run(cfg, path, collected):
+    with h5py.File(path, "w") as file:
+        file.create_dataset(DATASET, (20_000, *SHAPE), np.uint16, chunks=(1, *SHAPE))
+    endless = StreamRun(uri_of(path), number=20_000)
+    with ReductionCallback(cfg, file_timeout=0) as diff:
+        diff.subscribe(collected)
+        send(diff, [*endless.begin(), endless.datum(0, 1), endless.event(1), endless.stop()])
+        time.sleep(0.3)
+        send(diff, raw_run([image(0)]))
+        deadline = time.monotonic() + 10
+        while not collected.of("event") and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert len(collected.of("event")) == 1
+        diff.close(0.1)
+    frames = [frames_add_up(doc) for doc in collected.of("stop")]
+    assert sorted(each["received"] for each in frames) == [1, 20_000]
+
+
+def test_a_read_that_hangs_ends_nothing_but_its_own_run(cfg, path, collected, monkeypatch):
+    """After `close` has given up a run nothing is added to it, whenever the file system answers."""
+    write_hdf5(path, images(2))
+    monkeypatch.setattr(worker, "GRACE_S", 0.2)
+    reading, answer = threading.Event(), threading.Event()
+    real = HDF5Frames.read
+
+    def hang(self, *arguments):
+        reading.set()
+        answer.wait(30)
+        return real(self, *arguments)
+
+    monkeypatch.setattr(HDF5Frames, "read", hang)
+    run = StreamRun(uri_of(path), motor=True)
+    diff = ReductionCallback(cfg)
+    diff.subscribe(collected)
+    send(diff, [*run.begin(), run.datum(0, 1), run.event(1, motor=1.0)])
+    assert reading.wait(10)
+    diff.close(0.2)
+    names = list(collected.names)
+    answer.set()
+    time.sleep(0.5)
+    assert collected.names == names
+    assert names[-1] == "stop"
+    assert frames_add_up(collected.of("stop")[0])["received"] == 1
+
+
+def test_frames_that_wait_for_their_event_are_counted_when_it_is_closed(cfg, path, collected):
+    write_hdf5(path, images(3))
+    run = StreamRun(uri_of(path), motor=True)
+    with ReductionCallback(cfg) as diff:
+        diff.subscribe(collected)
+        send(diff, [*run.begin(), *(run.datum(i, i + 1) for i in range(3))])
+    assert_valid(collected)
+    frames = frames_add_up(collected.of("stop")[0])
+    assert (frames["received"], frames["reduced"]) == (3, 3)
+
+
+def test_a_start_that_comes_twice_is_one_run(cfg, path):
+    write_hdf5(path, images(2))
+    documents = list(StreamRun(uri_of(path)).step_scan(2))
+    collected = reduce(cfg, [documents[0], *documents])
+    assert collected.names == ["start", "descriptor", "event", "event", "stop"]
+
+
+def test_datums_of_other_detectors_are_forgotten_too(cfg, tmp_path):
+    write_hdf5(tmp_path / "frames.h5", images(1) * 200)
+    documents = []
+    for name, doc in area_detector_run(tmp_path, "AD_HDF5", {}, 200):
+        if name == "datum":
+            documents.append((name, {**doc, "datum_id": doc["datum_id"] + " of another"}))
+        if name == "event":
+            data = {**doc["data"], "other": doc["data"]["image"] + " of another"}
+            doc = {**doc, "data": data}
+        documents.append((name, doc))
+    collected = Collected()
+    with ReductionCallback(cfg, background=False) as diff:
+        diff.subscribe(collected)
+        send(diff, documents[:-1])
+        assert len(diff._pipeline._assets._datums._datums) <= 70
+        send(diff, documents[-1:])
+    assert frames_add_up(collected.of("stop")[0])["reduced"] == 200
