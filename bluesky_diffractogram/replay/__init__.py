@@ -1,0 +1,1 @@
+"""Past scans: stored runs computed again, and files of what was derived."""
