@@ -16,9 +16,16 @@ def file_stem(imagename: str) -> str:
 
 
 class FreeNames:
-    """Hands out names of which no two are the same."""
+    """Hands out names of which no two are the same.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    separator
+        Stands between a name and its number.
+    """
+
+    def __init__(self, separator: str = "-") -> None:
+        self._separator = separator
         self._taken: set[str] = set()
 
     def free(self, stem: str) -> str:
@@ -26,6 +33,6 @@ class FreeNames:
         free, n = stem, 1
         while free in self._taken:
             n += 1
-            free = f"{stem}-{n}"
+            free = f"{stem}{self._separator}{n}"
         self._taken.add(free)
         return free
