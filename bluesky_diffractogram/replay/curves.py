@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -39,8 +40,8 @@ def curves(dataset: Dataset) -> Iterator[Curve]:
     names = FreeNames()
     for frame in range(dataset.sizes[dim]):
         at = {dim: frame}
-        imagename = str(dataset["imagename"].isel(at).item()) if "imagename" in dataset else f"frame_{frame:05d}"
-        stem = names.free(file_stem(imagename))
+        imagename = str(dataset["imagename"].isel(at).item()) if "imagename" in dataset else str(frame)
+        stem = names.free(_stem(imagename, dataset.attrs.get("raw_scan_id")))
         readings = {name: (float(dataset[name].isel(at)), unit) for name, unit in carried.items()}
         for number in numbers:
             variable, sigma = dataset[f"diff_{number}"], dataset.get(f"sigma_{number}")
@@ -58,6 +59,15 @@ def curves(dataset: Dataset) -> Iterator[Curve]:
                 wavelength=length,
                 readings=readings,
             )
+
+
+def _stem(imagename: str, scan: object) -> str:
+    """A file name for a frame; images that are in no file are called by a number, before which the scan's id is put."""
+    stem = file_stem(imagename)
+    match = re.fullmatch(r"(\d+)(_\d+)?", stem)
+    if match is None:
+        return stem
+    return ("frame" if scan is None else f"scan{scan}") + f"_{int(match[1]):05d}{match[2] or ''}"
 
 
 def _limits(attribute: object) -> tuple[float, float]:

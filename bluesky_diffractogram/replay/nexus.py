@@ -99,6 +99,8 @@ def _write_entry(file: Any, dataset: Dataset) -> Any:
         entry_identifier=None if scan is None else str(scan),
         title="diffractograms" if scan is None else f"diffractograms of scan {scan}",
     )  # fmt: skip
+    if isinstance(dataset.attrs.get("sample"), str):
+        new_group(entry, "sample", "NXsample", name=dataset.attrs["sample"])
     entry.attrs["default"] = f"range_{range_numbers(dataset)[0]}"
     if "time" in dataset.coords and dataset["time"].dtype.kind == "M":
         times = dataset["time"].values

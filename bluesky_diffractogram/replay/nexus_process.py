@@ -22,8 +22,11 @@ CONVENTION = (
 )
 
 
+WRITTEN_APART = ("configuration", "calibration", "calibration_sha256", "versions")
+
+
 def write_process(entry: Any, dataset: Dataset) -> Any:
-    """Write ``reduction``: program, parameters, and configuration and calibration as they were.
+    """Write ``reduction``: program, parameters, what is recorded of the run, and configuration and calibration.
 
     Returns
     -------
@@ -38,9 +41,11 @@ def write_process(entry: Any, dataset: Dataset) -> Any:
     parameters = new_group(process, "input", "NXparameters")
     for key, value in told.items():
         if value is not None:
-            parameters[field_name(key)] = value if isinstance(value, (bool, int, float, str)) else json.dumps(value)
+            parameters[field_name(key)] = plain(value)
     if dataset.attrs.get("calibration_sha256"):
         parameters["calibration_sha256"] = dataset.attrs["calibration_sha256"]
+    recorded = {key: value for key, value in dataset.attrs.items() if key not in WRITTEN_APART}
+    new_group(process, "run", "NXcollection", **{field_name(str(key)): plain(each) for key, each in recorded.items()})
     new_group(process, "versions", "NXcollection", **{field_name(key): str(each) for key, each in versions.items()})
     if told:
         new_group(
@@ -54,6 +59,11 @@ def write_process(entry: Any, dataset: Dataset) -> Any:
             description="geometry file, in a PONI file's text; pyFAI.load reads it",
         )  # fmt: skip
     return process
+
+
+def plain(value: Any) -> bool | int | float | str:
+    """`value` if it is a number or text, else as JSON."""
+    return value if isinstance(value, (bool, int, float, str)) else json.dumps(value, default=str)
 
 
 def write_instrument(

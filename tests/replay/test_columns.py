@@ -185,9 +185,21 @@ def test_names_that_are_not_ascii_stop_no_reader(tmp_path: Path) -> None:
     assert len(gsas2_fxye(to_fxye(dataset, tmp_path)[0])[0]) == 39
 
 
+@pytest.mark.parametrize(
+    ("imagename", "stem"),
+    [("0b1c9c3e/det_image/12", "scan7_00012"), ("0b1c9c3e/det_image/12[3]", "scan7_00012_00003"), ("a_7.tif", "a_7")],
+)
+def test_images_in_no_file_are_called_by_scan_and_number(imagename: str, stem: str, tmp_path: Path) -> None:
+    dataset = made(ranges=1, frames=1)
+    dataset["imagename"] = ("furnace", np.array([imagename]))
+    assert to_xy(dataset, tmp_path)[0].name == f"{stem}_range1.xy"
+    del dataset.attrs["raw_scan_id"]
+    assert to_xy(dataset, tmp_path)[0].name == stem.replace("scan7", "frame") + "_range1.xy"
+
+
 def test_frames_without_names_are_numbered(tmp_path: Path) -> None:
     written = to_xy(made(dim="frame", ranges=1, frames=2).drop_vars("imagename"), tmp_path)
-    assert [path.name for path in written] == ["frame_00000_range1.xy", "frame_00001_range1.xy"]
+    assert [path.name for path in written] == ["scan7_00000_range1.xy", "scan7_00001_range1.xy"]
 
 
 def test_dioptas_own_reader_reads_xy_and_chi(tmp_path: Path) -> None:

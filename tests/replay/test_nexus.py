@@ -165,6 +165,17 @@ def test_the_calibration_comes_back_as_pyfai_read_it(tmp_path: Path) -> None:
     assert (geometry.dist, geometry.rot1, geometry.wavelength) == (0.1, 0.01, WAVELENGTH)
 
 
+def test_what_is_recorded_of_the_run_is_there(tmp_path: Path) -> None:
+    dataset = made().assign_attrs(sample="CeO2", plan_name="scan", exit_status="success", frames='{"reduced": 3}')
+    with h5py.File(to_nexus(dataset, tmp_path / "a.nxs")) as file:
+        run = {name: each[()] for name, each in file["entry/reduction/run"].items()}
+        assert run == {
+            "raw_uid": dataset.attrs["raw_uid"].encode(), "raw_scan_id": 7, "sample": b"CeO2", "plan_name": b"scan",
+            "exit_status": b"success", "frames": b'{"reduced": 3}',
+        }  # fmt: skip
+        assert text(file["entry/sample/name"]) == "CeO2"
+
+
 def test_times_keep_their_nanoseconds(tmp_path: Path) -> None:
     dataset = made(frames=3)
     dataset["time"].values[1] = np.datetime64("NaT")
