@@ -123,6 +123,8 @@ def test_fxye_gives_gsas2_angles_intensities_and_weights(unit: str, tmp_path: Pa
     np.testing.assert_allclose(y[filled], expected[order][filled], rtol=1e-7)
     np.testing.assert_allclose(weight[filled], sigma[order][filled] ** -2, rtol=1e-6)
     assert y[~filled] == weight[~filled] == 0.0
+    columns = [line.split() for line in path.read_text().splitlines()[-len(x) :]]
+    assert [row[1:] for row in columns if float(row[2]) == 0.0] == [["0", "0"]]
 
 
 def test_the_bank_record_holds_count_start_and_step_of_a_constant_axis(tmp_path: Path) -> None:
