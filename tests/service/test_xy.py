@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
-from bluesky_diffractogram.service.xy import XyFiles, file_stem
+from bluesky_diffractogram.service.xy import XyFiles
 
 DESCRIPTOR: dict[str, Any] = {
     "uid": "d",
@@ -77,19 +76,3 @@ def test_events_of_other_streams_are_passed_over(tmp_path: Path) -> None:
     files = XyFiles(tmp_path)
     files("event", _event())
     assert files.written == 0
-
-
-@pytest.mark.parametrize(
-    ("imagename", "stem"),
-    [
-        ("a_01.tif", "a_01"),
-        ("/data/x y/a.0001.cbf", "a.0001"),
-        ("scan.h5[3]", "scan_00003"),
-        ("0f3a/detector_image/12", "12"),
-        ("we:ird*name?.edf", "we_ird_name_"),
-        ("", "frame"),
-        (".hidden", ".hidden"),
-    ],
-)
-def test_file_names_are_made_of_what_a_frame_is_called(imagename: str, stem: str) -> None:
-    assert file_stem(imagename) == stem

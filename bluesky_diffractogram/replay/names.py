@@ -1,0 +1,38 @@
+"""Names of files that are made of what a frame is called."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+
+
+def file_stem(imagename: str) -> str:
+    """A file name for a frame: ``scan.h5[3]`` gives ``scan_00003``, ``a/b_01.tif`` gives ``b_01``."""
+    match = re.fullmatch(r"(.*)\[(\d+)\]", imagename)
+    path, index = (match[1], f"_{int(match[2]):05d}") if match else (imagename, "")
+    name = PurePath(path).name or "frame"
+    stem = name[: -len(PurePath(name).suffix)] if PurePath(name).suffix else name
+    return re.sub(r"[^\w.+-]", "_", stem) + index
+
+
+class FreeNames:
+    """Hands out names of which no two are the same.
+
+    Parameters
+    ----------
+    separator
+        Stands between a name and its number.
+    """
+
+    def __init__(self, separator: str = "-") -> None:
+        self._separator = separator
+        self._taken: set[str] = set()
+
+    def free(self, stem: str) -> str:
+        """`stem`, numbered where that name was used before (files of one name in two folders)."""
+        free, n = stem, 1
+        while free in self._taken:
+            n += 1
+            free = f"{stem}{self._separator}{n}"
+        self._taken.add(free)
+        return free

@@ -1,0 +1,29 @@
+"""File names of frames."""
+
+from __future__ import annotations
+
+import pytest
+
+from bluesky_diffractogram.replay.names import FreeNames, file_stem
+
+
+@pytest.mark.parametrize(
+    ("imagename", "stem"),
+    [
+        ("a_01.tif", "a_01"),
+        ("/data/x y/a.0001.cbf", "a.0001"),
+        ("scan.h5[3]", "scan_00003"),
+        ("0f3a/detector_image/12", "12"),
+        ("we:ird*name?.edf", "we_ird_name_"),
+        ("", "frame"),
+        (".hidden", ".hidden"),
+    ],
+)
+def test_file_names_are_made_of_what_a_frame_is_called(imagename: str, stem: str) -> None:
+    assert file_stem(imagename) == stem
+
+
+def test_a_name_that_was_given_out_is_numbered() -> None:
+    names = FreeNames()
+    assert [names.free("a") for _ in range(3)] == ["a", "a-2", "a-3"]
+    assert names.free("a-2") == "a-2-2"
