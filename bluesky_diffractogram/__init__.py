@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from .config import ConfigError, DiffractogramConfig, configuration, load_config
     from .documents.callback import ReductionCallback
     from .live import DiffractogramCallback
+    from .replay.columns import to_chi, to_fxye, to_xy
     from .replay.errors import ReplayError
+    from .replay.nexus import to_nexus
     from .replay.replayed import Replay
     from .views import DiffractogramFigure, KeepWindowsAlive, LiveDiffractogram, LiveDiffractogramGrid
 
@@ -33,6 +35,10 @@ _HOMES = {
     "ReplayError": ".replay.errors",
     "configuration": ".config",
     "load_config": ".config",
+    "to_chi": ".replay.columns",
+    "to_fxye": ".replay.columns",
+    "to_nexus": ".replay.nexus",
+    "to_xy": ".replay.columns",
 }
 
 __all__ = [
@@ -49,6 +55,10 @@ __all__ = [
     "configuration",
     "load_config",
     "replay",
+    "to_chi",
+    "to_fxye",
+    "to_nexus",
+    "to_xy",
 ]
 
 

@@ -21,6 +21,16 @@ def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.M | re.S)
 
 
+def documents_of_a_scan(beamline):
+    from bluesky import RunEngine
+
+    from bluesky_diffractogram.sim.scan import heating_scan
+
+    documents, engine = [], RunEngine({})
+    engine(heating_scan(beamline.detector, beamline.furnace, 300, 400, 3), lambda *document: documents.append(document))
+    return documents
+
+
 def test_the_python_of_the_readme_runs_as_a_session(tmp_path, monkeypatch):
     """All blocks in one namespace, with a scan where a reader would make one: after the subscriptions."""
     import matplotlib
@@ -38,7 +48,12 @@ def test_the_python_of_the_readme_runs_as_a_session(tmp_path, monkeypatch):
             scan = heating_scan(beamline.detector, beamline.furnace, 300, 400, 5)
             session["RE"](scan)
             assert session["diff"].wait(60)
+        if "replay(documents" in block:
+            session["documents"] = documents_of_a_scan(beamline)
         exec(compile(block, "README.md", "exec"), session)
+    assert session["dataset"].sizes["furnace"] == 3
+    assert Path("scan.nxs").stat().st_size > 0
+    assert len(list(Path("curves").glob("*.xy"))) == 3
     assert len(session["diff"].buffers[0]) == 5
     frames = session["analysed"][-1].stop["frames"]
     printed = json.loads(re.search(r"^# (\{'received'.*\})$", README, flags=re.M)[1].replace("'", '"'))
@@ -61,6 +76,12 @@ def test_the_readmes_commands_exist(tmp_path, monkeypatch):
 
     beamline.detector.trigger()
     tifffile.imwrite(tmp_path / "frame.tif", beamline.detector.image.get())
+    from bluesky_diffractogram.service.jsonlines import JsonLines
+
+    raw = JsonLines(tmp_path / "scans.jsonl")
+    for document in documents_of_a_scan(beamline):
+        raw(*document)
+    raw.close()
     lines = [line.partition("#")[0] for block in blocks("bash") for line in block.splitlines()]
     commands = [shlex.split(line) for line in lines if line.strip()]
     assert ["pytest"] in commands
@@ -75,7 +96,7 @@ def test_the_readmes_commands_exist(tmp_path, monkeypatch):
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, result.output
         tried += 1
-    assert tried == 2
+    assert tried == 3
 
 
 def test_ci_runs_the_readmes_test_command():

@@ -17,6 +17,7 @@ from derived_datasets import AXES, PONI, WAVELENGTH, made, reduced
 from silx.io.nxdata import get_default, is_NXroot_with_default_NXdata, is_valid_nxdata
 
 from bluesky_diffractogram.config import load_config
+from bluesky_diffractogram.replay import nexus_fields
 from bluesky_diffractogram.replay.nexus import to_nexus
 
 # Required by NXazint1d, in the words of its NXDL; values where it lists them.
@@ -228,7 +229,7 @@ def test_no_name_of_a_motor_spoils_the_file(name: str, tmp_path: Path) -> None:
 
 
 def test_many_frames_are_written_by_blocks_of_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bluesky_diffractogram.replay.nexus_fields.CHUNK_BYTES", 7 * 41 * 8 + 5)
+    monkeypatch.setattr(nexus_fields, "CHUNK_BYTES", 7 * 41 * 8 + 5)
     dataset = made(frames=50)
     with h5py.File(to_nexus(dataset, tmp_path / "a.nxs")) as file:
         stored = file["entry/range_1/I"]
