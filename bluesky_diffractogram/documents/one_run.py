@@ -20,6 +20,7 @@ from .frames import Announce, frame_shape_of, origin_of, read_frames, reduce_asi
 from .images import Document, frame_shape
 from .messages import REFUSED, FramesPassedOver, ImagesDescribed, ImagesReceived
 from .setting import Reducers, Setting
+from .skipping import Skipping
 from .tally import FrameTally
 
 logger = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ class OneRun:
         self._given_up = False
         self._current: _Parked | None = None
         self._stopped_at = 0.0
-        self._logged: set[str] = set()
+        self._skipping = Skipping(self.uid, self.tally, on_error)
         # What the first frames' shape was under each setting, for calibrations that do not say it.
         self._first_shapes: dict[int, tuple[int, int]] = {}
         self._not_requested: FramesPassedOver | None = None
@@ -182,7 +183,7 @@ class OneRun:
             self._parked.appendleft(self._current)
         while self._parked:
             parked = self._parked.popleft()
-            self._skip("file", parked.left, f"its file was not readable ({reason})", parked.images)
+            self._skipping.skip("file", parked.left, f"its file was not readable ({reason})", parked.images)
         if self._ending is None:
             self._ending = ("abort", reason)
         self._finish_if_done()
@@ -220,7 +221,7 @@ class OneRun:
                     except NotReadable:
                         raise
                     except Exception as error:
-                        self._skip_for(error, 1, images)
+                        self._skipping.skip_for(error, 1, images)
                     parked.done += 1
             except NotReadable as error:
                 if not last:
@@ -228,14 +229,14 @@ class OneRun:
                 # What is known to be there behind the gap is reduced; of other events nothing is known.
                 gap = parked.left if parked.total is None else 1
                 why = f"not readable {self._file_timeout:g} s after the run's end: {error}"
-                self._skip("file", gap, why, images)
+                self._skipping.skip("file", gap, why, images)
                 parked.done += gap
                 if parked.left > 0:
                     if time.monotonic() > until:
                         return False
                     continue
             except Exception as error:
-                self._skip_for(error, parked.left, images)
+                self._skipping.skip_for(error, parked.left, images)
             self._assets.done(images)
             return True
 
@@ -259,22 +260,3 @@ class OneRun:
             self._announce(reduction, reducer, setting, origin, self.uid)
         except Exception as error:  # the frame is reduced all the same
             self._on_error(error)
-
-    def _skip_for(self, error: Exception, frames: int, images: ImagesReceived) -> None:
-        """Skip frames for an exception: foreseen ones have a name, the others are faults of ours or of a library."""
-        if isinstance(error, FrameError):
-            reason = error.kind
-        elif isinstance(error, ConfigError):
-            reason = f"configuration: {error.key}"
-        else:
-            reason = f"error: {type(error).__name__}"
-            self._on_error(error)
-        self._skip(reason, frames, str(error), images)
-
-    def _skip(self, reason: str, frames: int, message: str, images: ImagesReceived) -> None:
-        self.tally.received += frames
-        self.tally.skip(reason, frames, message)
-        seq_num = images.event["seq_num"]
-        level = logging.DEBUG if reason in self._logged else logging.WARNING
-        self._logged.add(reason)
-        logger.log(level, "run %s, seq_num %s: frame skipped (%s): %s", self.uid, seq_num, reason, message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -12,6 +13,8 @@ from typing import Any
 from .errors import NotReadable, Unreadable
 
 DRIVER = "bluesky-diffractogram"
+
+_OWN_LOCK = threading.RLock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,10 @@ def _look(path: str) -> os.stat_result:
 
 def lock_of_hdf5() -> Any:
     """The lock (re-entrant) that each call of h5py takes: while it is held, nobody in this process opens a file."""
-    from h5py._objects import phil
-
+    try:
+        from h5py._objects import phil
+    except ImportError:  # it is no public name
+        return _OWN_LOCK
     return phil
 
 
