@@ -7,8 +7,8 @@ from pathlib import PurePath
 
 
 def file_stem(imagename: str) -> str:
-    """A file name for a frame: ``scan.h5[3]`` gives ``scan_00003``, ``a/b_01.tif`` gives ``b_01``."""
-    match = re.fullmatch(r"(.*)\[(\d+)\]", imagename)
+    """A file name for a frame: ``scan.h5[3]`` and ``scan.h5:3`` give ``scan_00003``, ``a/b_01.tif`` gives ``b_01``."""
+    match = re.fullmatch(r"(.*)\[(\d+)\]", imagename) or re.fullmatch(r"(.*\.\w+):(\d+)", imagename)
     path, index = (match[1], f"_{int(match[2]):05d}") if match else (imagename, "")
     name = PurePath(path).name or "frame"
     stem = name[: -len(PurePath(name).suffix)] if PurePath(name).suffix else name

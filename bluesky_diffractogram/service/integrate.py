@@ -14,7 +14,7 @@ from .options import ConfigOption, LogOption, OutputOption, ToolConfigurationOpt
 def integrate(
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILES…", help="Frames in any format that fabio reads, one or several in a file."),
+        typer.Argument(metavar="FILES…", help="Frames in any format that fabio reads, or HDF5: file.h5::/data/set."),
     ],
     config: ConfigOption = None,
     tool_configuration: ToolConfigurationOption = None,

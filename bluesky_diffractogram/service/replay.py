@@ -71,6 +71,9 @@ def replay(
     for folder in folders.written:
         console.print(f"run {folder.raw_uid}: {tally_line(folder.frames)}: {folder.path}", soft_wrap=True)
         lost += folder.frames.get("received", 0) - folder.frames.get("reduced", 0) - folder.frames.get("replaced", 0)
+    if not (folders.written or again.failures or problems):
+        complain("error", "there is no run with frames to reduce; of derived runs, replay the raw ones")
+        raise typer.Exit(SOME_FAILED)
     if again.failures:
         complain("error", f"{len(again.failures)} of {len(again.failures) + len(folders.written)} runs failed")
     if problems or lost:

@@ -13,6 +13,7 @@ from bluesky_diffractogram.replay.names import FreeNames, file_stem
         ("a_01.tif", "a_01"),
         ("/data/x y/a.0001.cbf", "a.0001"),
         ("scan.h5[3]", "scan_00003"),
+        ("/data/scan.h5:12", "scan_00012"),
         ("0f3a/detector_image/12", "12"),
         ("we:ird*name?.edf", "we_ird_name_"),
         ("", "frame"),

@@ -159,3 +159,15 @@ def test_runs_in_tiled(
     assert len(list(out.iterdir())) == len(chosen)
     for n in chosen:
         check_folder(out / runs[n][0][1]["uid"][:8], beamline, runs[n])
+
+
+def test_derived_runs_are_not_reduced_again_without_a_word(
+    run_command: Run, configuration_file: Path, files: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert run_command("replay", *files, "--config", configuration_file, "--output", out).exit_code == 0
+    derived = sorted(out.glob("*/derived.jsonl"))
+    for given in (derived, derived[:1]):
+        result = run_command("replay", *given, "--config", configuration_file, "--output", tmp_path / "again")
+        assert result.exit_code == 1
+        assert "derived" in result.stderr
