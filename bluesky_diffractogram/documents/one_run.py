@@ -161,6 +161,9 @@ class OneRun:
         """The raw run has ended; the derived one ends when no frame is parked any more."""
         self._ending = (exit_status, reason)
         self._stopped_at = time.monotonic()
+        if self._parked:
+            what = "run %s has ended: %d of its images wait for their files, for up to %g s"
+            logger.info(what, self.uid, len(self._parked), self._file_timeout)
         self._finish_if_done()
 
     def retry(self) -> None:
