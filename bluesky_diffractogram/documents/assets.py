@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..files import Paths, Unreadable, begin_reading, read_ahead
+from ..files import Paths, Reader, Unreadable, read_ahead
 from ..reduction.frame import FrameError
 from .filled import Datums
 from .messages import Document, ImagesReceived, StreamRows
@@ -19,6 +19,7 @@ from .resources import Frames, frames_of_resource, frames_of_stream_resource
 MOST_RESOURCES = 10_000
 KEPT_RESOURCES = 64
 MOST_OPEN = 32
+MOST_BEGUN = 2
 
 # How many images there are; of each the imagename, or None, and what gives it or raises why it cannot be had.
 NamedImages = tuple[int, Iterator[tuple[str | None, Callable[[], NDArray]]]]
@@ -49,7 +50,8 @@ class Assets:
         self._paths = Paths(root_map, roots)
         self._stream_resources: OrderedDict[str, Document] = OrderedDict()
         self._open: OrderedDict[str, Frames] = OrderedDict()
-        self._begun: tuple[StreamRows, Callable[[], NDArray]] | None = None
+        self._begun: OrderedDict[StreamRows, Callable[[], NDArray]] = OrderedDict()
+        self._reader: Reader | None = None
 
     def receive(self, name: str, doc: Document) -> None:
         """Keep a document that tells of files, or a descriptor."""
@@ -85,11 +87,12 @@ class Assets:
             frames = self._frames(rows.resource)
             if whole:
                 frames.require(rows.first + rows.number - 1, self._paths)
+            frames.name(rows.first)  # which a template may not give
         except Unreadable as error:
             raise FrameError("unreadable", str(error)) from error
-        begun, self._begun = self._begun, None
-        if begun is not None and begun[0] == rows and begin == 0:
-            return 1, iter([(frames.name(rows.first), begun[1])])
+        begun = self._begun.pop(rows, None)
+        if begun is not None and begin == 0:
+            return 1, iter([(frames.name(rows.first), begun)])
         indices = range(rows.first + begin, rows.first + rows.number)
         reads = read_ahead(partial(self._read, frames), indices)
         return rows.number, ((frames.name(index), read) for index, read in zip(indices, reads, strict=True))
@@ -105,13 +108,19 @@ class Assets:
         if rows is None or rows.number != 1:
             return
         try:
-            self._begun = rows, begin_reading(partial(self._read, self._frames(rows.resource), rows.first))
-        except (FrameError, Unreadable):
+            if self._reader is None:  # of its own: a file system that hangs holds up no other callback
+                self._reader = Reader()
+            self._begun[rows] = self._reader.begin(partial(self._read, self._frames(rows.resource), rows.first))
+            _shorten(self._begun, MOST_BEGUN)
+        except Exception:
             return  # which is said when it is asked for
 
     def forget(self) -> None:
         """Close what is open, for when no run is; what the latest image needs stays, for `next`."""
-        self._begun = None
+        self._begun.clear()
+        if self._reader is not None:
+            self._reader.end()
+            self._reader = None
         self._datums.forget()
         _shorten(self._stream_resources, KEPT_RESOURCES)
         while self._open:
@@ -176,7 +185,7 @@ class Assets:
             self._open.popitem(last=False)[1].close()
 
 
-def _shorten(documents: OrderedDict[str, Document], most: int) -> None:
+def _shorten(documents: OrderedDict[Any, Any], most: int) -> None:
     while len(documents) > most:
         documents.popitem(last=False)
 

@@ -176,7 +176,7 @@ class OneRun:
             if not self._given_up:
                 self._parked.popleft()
             if time.monotonic() > until:
-                return
+                break
         self._finish_if_done()
 
     def give_up(self, reason: str) -> None:

@@ -4,7 +4,7 @@ from .errors import NotReadable, Unreadable
 from .hdf5 import HDF5Frames
 from .hdf5_find import find_datasets
 from .paths import Paths
-from .read_ahead import begin_reading, read_ahead
+from .read_ahead import Reader, read_ahead
 from .sequence import FileSequence
 
 __all__ = [
@@ -12,8 +12,8 @@ __all__ = [
     "HDF5Frames",
     "NotReadable",
     "Paths",
+    "Reader",
     "Unreadable",
-    "begin_reading",
     "find_datasets",
     "read_ahead",
 ]

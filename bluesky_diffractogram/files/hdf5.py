@@ -17,11 +17,12 @@ from .hdf5_frame_chunk import FrameChunks
 from .hdf5_images import check_images, number_of_frames
 from .hdf5_links import other_files
 from .hdf5_open import OpenFile, lock_of_hdf5, open_hdf5
-from .hdf5_written import is_blank, is_settled, is_there, may_be_blank
+from .hdf5_written import fill_value, is_blank, is_settled, is_there, may_be_blank
 from .paths import Paths
 from .virtual import Mapping, SourceFrame, mappings, source_frames
 
 MOST_STEPS = 8
+FRAMES_THAT_PROVE = 16
 
 
 class HDF5Frames:
@@ -53,6 +54,7 @@ class HDF5Frames:
         self._holder = path  # the file that holds the data set, where the first one links to it
         self._chunks: FrameChunks | None = None
         self._blank_means_missing = False
+        self._fill: Any = 0
         self._parts: list[Mapping] = []
         self._allowed_by: list[Paths] = []
         self._sources: dict[tuple[str, str], HDF5Frames] = {}
@@ -60,7 +62,8 @@ class HDF5Frames:
     @classmethod
     def open(cls, path: str | os.PathLike[str], dataset: str) -> HDF5Frames:
         """The one object for this data set; the file need not be there yet."""
-        key = (os.path.realpath(path), "/" + dataset.strip("/"))
+        parts = [part for part in dataset.split("/") if part not in ("", ".")]
+        key = (os.path.realpath(path), "/" + "/".join(parts))
         with cls._sharing:
             frames = cls._shared.get(key)
             if frames is None:
@@ -115,7 +118,7 @@ class HDF5Frames:
         NotReadable
             The file is not there, cannot be opened, or does not hold the frame yet: a place that is reserved and
             not written is not read as zeros. Where HDF5 cannot tell whether a frame of zeros has been written, it
-            is one when the next one is none, or when the file has not changed for ten seconds.
+            is one when one of the next is none, or when the file has not changed for ten seconds.
         Unreadable
             The data set holds no images, the frame is damaged, or it lies where nothing may be opened.
         """
@@ -192,7 +195,7 @@ class HDF5Frames:
 
     def _may_be_missing(self, data: Any, image: NDArray) -> bool:
         """Whether a frame is blank, and it is not known that somebody has written it so."""
-        return self._blank_means_missing and is_blank(image, data.fillvalue) and not is_settled(self._holder)
+        return self._blank_means_missing and is_blank(image, self._fill) and not is_settled(self._holder)
 
     def _written_again(self, index: int, paths: Paths | None) -> NDArray:
         """A frame that was blank: read anew, past what HDF5 remembers of its chunk, and with the one behind it."""
@@ -200,8 +203,8 @@ class HDF5Frames:
         data, place = self._there(index, paths)
         image = data[place]
         if self._may_be_missing(data, image):
-            following = self._place(data, index + 1)
-            if following is None or is_blank(data[following], data.fillvalue):
+            following = (self._place(data, index + k) for k in range(1, FRAMES_THAT_PROVE + 1))
+            if all(place is None or is_blank(data[place], self._fill) for place in following):
                 self._be_ready_to_look_again()
                 raise NotReadable(f"frame {index} of {self} holds nothing yet")
         return image
@@ -226,7 +229,9 @@ class HDF5Frames:
             except (KeyError, OSError, RuntimeError) as error:
                 self._close()
                 raise NotReadable(f"{self} is not there yet: {error}") from error
-            self._data, self._holder = data, data.file.filename
+            if paths is not None:
+                paths.check(data.file.filename)
+            self._data, self._holder, self._fill = data, data.file.filename, fill_value(data)
             self._blank_means_missing = not data.is_virtual and may_be_blank(data)
             self._chunks = chunks if chunks.usable and not self._blank_means_missing else None
         return self._data

@@ -25,41 +25,41 @@ def other_files(path: str, dataset: str) -> Iterator[str]:
     Raises
     ------
     NotReadable
-        The first one is not there.
+        The first one, or one that a link leads to, is not there.
     Unreadable
         They are too many, lead in a circle, or are called by numbers.
     """
-    waiting, seen = [(path, dataset)], set()
+    waiting, seen = [(path, dataset, True)], set()
     while waiting:
-        place = waiting.pop()
-        if place in seen:
+        *place, needed = waiting.pop()
+        if tuple(place) in seen:
             continue
-        seen.add(place)
+        seen.add(tuple(place))
         if len(seen) > MOST_FILES:
             raise Unreadable(f"{path}::{dataset} leads into more than {MOST_FILES} files")
         try:
             found = list(_next(*place))
         except NotReadable:
-            if place == (path, dataset):
+            if needed:  # where a link leads nowhere, HDF5 looks in other folders
                 raise
             continue  # a source that is not there yet, behind which nothing can be
-        for file, inside in found:
+        for file, inside, linked in found:
             if "%b" in file:
                 raise Unreadable(f"{place[0]}::{place[1]} leads into files {file}, which cannot be checked by name")
             yield file
             if inside is not None:
-                waiting.append((file, inside))
+                waiting.append((file, inside, linked))
 
 
-def _next(path: str, dataset: str) -> Iterator[tuple[str, str | None]]:
-    """Files to which a data set leads directly, with the data set in them where HDF5 looks for one."""
+def _next(path: str, dataset: str) -> Iterator[tuple[str, str | None, bool]]:
+    """Files to which a data set leads directly, with the data set in them if there is one, and whether by a link."""
     import h5py
 
     folder, own = os.path.split(path)
-    found: list[tuple[str, str | None]] = []
+    found: list[tuple[str, str | None, bool]] = []
     with lock_of_hdf5(), open_hdf5(path).file as file:
         item: Any = file
-        parts = [part for part in dataset.split("/") if part]
+        parts = [part for part in dataset.split("/") if part not in ("", ".")]
         steps = 0
         while parts:
             steps += 1
@@ -67,10 +67,10 @@ def _next(path: str, dataset: str) -> Iterator[tuple[str, str | None]]:
                 raise Unreadable(f"the links of {path}::{dataset} lead in a circle")
             link = item.get(parts[0], getlink=True) if hasattr(item, "keys") and parts[0] in _names(item) else None
             if isinstance(link, h5py.ExternalLink):
-                found.append((os.path.join(folder, link.filename), "/".join([link.path.strip("/"), *parts[1:]])))
+                found.append((os.path.join(folder, link.filename), "/".join([link.path.strip("/"), *parts[1:]]), True))
                 break
             if isinstance(link, h5py.SoftLink):
-                parts = [part for part in link.path.split("/") if part] + parts[1:]
+                parts = [part for part in link.path.split("/") if part not in ("", ".")] + parts[1:]
                 item = file if link.path.startswith("/") else item
                 continue
             if link is None:
@@ -80,9 +80,9 @@ def _next(path: str, dataset: str) -> Iterator[tuple[str, str | None]]:
             if isinstance(item, h5py.Dataset) and item.is_virtual:
                 for source in item.virtual_sources():
                     name = own if source.file_name == "." else source.file_name
-                    found.append((os.path.join(folder, name), source.dset_name))
+                    found.append((os.path.join(folder, name), source.dset_name, False))
             elif isinstance(item, h5py.Dataset):
-                found.extend((name, None) for name, *_ in item.external or ())
+                found.extend((name, None, False) for name, *_ in item.external or ())
     yield from found
 
 

@@ -28,8 +28,8 @@ class OpenFile:
     ours
         Whether a writer in this process has it open too. It must be closed before `lock_of_hdf5` is released: as long
         as it is not, the writer's own closing has no effect, and a new file of that name cannot be made.
-    path, identity, size
-        What it was called, which file it was, and how large, when it was opened.
+    path, identity, modified, size
+        What it was called, which file it was, when it was written last, and how large, when it was opened.
     """
 
     file: Any
@@ -37,10 +37,11 @@ class OpenFile:
     ours: bool
     path: str
     identity: tuple[int, int]
+    modified: int
     size: int
 
     def was_replaced(self) -> bool:
-        """Whether another file has this name by now, or this one has been written anew.
+        """Whether another file has this name by now, or this one has been written to in a way that is not seen.
 
         Raises
         ------
@@ -48,7 +49,9 @@ class OpenFile:
             It is not there any more.
         """
         now = os.stat(self.path)
-        return (now.st_dev, now.st_ino) != self.identity or now.st_size < self.size
+        if (now.st_dev, now.st_ino) != self.identity or now.st_size < self.size:
+            return True
+        return not self.swmr and (now.st_mtime_ns, now.st_size) != (self.modified, self.size)
 
 
 # Without a lock: one held by us would keep a detector from opening its own file. What another process writes opens
@@ -81,7 +84,9 @@ def open_hdf5(path: str) -> OpenFile:
     for way in WAYS_HERE if ours else WAYS:
         try:
             file = h5py.File(path, "r", **way, **({} if ours else {"driver": DRIVER}))
-            return OpenFile(file, "swmr" in way, ours, path, (status.st_dev, status.st_ino), status.st_size)
+            return OpenFile(
+                file, "swmr" in way, ours, path, (status.st_dev, status.st_ino), status.st_mtime_ns, status.st_size
+            )
         except OSError as error:
             problem = problem or str(error)
     raise NotReadable(f"{path} cannot be opened: {problem}")

@@ -59,9 +59,19 @@ def may_be_blank(data: Any) -> bool:
     return math.prod(data.chunks[:-2]) > 1 or data.id.get_create_plist().get_alloc_time() == h5d.ALLOC_TIME_EARLY
 
 
+def fill_value(data: Any) -> Any:
+    """What HDF5 gives where nothing was written; zeros, if the data set does not say it."""
+    try:
+        return data.fillvalue
+    except (RuntimeError, ValueError):
+        return 0
+
+
 def is_blank(image: NDArray, fill: Any) -> bool:
     """Whether every pixel is what HDF5 gives where nothing was written."""
     pixels = image.reshape(-1)
+    if fill != fill:  # NaN
+        return bool(np.isnan(pixels).all())
     return bool((pixels[::SAMPLE] == fill).all() and (pixels == fill).all())
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
-from functools import cache, partial
+from functools import partial
 from itertools import chain, islice
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
@@ -43,7 +43,7 @@ def read_ahead(
         yield from (partial(read, index) for index in first)
         return
     waiting: deque[Callable[[], _Frame]] = deque()
-    reader = _Reader()
+    reader = Reader()
     try:
         for index in chain(first, left):
             waiting.append(reader.begin(partial(read, index)))
@@ -55,18 +55,7 @@ def read_ahead(
         reader.end()
 
 
-def begin_reading(read: Callable[[], _Frame]) -> Callable[[], _Frame]:
-    """Read one frame in another thread, for somebody who will ask for it soon.
-
-    Returns
-    -------
-    callable
-        Gives the frame, or raises what `read` raised.
-    """
-    return _one_ahead().begin(read)
-
-
-class _Reader:
+class Reader:
     """A thread that reads in order. The interpreter's end does not wait for it: a file system may never answer."""
 
     def __init__(self) -> None:
@@ -74,6 +63,7 @@ class _Reader:
         threading.Thread(target=self._run, name=THREAD, daemon=True).start()
 
     def begin(self, read: Callable[[], _Frame]) -> Callable[[], _Frame]:
+        """Read one frame soon; gives what gives the frame, or raises what `read` raised."""
         future: Future[_Frame] = Future()
         self._work.put((future, read))
         return future.result
@@ -93,8 +83,3 @@ class _Reader:
             except BaseException as error:
                 future.set_exception(error)
             del work, future, read  # they hold a frame
-
-
-@cache
-def _one_ahead() -> _Reader:
-    return _Reader()

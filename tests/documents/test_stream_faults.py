@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bluesky_diffractogram import ReductionCallback
-from bluesky_diffractogram.documents import worker
+from bluesky_diffractogram.documents import one_run, worker
 from bluesky_diffractogram.files import HDF5Frames
 
 from .conftest import SHAPE, Collected, image, raw_run, send
@@ -146,3 +146,46 @@ def test_datums_of_other_detectors_are_forgotten_too(cfg, tmp_path):
         assert len(diff._pipeline._assets._datums._datums) <= 70
         send(diff, documents[-1:])
     assert frames_add_up(collected.of("stop")[0])["reduced"] == 200
+
+
+def test_a_run_ends_however_long_its_last_frame_took(cfg, path, collected, monkeypatch):
+    monkeypatch.setattr(one_run, "RETRY_FOR_S", -1.0)
+    with ReductionCallback(cfg) as diff:
+        diff.subscribe(collected)
+        send(diff, StreamRun(uri_of(path)).step_scan(3))
+        time.sleep(0.3)
+        write_hdf5(path, images(3))
+        assert diff.wait(20)
+    assert frames_add_up(collected.of("stop")[0])["reduced"] == 3
+
+
+def test_a_file_of_an_encoded_uri_that_comes_late(cfg, tmp_path, collected):
+    late = tmp_path / "my scan.h5"
+    with ReductionCallback(cfg) as diff:
+        diff.subscribe(collected)
+        send(diff, StreamRun(late.as_uri()).step_scan(3))
+        time.sleep(0.3)
+        write_hdf5(late, images(3))
+        assert diff.wait(20)
+        assert not diff.errors
+    assert frames_add_up(collected.of("stop")[0])["reduced"] == 3
+
+
+def test_no_frame_is_read_twice_because_it_was_read_ahead(cfg, path, collected, monkeypatch):
+    write_hdf5(path, images(10))
+    read, go_on = [], threading.Event()
+    real = HDF5Frames.read
+
+    def noted(self, index, *arguments):
+        read.append(index)
+        return real(self, index, *arguments)
+
+    monkeypatch.setattr(HDF5Frames, "read", noted)
+    with ReductionCallback(cfg) as diff:
+        diff.subscribe(collected)
+        diff.subscribe(lambda name, doc: go_on.wait(10) if name == "start" else None)
+        send(diff, StreamRun(uri_of(path), motor=True).step_scan(10))
+        go_on.set()
+        assert diff.wait(20)
+    assert sorted(read) == list(range(10))
+    assert frames_add_up(collected.of("stop")[0])["reduced"] == 10

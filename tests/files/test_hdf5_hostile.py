@@ -309,3 +309,21 @@ class TestRoots:
             np.testing.assert_array_equal(frames.read(2, paths), STACK[2])
             with pytest.raises(NotReadable):
                 frames.read(3, paths)
+
+    @pytest.mark.parametrize("target", ["none/secret.h5", "secret.h5"])
+    def test_a_link_to_nowhere_for_which_hdf5_would_look_elsewhere(self, inside, paths, target, monkeypatch):
+        (inside / "secret.h5").symlink_to(inside.parent / "out" / "secret.h5")
+        monkeypatch.chdir(inside.parent / "out")
+        (inside / "links").mkdir()
+        with h5py.File(inside / "links" / "a.h5", "w") as file:
+            file["d"] = h5py.ExternalLink(str(inside / target) if "/" in target else target, "d")
+        with HDF5Frames.open(inside / "links" / "a.h5", "d") as frames, pytest.raises((NotReadable, Unreadable)):
+            frames.read(0, paths)
+
+    def test_points_in_the_names_of_groups(self, inside, paths):
+        write(inside / "a.h5", dataset="entry/data")
+        with h5py.File(inside / "a.h5", "a") as file:
+            file["soft"] = h5py.SoftLink("/entry/./data")
+        for name in ("./entry/data", "entry/./data", "soft"):
+            with HDF5Frames.open(inside / "a.h5", name) as frames:
+                np.testing.assert_array_equal(frames.read(1, paths), STACK[1])
