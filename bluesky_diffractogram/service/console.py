@@ -41,6 +41,25 @@ def complain(kind: str, message: str, console: Console | None = None) -> None:
     (console or errors()).print(Text.assemble((f"{kind}: ", colour), message), soft_wrap=True)
 
 
+class Complaints:
+    """Says what is wrong on the `console` of a progress bar; takes a kind and a message, as `package_log` gives them.
+
+    Attributes
+    ----------
+    errors
+        The messages among them that are errors.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.errors: list[str] = []
+        self._console = console
+
+    def __call__(self, kind: str, message: str) -> None:
+        complain(kind, message, self._console)
+        if kind == "error":
+            self.errors.append(message)
+
+
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Turns what is wrong with the input, or with where the output goes, into one line and exit code 2.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .console import SOME_FAILED, complain, errors, output, package_log, plain_errors
+from .console import SOME_FAILED, Complaints, complain, errors, output, package_log, plain_errors
 from .options import ConfigOption, LogOption, OutputOption, ToolConfigurationOption, one_configuration
 
 INTERRUPTED = 130
@@ -37,13 +37,8 @@ def demo(
     from .tally_line import tally_line
 
     source = one_configuration(config, tool_configuration, required=False)
-    problems: list[str] = []
     with plain_errors(), frames_progress(errors()) as progress:
-
-        def say(kind: str, message: str) -> None:
-            complain(kind, message, progress.console)
-            if kind == "error":
-                problems.append(message)
+        say = Complaints(progress.console)
 
         with package_log(say):
             settings, base = ({}, None) if source is None else read_settings(source)
@@ -68,5 +63,5 @@ def demo(
         complain("error", "interrupted; what was measured is reduced")
         raise typer.Exit(INTERRUPTED)
     counts = show.findings.frames
-    if problems or counts.get("reduced", 0) != frames:
+    if say.errors or counts.get("reduced", 0) != frames:
         raise typer.Exit(SOME_FAILED)

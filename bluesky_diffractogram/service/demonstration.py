@@ -16,10 +16,11 @@ from ..reduction.conversion import convert_limit
 from ..reduction.reducer import open_geometry
 from ..sim.beamline import SimulatedBeamline, simulated_beamline
 from ..sim.scan import heating_scan
+from .derived_files import DOCUMENTS, PICTURE
 from .findings import Findings
 from .jsonlines import JsonLines
 
-CONFIGURATION, DOCUMENTS, PICTURE = "configuration.json", "derived.jsonl", "diffractograms.png"
+CONFIGURATION = "configuration.json"
 
 # What the demonstration cannot do without, or what would be of another beamline.
 FIXED = ("calibration", "carry", "image_key", "stream", "show_diff", "stop_diff")

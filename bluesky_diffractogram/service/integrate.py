@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .console import SOME_FAILED, complain, errors, output, package_log, plain_errors
+from .console import SOME_FAILED, Complaints, complain, errors, output, package_log, plain_errors
 from .options import ConfigOption, LogOption, OutputOption, ToolConfigurationOption, one_configuration
 
 
@@ -25,38 +25,36 @@ def integrate(
 
     A file that cannot be read is reported and the others are reduced; the exit code is 1 then.
     """
-    from .integration import Integration, batch_config
+    from ..config import load_config
+    from ..replay.derived_source import for_every_frame
+    from .integration import Integration
     from .progress import frames_progress
     from .tally_line import tally_line
 
     source = one_configuration(config, tool_configuration)
     assert source is not None
-    bad_files, problems = [], []
+    bad_files: list[str] = []
     with plain_errors(), frames_progress(errors()) as progress:
-
-        def say(kind: str, message: str) -> None:
-            complain(kind, message, progress.console)
-            if kind == "error":
-                problems.append(message)
+        say = Complaints(progress.console)
 
         def failed(path: str, error: Exception) -> None:
             complain("error", f"{path}: {error}".splitlines()[0], progress.console)
             bad_files.append(path)
 
         with package_log(say):
-            integration = Integration(batch_config(source), directory, log=log)
+            integration = Integration(for_every_frame(load_config(source)), directory, log=log)
             bar = progress.add_task("reducing", total=len(files))
             for done, known in integration.reduce(files, failed):
                 progress.update(bar, completed=done, total=known)
 
-    console = output()
-    console.print(f"frames: {tally_line(integration.frames)}", soft_wrap=True)
-    if integration.frames.get("reduced"):
-        console.print(f"{integration.xy.written} .xy files in {directory}", soft_wrap=True)
-        console.print(f"derived run: {integration.documents}", soft_wrap=True)
-        console.print(f"picture: {integration.picture}", soft_wrap=True)
+    console, written = output(), integration.files
+    console.print(f"frames: {tally_line(written.frames)}", soft_wrap=True)
+    if written.frames.get("reduced"):
+        console.print(f"{written.xy.written} .xy files in {directory}", soft_wrap=True)
+        console.print(f"derived run: {written.documents}", soft_wrap=True)
+        console.print(f"picture: {written.picture}", soft_wrap=True)
     if bad_files:
         complain("error", f"{len(bad_files)} of {len(files)} files could not be read")
-    lost = integration.frames.get("received", 0) - integration.frames.get("reduced", 0)
-    if bad_files or problems or lost:
+    lost = written.frames.get("received", 0) - written.frames.get("reduced", 0)
+    if bad_files or say.errors or lost:
         raise typer.Exit(SOME_FAILED)

@@ -5,25 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from ..config import DiffractogramConfig, load_config, update_config
+from ..config import DiffractogramConfig
+from .derived_files import DerivedFiles, no_windows
 from .frame_files import FrameFile, RawRun
-from .jsonlines import JsonLines
-from .xy import XyFiles
-
-DOCUMENTS, PICTURE = "derived.jsonl", "diffractograms.png"
-
-
-def batch_config(source: str) -> DiffractogramConfig:
-    """The configuration for reducing all of some files, whatever it says of the continuous mode.
-
-    Raises
-    ------
-    ConfigError
-        It cannot be used.
-    """
-    return update_config(load_config(source), {"show_diff": True, "collect": True})
 
 
 class Integration:
@@ -33,17 +18,13 @@ class Integration:
     ----------
     config
         The configuration.
-    folder
-        Made if it is not there. Gets ``derived.jsonl``, ``diffractograms.png`` and the ``.xy`` files.
-    log
-        Whether the picture is logarithmic.
+    folder, log
+        As `DerivedFiles` takes them.
 
     Attributes
     ----------
-    frames
-        The ``frames`` of the derived stop document, once there is one.
-    xy
-        The writer of the ``.xy`` files.
+    files
+        What is written.
 
     Raises
     ------
@@ -52,19 +33,12 @@ class Integration:
     """
 
     def __init__(self, config: DiffractogramConfig, folder: Path, *, log: bool = False) -> None:
-        os.environ["MPLBACKEND"] = "agg"  # nobody looks at a window; read when matplotlib is first imported
+        no_windows()
         from ..live import DiffractogramCallback
-        from ..views import DiffractogramFigure
 
-        figure = DiffractogramFigure(log=log)
-        self._callback = DiffractogramCallback(config, background=False, plot=figure)
-        self._figure = figure
-        folder.mkdir(parents=True, exist_ok=True)
-        self.documents, self.picture = folder / DOCUMENTS, folder / PICTURE
-        self.xy = XyFiles(folder)
-        self.frames: dict[str, Any] = {}
-        self._lines = JsonLines(self.documents)
-        for sink in (self._lines, self.xy, self._note_stop):
+        self._callback = DiffractogramCallback(config, background=False, plot=False)
+        self.files = DerivedFiles(folder, log=log)
+        for sink in self.files.sinks:
             self._callback.subscribe(sink)
 
     def reduce(self, paths: Sequence[str], failed: Callable[[str, Exception], None]) -> Iterator[tuple[int, int]]:
@@ -102,10 +76,4 @@ class Integration:
                 yield done, known
         run.stop()
         self._callback.close()
-        self._lines.close()
-        if self.frames.get("reduced"):
-            self._figure.save(self.picture, dpi=150)
-
-    def _note_stop(self, name: str, doc: dict[str, Any]) -> None:
-        if name == "stop":
-            self.frames = doc.get("frames", {})
+        self.files.finish()

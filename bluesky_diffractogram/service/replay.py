@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .console import BAD_INPUT, SOME_FAILED, complain, errors, output, package_log, plain_errors
+from .console import BAD_INPUT, SOME_FAILED, Complaints, complain, errors, output, package_log, plain_errors
 from .options import ConfigOption, LogOption, OutputOption, ToolConfigurationOption, one_configuration
 
 
@@ -41,13 +41,8 @@ def replay(
     from .tally_line import tally_line
 
     source = one_configuration(config, tool_configuration)
-    problems: list[str] = []
     with plain_errors(), frames_progress(errors()) as progress:
-
-        def say(kind: str, message: str) -> None:
-            complain(kind, message, progress.console)
-            if kind == "error":
-                problems.append(message)
+        say = Complaints(progress.console)
 
         with package_log(say):
             try:
@@ -68,13 +63,13 @@ def replay(
 
     console = output()
     lost = 0
-    for folder in folders.written:
-        console.print(f"run {folder.raw_uid}: {tally_line(folder.frames)}: {folder.path}", soft_wrap=True)
-        lost += folder.frames.get("received", 0) - folder.frames.get("reduced", 0) - folder.frames.get("replaced", 0)
-    if not (folders.written or again.failures or problems):
+    for raw_uid, files in folders.written:
+        console.print(f"run {raw_uid}: {tally_line(files.frames)}: {files.folder}", soft_wrap=True)
+        lost += files.frames.get("received", 0) - files.frames.get("reduced", 0) - files.frames.get("replaced", 0)
+    if not (folders.written or again.failures or say.errors):
         complain("error", "there is no run with frames to reduce; of derived runs, replay the raw ones")
         raise typer.Exit(SOME_FAILED)
     if again.failures:
         complain("error", f"{len(again.failures)} of {len(again.failures) + len(folders.written)} runs failed")
-    if problems or lost:
+    if say.errors or lost:
         raise typer.Exit(SOME_FAILED)
