@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -13,8 +12,9 @@ from numpy.typing import NDArray
 from ..files import Paths, Reader, Unreadable, read_ahead
 from ..reduction.frame import FrameError
 from .filled import Datums
+from .images import as_read
 from .messages import Document, ImagesReceived, StreamRows
-from .resources import Frames, frames_of_resource, frames_of_stream_resource
+from .resources import Frames, frames_of_resource, frames_of_stream_resource, uri_of
 
 MOST_RESOURCES = 10_000
 KEPT_RESOURCES = 64
@@ -163,12 +163,12 @@ class Assets:
                     f"what the reader of {resource['spec']!r} opens cannot be held to the roots; "
                     "give it as handler_registry= if it is to be trusted"
                 )
-            self._paths.resolve(os.path.join(resource.get("root") or "", resource["resource_path"]))
+            self._paths.resolve(uri_of(resource))
             index = next((kwargs[key] for key in ("point_number", "frame", "index") if key in kwargs), None)
             name = resource["resource_path"] + ("" if index is None else f":{index}")
         arrays = self._datums.fill(images.event, images.image_key)
         names = [name if len(arrays) == 1 or name is None else f"{name}[{i}]" for i in range(len(arrays))]
-        return len(arrays), iter([(name, partial(_given, a)) for name, a in zip(names, arrays, strict=True)][begin:])
+        return len(arrays), iter([(name, as_read(a)) for name, a in zip(names, arrays, strict=True)][begin:])
 
     def _frames(self, uid: str) -> Frames:
         if uid not in self._open:
@@ -188,7 +188,3 @@ class Assets:
 def _shorten(documents: OrderedDict[Any, Any], most: int) -> None:
     while len(documents) > most:
         documents.popitem(last=False)
-
-
-def _given(image: NDArray) -> NDArray:
-    return image

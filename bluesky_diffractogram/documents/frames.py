@@ -15,7 +15,7 @@ from ..reduction.frame import Frame, FrameError, add_frames, check_image
 from ..reduction.reducer import Reducer
 from ..reduction.validity import Validity
 from .assets import Assets
-from .images import Document, frames_in
+from .images import Document, as_read, frames_in
 from .messages import ImagesReceived, OriginOfFrame
 from .setting import Reducers, Setting
 
@@ -78,7 +78,7 @@ def read_frames(
         total, found = assets.images(images, begin if each else 0, whole=not each)
     else:
         arrays = frames_in(event["data"][key], images.descriptor["data_keys"].get(key))
-        total, found = len(arrays), ((None, partial(_given, array)) for array in arrays[begin if each else 0 :])
+        total, found = len(arrays), ((None, as_read(array)) for array in arrays[begin if each else 0 :])
     default = f"{images.run_uid[:8]}/{key}/{event['seq_num']}"
 
     def frame(index: int, name: str | None, image: Callable[[], NDArray]) -> Frame:
@@ -91,10 +91,6 @@ def read_frames(
     validity = Validity.from_config(config, setting.geometry.detector_dummy())
     frames = (frame(i, *named_image) for i, named_image in enumerate(found))
     return 1, iter([lambda: add_frames(frames, config.frames_per_event, validity.invalid)])
-
-
-def _given(image: NDArray) -> NDArray:
-    return image
 
 
 def _monitor(event: Document, data_key: str | None) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -123,3 +123,8 @@ def _as_described(array: NDArray, dtype_numpy: Any) -> NDArray:
     with np.errstate(invalid="ignore", over="ignore"):
         cast = array.astype(described)
     return cast if np.array_equal(cast, array, equal_nan=True) else array
+
+
+def as_read(image: NDArray) -> Callable[[], NDArray]:
+    """An image in memory in the place of one that is still to be read."""
+    return lambda: image

@@ -15,12 +15,8 @@ Document = Mapping[str, Any]
 
 AREA_DETECTOR_DATASET = "/entry/data/data"
 HDF5 = ("application/x-hdf5", "application/x-hdf")
-ONE_FILE_EACH = (
-    "multipart/related;type=image/tiff",
-    "multipart/related;type=image/jpeg",
-    "multipart/related;type=application/x-npy",
-    "application/x-npy",
-)
+MULTIPART = tuple(f"multipart/related;type={kind}" for kind in ("image/tiff", "image/jpeg", "application/x-npy"))
+ONE_FILE_EACH = (*MULTIPART, "application/x-npy")
 
 
 class Frames(Protocol):
@@ -43,6 +39,16 @@ class Frames(Protocol):
         ...
 
 
+def uri_of(doc: Document) -> str:
+    """What a Resource or StreamResource document says of where its files lie, a URI or a path."""
+    return doc.get("uri") or os.path.join(doc.get("root") or "", doc.get("resource_path") or "")
+
+
+def plain_mimetype(mimetype: Any) -> str:
+    """As it is compared: without blanks, in small letters."""
+    return str(mimetype).replace(" ", "").lower()
+
+
 def frames_of_stream_resource(doc: Document, paths: Paths) -> Frames:
     """The frames that a StreamResource document names, in its present form or that of event-model before 1.20.
 
@@ -52,9 +58,8 @@ def frames_of_stream_resource(doc: Document, paths: Paths) -> Frames:
         They are in no format that is read here, or where nothing may be opened.
     """
     parameters = stream_parameters(doc)
-    uri = doc.get("uri") or os.path.join(doc.get("root") or "", doc.get("resource_path") or "")
-    path = paths.resolve(uri)
-    mimetype = str(doc.get("mimetype") or _mimetype_of_spec(str(doc.get("spec", "")))).replace(" ", "").lower()
+    path = paths.resolve(uri_of(doc))
+    mimetype = plain_mimetype(doc.get("mimetype") or _mimetype_of_spec(str(doc.get("spec", ""))))
     if mimetype in HDF5:
         return HDF5Frames.open(path, parameters.get("dataset") or parameters.get("path") or AREA_DETECTOR_DATASET)
     if mimetype in ONE_FILE_EACH:
@@ -96,7 +101,7 @@ def frames_of_resource(doc: Document, paths: Paths) -> Frames | None:
     spec, kwargs = doc["spec"], doc.get("resource_kwargs") or {}
     if not set(kwargs) <= {"frame_per_point", "path", "template", "filename", "images_per_file", "swmr"}:
         return None  # somebody's own, of the same name
-    path = os.path.join(doc.get("root") or "", doc["resource_path"])
+    path = uri_of(doc)
     if spec in ("AD_HDF5", "AD_HDF5_SWMR"):
         return HDF5Frames.open(paths.resolve(path), AREA_DETECTOR_DATASET)
     if spec == "AD_TIFF" and str(kwargs.get("template", "")).startswith("%s%s"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 import uuid
 from collections import deque
@@ -13,6 +12,7 @@ from typing import Any
 
 from ..config import DiffractogramConfig
 from ..documents.callback import ReductionCallback
+from ..documents.resources import uri_of
 from .derived_source import is_derived
 from .document_files import NamedDocument
 from .errors import ReplayError
@@ -88,7 +88,7 @@ class ReductionPass:
             self._runs[doc["run_start"]].streams[doc.get("name", "")] = list(doc["data_keys"])
         elif name in ("resource", "stream_resource") and doc.get("run_start") in self._runs:
             run = self._runs[doc["run_start"]]
-            run.first_file = run.first_file or _where(doc)
+            run.first_file = run.first_file or uri_of(doc)
         elif name == "stop" and doc["run_start"] in self._runs:
             numbers = doc.get("num_events") or {}
             self._runs[doc["run_start"]].number_of_events = numbers.get(self.config.stream, 0)
@@ -153,10 +153,6 @@ class ReductionPass:
                 f"raw run {uid} has {wanted} in its stream {config.stream!r} ({there}): image_key and stream say where"
             )
             self.fail(uid, ReplayError(message))
-
-
-def _where(doc: Document) -> str:
-    return str(doc.get("uri") or os.path.join(doc.get("root") or "", doc.get("resource_path") or ""))
 
 
 def _skipped(frames: Mapping[str, Any]) -> str:

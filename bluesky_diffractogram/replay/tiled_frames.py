@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..documents.resources import HDF5, MULTIPART, plain_mimetype
 from ..files import HDF5Frames, NotReadable, Paths, Unreadable
 from ..files.paths import paths_of
 from .errors import ReplayError
 
 logger = logging.getLogger(__name__)
 
-HDF5 = ("application/x-hdf5", "application/x-hdf")
-ONE_FILE_EACH = tuple(f"multipart/related;type={kind}" for kind in ("image/tiff", "image/jpeg", "application/x-npy"))
 BLOCK_BYTES = 16 * 2**20
 
 
@@ -139,7 +138,7 @@ def rows_of(key: str, node: Any, shape: Sequence[int], run_uid: str, paths: Path
     source = (node.data_sources() or [None])[0]
     if source is None or str(getattr(source.management, "value", source.management)) != "external":
         return served
-    mimetype = str(source.mimetype).replace(" ", "").lower()
+    mimetype = plain_mimetype(source.mimetype)
     assets = sorted(source.assets, key=lambda asset: asset.num or 0)
     found = [_here(asset.data_uri, paths) for asset in assets]
     uris = [path for path in found if path is not None]
@@ -151,7 +150,7 @@ def rows_of(key: str, node: Any, shape: Sequence[int], run_uid: str, paths: Path
             places = [(uris[0], {"dataset": dataset}, row) for row in range(len(served))]
             return RowsInFiles(key, run_uid, mimetype, places)
     numbered = [_numbered(path) for path in uris]
-    if mimetype in ONE_FILE_EACH and len(uris) == len(served) and None not in numbered:
+    if mimetype in MULTIPART and len(uris) == len(served) and None not in numbered:
         return RowsInFiles(key, run_uid, mimetype, [place for place in numbered if place is not None])
     return served
 
