@@ -219,13 +219,7 @@ class OneRun:
             try:
                 parked.total, frames = read_frames(images, setting, self._assets, parked.done)
                 for read in frames:
-                    try:
-                        self._reduce(read(), parked.done, images, setting)
-                    except NotReadable:
-                        raise
-                    except Exception as error:
-                        self._skipping.skip_for(error, 1, images)
-                    parked.done += 1
+                    self._reduce_or_skip(read, parked, setting)
             except NotReadable as error:
                 if not last:
                     return False
@@ -242,6 +236,16 @@ class OneRun:
                 self._skipping.skip_for(error, parked.left, images)
             self._assets.done(images)
             return True
+
+    def _reduce_or_skip(self, read: Callable[[], Frame], parked: _Parked, setting: Setting) -> None:
+        """Deal with the next frame of an event; `NotReadable` passes, for it may be dealt with later."""
+        try:
+            self._reduce(read(), parked.done, parked.images, setting)
+        except NotReadable:
+            raise
+        except Exception as error:
+            self._skipping.skip_for(error, 1, parked.images)
+        parked.done += 1
 
     def _reduce(self, frame: Frame, index: int, images: ImagesReceived, setting: Setting) -> None:
         if self._given_up:  # while this one was read: the run has been closed without it

@@ -77,7 +77,9 @@ class Pipeline:
     def process(self, message: Message, following: Message | None = None) -> None:
         """Do what a message asks for, while the image that the `following` one brings is read."""
         if isinstance(message, ImagesReceived) and isinstance(following, ImagesReceived):
-            self._assets.prefetch(following)
+            run = self._runs.get(following.run_uid)
+            if run is None or not run.parked:  # else it will only be parked, and read again later
+                self._assets.prefetch(following)
         match message:
             case RunStarted(start, setting):
                 if setting.config.reset_on_start:

@@ -71,8 +71,8 @@ class Reader:
     def end(self) -> None:
         """End when what is being read now has been; the rest is not read."""
         with suppress(Empty):
-            while True:
-                self._work.get_nowait()
+            while (work := self._work.get_nowait()) is not None:
+                work[0].cancel()  # whoever still asks for it is not to wait for ever
         self._work.put(None)
 
     def _run(self) -> None:
