@@ -46,8 +46,8 @@ class Assets:
         root_map: Mapping[str, str] | None = None,
         roots: Sequence[str] | None = None,
     ) -> None:
-        self._datums = Datums(handler_registry or {}, root_map or {})
         self._paths = Paths(root_map, roots)
+        self._datums = Datums(handler_registry or {}, root_map or {})
         self._stream_resources: OrderedDict[str, Document] = OrderedDict()
         self._open: OrderedDict[str, Frames] = OrderedDict()
         self._begun: OrderedDict[StreamRows, Callable[[], NDArray]] = OrderedDict()
@@ -96,6 +96,13 @@ class Assets:
         indices = range(rows.first + begin, rows.first + rows.number)
         reads = read_ahead(partial(self._read, frames), indices)
         return rows.number, ((frames.name(index), read) for index, read in zip(indices, reads, strict=True))
+
+    def resource_of(self, images: ImagesReceived) -> str | None:
+        """The uid of the resource that an event's images come from, if it is known."""
+        if images.rows is not None:
+            return images.rows.resource
+        found = self._datums.find(images.event["data"].get(images.image_key))
+        return None if found is None else str(found[0]["uid"])
 
     def done(self, images: ImagesReceived) -> None:
         """An event will not be asked for again, but perhaps the latest: its datums may be forgotten."""

@@ -7,7 +7,6 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ..config import ConfigError, DiffractogramConfig
@@ -19,6 +18,7 @@ from .derived_run import DerivedRun
 from .frames import Announce, frame_shape_of, origin_of, read_frames, reduce_aside
 from .images import Document, frame_shape
 from .messages import REFUSED, FramesPassedOver, ImagesDescribed, ImagesReceived
+from .parked import AwaitedInVain, ParkedImages
 from .setting import Reducers, Setting
 from .skipping import Skipping
 from .tally import FrameTally
@@ -27,20 +27,6 @@ logger = logging.getLogger(__name__)
 
 # So long one run may have the worker to itself when what is parked is tried again.
 RETRY_FOR_S = 0.1
-
-
-@dataclass(eq=False, slots=True)
-class _Parked:
-    """An event with images, how many of its frames are done, and how many there are if that is known."""
-
-    images: ImagesReceived
-    done: int = 0
-    total: int | None = None
-
-    @property
-    def left(self) -> int:
-        """How many frames it still counts as."""
-        return (self.images.frames if self.total is None else self.total) - self.done
 
 
 class OneRun:
@@ -87,11 +73,12 @@ class OneRun:
         self._on_error = on_error
         self._file_timeout = file_timeout
         self._derived = DerivedRun(start, emit)
-        self._parked: deque[_Parked] = deque()
+        self._parked: deque[ParkedImages] = deque()
         self._ending: tuple[str, str] | None = None
         self._given_up = False
-        self._current: _Parked | None = None
+        self._current: ParkedImages | None = None
         self._stopped_at = 0.0
+        self._in_vain = AwaitedInVain(self.uid, assets, file_timeout)
         self._skipping = Skipping(self.uid, self.tally, on_error)
         # What the first frames' shape was under each setting, for calibrations that do not say it.
         self._first_shapes: dict[int, tuple[int, int]] = {}
@@ -130,7 +117,7 @@ class OneRun:
 
     def receive(self, images: ImagesReceived) -> None:
         """Reduce the frames of one event, or park it."""
-        parked = _Parked(images)
+        parked = ParkedImages(images)
         if self._parked or self._current is not None or not self._try(parked):
             self._parked.append(parked)
 
@@ -149,7 +136,7 @@ class OneRun:
         if counted is None or counted.event_uid != images.event["uid"]:
             self._aside(images, setting)
             return
-        if self._try(_Parked(images), setting):  # else its file is not readable yet, and it stays what it was
+        if self._try(ParkedImages(images), setting):  # else its file is not readable yet, and it stays what it was
             self.tally.received -= counted.frames
             self.tally.not_requested -= counted.frames
             self._not_requested = None
@@ -201,7 +188,7 @@ class OneRun:
             logger.warning("run %s: there are no images %s", self.uid, self._wanted_by_name)
 
     def _try(
-        self, parked: _Parked, setting: Setting | None = None, *, last: bool = False, until: float = math.inf
+        self, parked: ParkedImages, setting: Setting | None = None, *, last: bool = False, until: float = math.inf
     ) -> bool:
         """Reduce the frames of an event; False if it has to be gone on with later.
 
@@ -213,8 +200,12 @@ class OneRun:
         finally:
             self._current = None
 
-    def _reduce_all(self, parked: _Parked, setting: Setting, last: bool, until: float) -> bool:
+    def _reduce_all(self, parked: ParkedImages, setting: Setting, last: bool, until: float) -> bool:
         images = parked.images
+        if last and (why := self._in_vain.reason(images)) is not None:
+            self._skipping.skip("file", parked.left, why, images)
+            self._assets.done(images)
+            return True
         while True:
             try:
                 parked.total, frames = read_frames(images, setting, self._assets, parked.done)
@@ -224,8 +215,8 @@ class OneRun:
                 if not last:
                     return False
                 # What is known to be there behind the gap is reduced; of other events nothing is known.
-                gap = parked.left if parked.total is None else 1
-                why = f"not readable {self._file_timeout:g} s after the run's end: {error}"
+                why, all_of_it = self._in_vain.give_up(images, error)
+                gap = parked.left if parked.total is None or all_of_it else 1
                 self._skipping.skip("file", gap, why, images)
                 parked.done += gap
                 if parked.left > 0:
@@ -237,7 +228,7 @@ class OneRun:
             self._assets.done(images)
             return True
 
-    def _reduce_or_skip(self, read: Callable[[], Frame], parked: _Parked, setting: Setting) -> None:
+    def _reduce_or_skip(self, read: Callable[[], Frame], parked: ParkedImages, setting: Setting) -> None:
         """Deal with the next frame of an event; `NotReadable` passes, for it may be dealt with later."""
         try:
             self._reduce(read(), parked.done, parked.images, setting)

@@ -1,6 +1,6 @@
 """Frames out of files, also of files that are still being written. Knows no documents."""
 
-from .errors import NotReadable, Unreadable
+from .errors import NotReadable, NotThere, Unreadable
 from .hdf5 import HDF5Frames
 from .hdf5_find import find_datasets
 from .paths import Paths
@@ -11,6 +11,7 @@ __all__ = [
     "FileSequence",
     "HDF5Frames",
     "NotReadable",
+    "NotThere",
     "Paths",
     "Reader",
     "Unreadable",

@@ -7,5 +7,9 @@ class NotReadable(Exception):
     """A frame that cannot be read now, and perhaps can be later: its file is not there, or does not hold it yet."""
 
 
+class NotThere(NotReadable):
+    """Nothing of a file can be read now: it is not there, or cannot be opened."""
+
+
 class Unreadable(Exception):
     """A frame that will never be readable: what the file holds is no image, or is damaged, or must not be opened."""

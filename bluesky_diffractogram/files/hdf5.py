@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import NotReadable, Unreadable
-from .hdf5_frame_chunk import FrameChunks
-from .hdf5_images import check_images, number_of_frames
+from .hdf5_dataset import OpenDataset
+from .hdf5_images import Place, number_of_frames
 from .hdf5_links import other_files
 from .hdf5_open import OpenFile, lock_of_hdf5, open_hdf5
-from .hdf5_written import fill_value, is_blank, is_settled, is_there, may_be_blank
+from .hdf5_written import Rest
 from .paths import Paths
-from .virtual import Mapping, SourceFrame, mappings, source_frames
 
 MOST_STEPS = 8
 FRAMES_THAT_PROVE = 16
@@ -50,14 +48,9 @@ class HDF5Frames:
         self._users = 1
         self._closed = False
         self._file: OpenFile | None = None
-        self._data: Any = None
-        self._holder = path  # the file that holds the data set, where the first one links to it
-        self._chunks: FrameChunks | None = None
-        self._blank_means_missing = False
-        self._fill: Any = 0
-        self._parts: list[Mapping] = []
+        self._opening: OpenDataset | None = None
+        self._rest = Rest()
         self._allowed_by: list[Paths] = []
-        self._sources: dict[tuple[str, str], HDF5Frames] = {}
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], dataset: str) -> HDF5Frames:
@@ -99,17 +92,17 @@ class HDF5Frames:
             As `read`.
         """
         with self._turn("the length"):
-            if self._data is not None:
+            if self._opening is not None:
                 self._look_again()
-            return number_of_frames(self._opened(None))
+            return number_of_frames(self._opened(None).data)
 
-    def read(self, index: int, paths: Paths | None = None) -> NDArray:
+    def read(self, index: int | Place, paths: Paths | None = None) -> NDArray:
         """``(ny, nx)``: one frame, decompressed.
 
         Parameters
         ----------
         index
-            Which one, from 0.
+            Which one, from 0; or its place in the leading dimensions.
         paths
             Says which files may be opened, where the data set leads into others.
 
@@ -123,25 +116,20 @@ class HDF5Frames:
             The data set holds no images, the frame is damaged, or it lies where nothing may be opened.
         """
         with self._turn(f"frame {index}"):
-            data, place = self._there(index, paths)
-            sources = self._sources_of(place)
-            if len(sources) == 1 and sources[0][1].whole:
-                return sources[0][0].read(sources[0][1].index, paths)
-            for frames, frame in sources:
-                frames.require(frame.index, paths)
-            chunks = self._chunks
-            chunk = chunks.take(data, place) if chunks is not None else None
-            if chunks is None or chunk is None:
-                image = data[place]
-                return self._written_again(index, paths) if self._may_be_missing(data, image) else image
-        return chunks.decode(chunk)
+            opening, place, chunk = self._there(index, paths)
+            if opening.sources is not None:
+                return opening.sources.read(opening.data, place, paths)
+            if opening.chunks is None or chunk is None:
+                image = opening.data[place]
+                return self._written_again(place, paths) if opening.may_be_missing(image) else image
+        return opening.chunks.decode(chunk)
 
-    def require(self, index: int, paths: Paths | None = None) -> None:
+    def require(self, index: int | Place, paths: Paths | None = None) -> None:
         """Raise what `read` would raise of a frame that is not there, without reading it."""
         with self._turn(f"frame {index}"):
-            _, place = self._there(index, paths)
-            for frames, frame in self._sources_of(place):
-                frames.require(frame.index, paths)
+            opening, place, _ = self._there(index, paths)
+            if opening.sources is not None:
+                opening.sources.require(place, paths)
 
     def name(self, index: int) -> str:
         """What people call a frame: the file, with its number in it."""
@@ -160,7 +148,7 @@ class HDF5Frames:
             HDF5Frames._steps += 1
             try:
                 yield
-            except (OSError, RuntimeError, KeyError) as error:
+            except (OSError, RuntimeError, KeyError, MemoryError) as error:
                 self._close()
                 raise NotReadable(f"{what} of {self} cannot be read: {error}") from error
             finally:
@@ -168,79 +156,62 @@ class HDF5Frames:
                 if self._file is not None and self._file.ours:
                     self._close()
 
-    def _there(self, index: int, paths: Paths | None) -> tuple[Any, tuple[int, ...]]:
-        """The data set, and where in its leading dimensions the frame is that it holds."""
-        if index < 0:
+    def _there(self, index: int | Place, paths: Paths | None) -> tuple[OpenDataset, Place, bytes | None]:
+        """The data set that holds a frame, where it is in the leading dimensions, and its chunk if that is decoded."""
+        if isinstance(index, int) and index < 0:
             raise Unreadable(f"{self} has no frame {index}")
         if self._file is not None and self._file.was_replaced():
             self._close()
-        known = self._data is not None
-        place = self._place(self._opened(paths), index)
-        if place is None and known:
+        known = self._opening is not None
+        held = self._opened(paths).held(index)
+        if held is None and known:
             self._look_again()
-            place = self._place(self._opened(paths), index)
-        if place is None:
+            held = self._opened(paths).held(index)
+        if held is None:
             self._be_ready_to_look_again()
             raise NotReadable(f"{self} has no frame {index} yet")
-        return self._opened(paths), place
+        return self._opened(paths), *held
 
-    def _place(self, data: Any, index: int) -> tuple[int, ...] | None:
-        """Where a frame is that has been written."""
-        if index >= number_of_frames(data) or self._file is None:
-            return None
-        place = tuple(int(i) for i in np.unravel_index(index, data.shape[:-2])) if data.ndim > 2 else ()
-        # With its writer in this process, who need not have written it out yet.
-        end = math.inf if self._file.ours else os.path.getsize(self._holder)
-        return place if data.is_virtual or is_there(data, place, end) else None
-
-    def _may_be_missing(self, data: Any, image: NDArray) -> bool:
-        """Whether a frame is blank, and it is not known that somebody has written it so."""
-        return self._blank_means_missing and is_blank(image, self._fill) and not is_settled(self._holder)
-
-    def _written_again(self, index: int, paths: Paths | None) -> NDArray:
+    def _written_again(self, place: Place, paths: Paths | None) -> NDArray:
         """A frame that was blank: read anew, past what HDF5 remembers of its chunk, and with the one behind it."""
         self._look_again()
-        data, place = self._there(index, paths)
-        image = data[place]
-        if self._may_be_missing(data, image):
-            following = (self._place(data, index + k) for k in range(1, FRAMES_THAT_PROVE + 1))
-            if all(place is None or is_blank(data[place], self._fill) for place in following):
+        opening, *_ = self._there(place, paths)
+        image = opening.data[place]
+        if opening.may_be_missing(image):
+            number = int(np.ravel_multi_index(place, opening.data.shape[:-2])) if place else 0
+            following = (opening.held(number + k) for k in range(1, FRAMES_THAT_PROVE + 1))
+            if all(held is None or opening.is_blank(opening.data[held[0]]) for held in following):
                 self._be_ready_to_look_again()
-                raise NotReadable(f"frame {index} of {self} holds nothing yet")
+                raise NotReadable(f"frame {number} of {self} holds nothing yet")
         return image
 
-    def _opened(self, paths: Paths | None) -> Any:
+    def _opened(self, paths: Paths | None) -> OpenDataset:
         """The data set, opened if it is not."""
         if paths is not None and paths.limited and not any(paths is each for each in self._allowed_by):
             paths.check(self.path)  # again: it may be a link by now
             for file in other_files(self.path, self.dataset):
-                paths.check(file)
+                paths.check(paths.moved(file))
             self._allowed_by.append(paths)
-        if self._data is None:
+        if self._opening is None:
             self._file = open_hdf5(self.path)
             try:
-                data = self._file.file[self.dataset]
-                check_images(data, str(self))
-                chunks = FrameChunks(data)
-                self._parts = mappings(data) if data.is_virtual else []
+                opening = OpenDataset(self._file, self.dataset, self._rest, HDF5Frames.open)
             except Unreadable:
                 self._close()
                 raise
-            except (KeyError, OSError, RuntimeError) as error:
+            except (NotReadable, KeyError, OSError, RuntimeError) as error:
                 self._close()
-                raise NotReadable(f"{self} is not there yet: {error}") from error
+                raise NotReadable(f"{self}: {error}") from error
             if paths is not None:
-                paths.check(data.file.filename)
-            self._data, self._holder, self._fill = data, data.file.filename, fill_value(data)
-            self._blank_means_missing = not data.is_virtual and may_be_blank(data)
-            self._chunks = chunks if chunks.usable and not self._blank_means_missing else None
-        return self._data
+                paths.check(opening.holder)
+            self._opening = opening
+        return self._opening
 
     def _look_again(self) -> None:
         """See what was written since the file was opened."""
-        if self._file is not None and self._file.swmr:
+        if self._file is not None and self._file.swmr and self._opening is not None:
             try:
-                self._data.refresh()
+                self._opening.data.refresh()
                 return
             except (OSError, RuntimeError):
                 pass  # the writer has closed it in the meantime, perhaps
@@ -251,23 +222,11 @@ class HDF5Frames:
         if self._file is None or not self._file.swmr:
             self._close()
 
-    def _sources_of(self, place: tuple[int, ...]) -> list[tuple[HDF5Frames, SourceFrame]]:
-        """What a frame of a virtual data set is made up of; nothing for other data sets."""
-        if not self._data.is_virtual:
-            return []
-        frames = list(source_frames(self._parts, place))
-        if not frames:
-            raise NotReadable(f"nothing in {self} says where the frame at {place} lies")
-        for frame in frames:
-            if frame.place not in self._sources:
-                self._sources[frame.place] = HDF5Frames.open(*frame.place)
-        return [(self._sources[frame.place], frame) for frame in frames]
-
     def _close(self) -> None:
         with self._lock:
-            file, self._file, self._data, self._allowed_by = self._file, None, None, []
-            sources, self._sources = self._sources, {}
-            for source in sources.values():
-                source.close()
+            file, self._file = self._file, None
+            opening, self._opening, self._allowed_by = self._opening, None, []
+            if opening is not None and opening.sources is not None:
+                opening.sources.close()
             if file is not None:
                 file.file.close()

@@ -5,9 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from .errors import Unreadable
 
 MOST_BYTES_OF_A_FRAME = 2**30
+
+# Of a frame, in the leading dimensions of its data set.
+Place = tuple[int, ...]
 
 
 def check_images(data: Any, name: str) -> None:
@@ -41,3 +46,11 @@ def check_images(data: Any, name: str) -> None:
 def number_of_frames(data: Any) -> int:
     """How many frames a data set has room for: all its dimensions but the last two number them."""
     return math.prod(data.shape[:-2])
+
+
+def place_of(data: Any, index: int | Place) -> Place | None:
+    """Where a frame is that is given by its number or by its place; None if the data set has no room for it now."""
+    leading = data.shape[:-2]
+    if isinstance(index, int):
+        return tuple(int(i) for i in np.unravel_index(index, leading)) if index < number_of_frames(data) else None
+    return index if len(index) == len(leading) and all(i < n for i, n in zip(index, leading, strict=True)) else None

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from .errors import NotReadable, Unreadable
+from .errors import NotThere, Unreadable
 
 DRIVER = "bluesky-diffractogram"
 
@@ -70,7 +70,7 @@ def open_hdf5(path: str) -> OpenFile:
 
     Raises
     ------
-    NotReadable
+    NotThere
         It is not there, or cannot be opened (now).
     Unreadable
         It is no file.
@@ -89,7 +89,7 @@ def open_hdf5(path: str) -> OpenFile:
             )
         except OSError as error:
             problem = problem or str(error)
-    raise NotReadable(f"{path} cannot be opened: {problem}")
+    raise NotThere(f"{path} cannot be opened: {problem}")
 
 
 def _look(path: str) -> os.stat_result:
@@ -101,7 +101,7 @@ def _look(path: str) -> os.stat_result:
         with open(path, "rb") as file:
             file.read(1)
     except OSError as error:
-        raise NotReadable(f"{path} is not there: {error}") from error
+        raise NotThere(f"{path} is not there: {error}") from error
     return status
 
 

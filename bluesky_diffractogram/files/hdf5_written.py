@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from .errors import Unreadable
 
 MOST_CHUNKS_OF_A_FRAME = 4096
+ANY_SIZE = 2**63
 SETTLED_S = 10.0
+OLD_S = 60.0
 SAMPLE = 1009
 
 
@@ -29,7 +31,8 @@ def is_there(data: Any, place: tuple[int, ...], end: float = math.inf) -> bool:
     place
         Index of the frame in the leading dimensions.
     end
-        How many bytes the file has, if what has been written is all in it and nothing in the memory of its writer.
+        How many bytes the file has, if it may be that not all of what it declares is in it yet (`ANY_SIZE`: it is in
+        the memory of a writer in this process). For that HDF5 goes through all chunks.
 
     Raises
     ------
@@ -38,7 +41,7 @@ def is_there(data: Any, place: tuple[int, ...], end: float = math.inf) -> bool:
     """
     if data.chunks is not None:
         corners = _corners(data, place)
-        return all(_ends_before(end, data.id.get_chunk_info_by_coord(corner)) for corner in corners)
+        return all(_is_written(data, corner, end) for corner in corners)
     number = int(np.ravel_multi_index(place, data.shape[:-2])) if place else 0
     needed = (number + 1) * math.prod(data.shape[-2:]) * data.dtype.itemsize
     if data.external:
@@ -75,9 +78,30 @@ def is_blank(image: NDArray, fill: Any) -> bool:
     return bool((pixels[::SAMPLE] == fill).all() and (pixels == fill).all())
 
 
-def is_settled(path: str) -> bool:
-    """Whether a file has not been written to for so long that what is blank in it will remain so."""
-    return time.time() - os.stat(path).st_mtime > SETTLED_S
+class Rest:
+    """Tells of files whether they have come to rest: what is blank in them will remain so."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[tuple[int, int], float]] = {}
+
+    def reached(self, path: str) -> bool:
+        """Whether a file has not been written to for some time.
+
+        So much time must have gone by since it was first seen as it is: the clock of a file server may be wrong by
+        seconds. It is not believed to be wrong by more than a minute.
+
+        Raises
+        ------
+        OSError
+            The file is not there.
+        """
+        status = os.stat(path)
+        now, state = time.monotonic(), (status.st_mtime_ns, status.st_size)
+        seen, since = self._seen.get(path, (None, now))
+        if seen != state:
+            since = now
+            self._seen[path] = (state, now)
+        return now - since > SETTLED_S or time.time() - status.st_mtime > OLD_S
 
 
 def _bytes_outside(files: Any) -> int:
@@ -90,7 +114,15 @@ def _bytes_outside(files: Any) -> int:
     return total
 
 
-def _ends_before(end: float, chunk: Any) -> bool:
+def _is_written(data: Any, corner: tuple[int, ...], end: float) -> bool:
+    if end == math.inf and math.prod(data.chunks[:-2]) == 1:
+        # Looked up in the index of the chunks; asked for its place, HDF5 goes through all of them.
+        try:
+            data.id.read_direct_chunk(corner)
+        except RuntimeError:
+            return False
+        return True
+    chunk = data.id.get_chunk_info_by_coord(corner)
     return chunk.byte_offset is not None and chunk.byte_offset + chunk.size <= end
 
 

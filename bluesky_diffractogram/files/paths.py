@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import unquote
 
-from .errors import NotReadable, Unreadable
+from .errors import NotThere, Unreadable
 
 _URI = re.compile(r"file:(?://([^/]*))?(/.*)", re.DOTALL)
 _DRIVE = re.compile(r"/?[A-Za-z]:[/\\]")
@@ -43,10 +43,20 @@ class Paths:
         Here by there: the longest folder that a path begins with is replaced.
     roots
         The folders outside of which nothing is opened; None is no such limit.
+
+    Raises
+    ------
+    TypeError
+        They are not what they should be.
     """
 
     def __init__(self, root_map: Mapping[str, str] | None = None, roots: Sequence[str] | None = None) -> None:
-        self._root_map = sorted((root_map or {}).items(), key=lambda item: -len(item[0]))
+        if root_map is not None and not (isinstance(root_map, Mapping) and _are_names([*root_map, *root_map.values()])):
+            raise TypeError(f"root_map = {root_map!r}: expected a dictionary of folders, {{there: here}}")
+        if roots is not None and (isinstance(roots, str) or not _are_names(roots)):
+            raise TypeError(f"roots = {roots!r}: expected a list of folders")
+        moved = {os.fspath(there): os.fspath(here) for there, here in (root_map or {}).items()}
+        self._root_map = sorted(moved.items(), key=lambda item: -len(item[0]))
         self._roots = None if roots is None else [os.path.realpath(root) for root in roots]
 
     @property
@@ -59,15 +69,15 @@ class Paths:
 
         Raises
         ------
-        NotReadable
+        NotThere
             None of several is there yet.
         Unreadable
             It lies outside the allowed folders.
         """
-        candidates = [self._moved(path) for path in paths_of(uri)]
+        candidates = [self.moved(path) for path in paths_of(uri)]
         there = [path for path in candidates if os.path.exists(path)]
         if not there and len(candidates) > 1:
-            raise NotReadable(f"{uri} is not there, as it is or decoded")
+            raise NotThere(f"{uri} is not there, as it is or decoded")
         path = (there or candidates)[0]
         self.check(path)
         return path
@@ -84,7 +94,8 @@ class Paths:
         if not self.allows(path):
             raise Unreadable(f"{path} lies outside the allowed folders {', '.join(self._roots or [])}")
 
-    def _moved(self, path: str) -> str:
+    def moved(self, path: str) -> str:
+        """Where a path lies here, as `root_map` says."""
         windows = bool(_DRIVE.match(path))
         found = path.replace("\\", "/") if windows else path
         for there, here in self._root_map:
@@ -92,3 +103,7 @@ class Paths:
             if found == folder or found.startswith(folder + "/"):
                 return os.path.join(here, found[len(folder) :].lstrip("/"))
         return path
+
+
+def _are_names(given: Iterable[object]) -> bool:
+    return all(isinstance(each, (str, os.PathLike)) for each in given)

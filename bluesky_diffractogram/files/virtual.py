@@ -8,10 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from h5py import h5s
+from numpy.typing import NDArray
+
+from .errors import Unreadable
 
 # Start, stride, count and block of a selection in one dimension; an open end has a huge count.
 Slab = tuple[int, int, int, int]
+Area = tuple[Slab, Slab]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +26,38 @@ class SourceFrame:
     Attributes
     ----------
     path, dataset, index
-        Which one it is.
-    whole
-        Whether it is all of it, pixel by pixel.
+        Which one it is; a place in the leading dimensions of the data set, or a number that runs through them.
+    into, out_of
+        The rows and columns of the virtual frame, and those of the source's that stand in for them; None is all.
     """
 
     path: str
     dataset: str
-    index: int
-    whole: bool
+    index: int | tuple[int, ...]
+    into: Area | None
+    out_of: Area | None
+
+    def is_whole(self, source: NDArray) -> bool:
+        """Whether all of the `source` frame is all of the virtual one."""
+        return self.into is None and (self.out_of is None or _unless_all(self.out_of, source.shape) is None)
+
+    def put(self, image: NDArray, source: NDArray) -> None:
+        """Write what is taken of the `source` frame into the virtual `image`.
+
+        Raises
+        ------
+        Unreadable
+            They do not fit.
+        """
+        area = np.s_[:, :] if self.into is None else _spans(self.into)
+        part = source if self.out_of is None else source[_spans(self.out_of)]
+        shape = image[area].shape
+        if part.size != math.prod(shape) or not np.can_cast(part.dtype, image.dtype, "same_kind"):
+            raise Unreadable(
+                f"{self.path}::{self.dataset} has {part.dtype} frames of shape {part.shape} where a virtual data set "
+                f"has {image.dtype} of {shape}"
+            )
+        image[area] = part.reshape(shape)
 
     @property
     def place(self) -> tuple[str, str]:
@@ -47,18 +75,18 @@ class Mapping:
         The source; both with ``%b`` for the number of a block where every block has one of its own.
     leading
         What is replaced, in the dimensions that number the frames.
-    covers
-        Whether it is all of a frame, by all of a source's.
-    taken, source_shape
-        What is taken of the leading dimensions of the source, and its shape; None is all of it.
+    into, out_of
+        See `SourceFrame`.
+    taken
+        What is taken of the leading dimensions of the source; None is all of it.
     """
 
     path: str
     dataset: str
     leading: tuple[Slab, ...]
-    covers: bool
+    into: Area | None
+    out_of: Area | None
     taken: tuple[Slab, ...] | None
-    source_shape: tuple[int, ...] | None
 
     def find(self, place: tuple[int, ...]) -> SourceFrame | None:
         """The frame of the source behind the frame at `place`; None if this part does not touch it."""
@@ -74,26 +102,29 @@ class Mapping:
         index = 0
         for (block, rest), (_, _, count, size) in zip(spots, self.leading, strict=True):
             index = index * count * size + block * size + rest
-        if self.taken is not None and self.source_shape is not None:
-            index = _index_in_source(index, self.taken, self.source_shape)
-        return SourceFrame(path, dataset, index, self.covers)
+        where = index if self.taken is None else _place_in_source(index, self.taken)
+        return SourceFrame(path, dataset, where, self.into, self.out_of)
 
 
-def mappings(data: Any) -> list[Mapping]:
-    """Of what a virtual `h5py.Dataset` of frames is made up."""
+def mappings(data: Any) -> list[Mapping] | None:
+    """Of what a virtual `h5py.Dataset` of frames is made up; None if not of frames, or not of regular parts of them."""
     folder, own = os.path.split(data.file.filename)
     leading = data.ndim - 2
     result = []
     for source in data.virtual_sources():
-        selected = _hyperslab(source.vspace)
-        taken, shape = None, None
-        covers = _covers(selected[leading:], data.shape[-2:])
-        if source.src_space.get_select_type() == h5s.SEL_HYPERSLABS:
-            slabs, shape = _hyperslab(source.src_space), source.src_space.shape
-            taken = tuple(slabs[:-2])
-            covers = covers and _covers(slabs[-2:], shape[-2:])
+        try:
+            *replaced, rows, columns = _hyperslab(source.vspace)
+            taken, out_of = None, None
+            if source.src_space.get_select_type() == h5s.SEL_HYPERSLABS:  # of which it does not say of what shape
+                *before, source_rows, source_columns = _hyperslab(source.src_space)
+                taken, out_of = tuple(before), (source_rows, source_columns)
+        except (RuntimeError, ValueError):  # selected irregularly, or not from two dimensions
+            return None
+        if out_of is not None and _size(out_of) != _size((rows, columns)):
+            return None
         path = os.path.join(folder, own if source.file_name == "." else source.file_name)
-        result.append(Mapping(path, source.dset_name, tuple(selected[:leading]), covers, taken, shape))
+        into = _unless_all((rows, columns), data.shape[-2:])
+        result.append(Mapping(path, source.dset_name, tuple(replaced[:leading]), into, out_of, taken))
     return result
 
 
@@ -113,20 +144,15 @@ def source_frames(parts: Sequence[Mapping], place: tuple[int, ...]) -> Iterator[
             yield frame
 
 
-def _index_in_source(number: int, taken: tuple[Slab, ...], shape: tuple[int, ...]) -> int:
-    """Which frame of a source is the `number`-th of those that are taken."""
-    if not taken:
-        return 0
+def _place_in_source(number: int, taken: tuple[Slab, ...]) -> tuple[int, ...]:
+    """Where in the leading dimensions of a source the `number`-th frame is of those that are taken."""
     spots: list[int] = []
     for start, stride, count, size in reversed(taken[1:]):
         number, nth = divmod(number, count * size)
         spots.append(start + nth // size * stride + nth % size)
-    start, stride, _, size = taken[0]
-    spots.append(start + number // size * stride + number % size)
-    index = 0
-    for spot, n in zip(reversed(spots), shape[:-2], strict=True):
-        index = index * n + spot
-    return index
+    for start, stride, _, size in taken[:1]:
+        spots.append(start + number // size * stride + number % size)
+    return tuple(reversed(spots))
 
 
 def _hyperslab(space: Any) -> list[Slab]:
@@ -139,8 +165,23 @@ def _find(i: int, start: int, stride: int, count: int, block: int) -> tuple[int,
     return (which, rest) if 0 <= which < count and rest < block else None
 
 
-def _covers(selected: Sequence[Slab], shape: tuple[int, ...]) -> bool:
-    """Whether a selection takes all of an array."""
-    return math.prod(shape) > 0 and all(
-        start == 0 and count * block == n for (start, _, count, block), n in zip(selected, shape, strict=True)
+def _unless_all(area: Area, shape: tuple[int, ...]) -> Area | None:
+    """The area; None if it is all of an array."""
+    covers = all(start == 0 and count * block == n for (start, _, count, block), n in zip(area, shape, strict=True))
+    return None if covers else area
+
+
+def _size(area: Area) -> int:
+    return math.prod(count * block for _, _, count, block in area)
+
+
+def _spans(area: Area) -> Any:
+    """The rows and columns of an area, as an index."""
+    if all(count == 1 or stride == block for _, stride, count, block in area):
+        return tuple(slice(start, start + count * block) for start, _, count, block in area)
+    return np.ix_(
+        *(
+            (start + stride * np.arange(count)[:, None] + np.arange(block)).reshape(-1)
+            for start, stride, count, block in area
+        )
     )

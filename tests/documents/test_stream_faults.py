@@ -189,3 +189,58 @@ def test_no_frame_is_read_twice_because_it_was_read_ahead(cfg, path, collected, 
         assert diff.wait(20)
     assert sorted(read) == list(range(10))
     assert frames_add_up(collected.of("stop")[0])["reduced"] == 10
+
+
+@pytest.mark.parametrize("documents", ["datums", "streams"])
+def test_a_file_that_never_comes_is_not_looked_for_once_for_every_frame(cfg, path, collected, documents, caplog):
+    number = 5000
+    if documents == "datums":
+        documents = list(area_detector_run(path.parent, "AD_HDF5", {}, number))
+    else:
+        documents = list(StreamRun(uri_of(path)).step_scan(number))
+    with ReductionCallback(cfg, file_timeout=0.1) as diff:
+        diff.subscribe(collected)
+        send(diff, documents)
+        begin = time.perf_counter()
+        assert diff.wait(20)
+        assert time.perf_counter() - begin < 3  # it took 15 s
+    assert frames_add_up(collected.of("stop")[0])["reasons"] == {"file": number}
+    assert caplog.text.count("root_map") == 1
+
+
+@pytest.mark.parametrize("wrong", [{"root_map": ["/there"]}, {"roots": "/data"}], ids=str)
+def test_folders_that_are_none_are_refused_when_they_are_given(cfg, wrong):
+    with pytest.raises(TypeError, match=next(iter(wrong))):
+        ReductionCallback(cfg, **wrong)
+
+
+def test_stitched_modules_of_a_live_run_are_never_zeros(cfg, path, collected):
+    """Two modules with a file each, the second of which is written later, with two frames in a chunk."""
+    half = SHAPE[0] // 2
+    layout = h5py.VirtualLayout((4, *SHAPE), np.uint16)
+    for number in range(2):
+        rows = slice(number * half, (number + 1) * half)
+        layout[:, rows] = h5py.VirtualSource(f"module_{number}.h5", "d", (4, half, SHAPE[1]))
+    with h5py.File(path, "w") as file:
+        file.create_virtual_dataset(DATASET, layout)
+    frames = np.stack(images(4)).astype(np.uint16)
+
+    def write(number, upto):
+        with h5py.File(path.parent / f"module_{number}.h5", "w") as file:
+            data = file.create_dataset("d", (4, half, SHAPE[1]), np.uint16, chunks=(2, half, SHAPE[1]))
+            data[:upto] = frames[:upto, number * half : (number + 1) * half]
+
+    write(0, 4)
+    with ReductionCallback(cfg) as diff:
+        diff.subscribe(collected)
+        write(1, 3)  # the fourth is zeros in the file
+        send(diff, StreamRun(uri_of(path)).step_scan(4))
+        deadline = time.monotonic() + 10
+        while len(collected.of("event")) < 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.3)
+        assert len(collected.of("event")) == 3
+        write(1, 4)
+        assert diff.wait(20)
+    assert frames_add_up(collected.of("stop")[0])["reduced"] == 4
+    np.testing.assert_array_equal(curves(collected), reference(cfg, frames))

@@ -176,7 +176,12 @@ def test_what_is_not_there_may_come(path):
         frames.read(0)
     with h5py.File(path, "w"):
         pass
-    with pytest.raises(NotReadable, match="not there yet"):
+    with pytest.raises(NotReadable, match="it is not there") as missing:
+        frames.read(0)
+    assert "the file has" not in str(missing.value)
+    with h5py.File(path, "w") as file:
+        file["entry/other"] = STACK
+    with pytest.raises(NotReadable, match="the file has /entry/other"):
         frames.read(0)
     write(path, STACK[:2])
     np.testing.assert_array_equal(frames.read(1), STACK[1])

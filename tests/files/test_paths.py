@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,3 +69,19 @@ def test_no_path_leads_out_of_the_roots(tmp_path_factory, parts):
     path = base.joinpath("in", *parts)
     allowed = Paths(roots=[str(base / "in")]).allows(str(path))
     assert allowed == path.resolve().is_relative_to((base / "in").resolve())
+
+
+@pytest.mark.parametrize("root_map", [["/there"], {"/there": 1}, "/there=/here"], ids=str)
+def test_a_root_map_that_is_none_is_refused_at_once(root_map):
+    with pytest.raises(TypeError, match="root_map"):
+        Paths(root_map)
+
+
+@pytest.mark.parametrize("roots", ["/data", [1]], ids=str)
+def test_roots_that_are_none_are_refused_at_once(roots):
+    with pytest.raises(TypeError, match="roots"):
+        Paths(roots=roots)
+
+
+def test_folders_may_be_given_as_paths(tmp_path):
+    assert Paths({Path("/there"): tmp_path}).resolve("/there/a.h5") == str(tmp_path / "a.h5")
