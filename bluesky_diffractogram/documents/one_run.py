@@ -144,9 +144,12 @@ class OneRun:
     def _aside(self, images: ImagesReceived, setting: Setting) -> None:
         reduce_aside(images, setting, self._reducers, self._assets, self._announce)
 
-    def stop(self, exit_status: str, reason: str) -> None:
+    def stop(self, exit_status: str, reason: str, missing: int = 0) -> None:
         """The raw run has ended; the derived one ends when no frame is parked any more."""
         self._ending = (exit_status, reason)
+        self.tally.missing = missing
+        if missing:
+            logger.warning("run %s is incomplete: %d of its events never came", self.uid, missing)
         self._stopped_at = time.monotonic()
         if self._parked:
             what = "run %s has ended: %d of its images wait for their files, for up to %g s"

@@ -104,8 +104,8 @@ class Pipeline:
                     reduce_aside(images, setting, self._reducers, self._assets, self._announce)
                 else:
                     run.reduce_next(images, setting)
-            case RunStopped(run_uid, stop):
-                self._runs[run_uid].stop(stop.get("exit_status", "success"), stop.get("reason") or "")
+            case RunStopped(run_uid, stop, missing):
+                self._runs[run_uid].stop(stop.get("exit_status", "success"), stop.get("reason") or "", missing)
             case RunAbandoned(run_uid, reason):
                 self._runs[run_uid].give_up(reason)
             case SettingChanged(setting):

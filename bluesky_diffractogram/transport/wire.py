@@ -1,0 +1,131 @@
+"""Documents as bytes: msgpack with arrays of numbers, or JSON; nothing that runs code when it is read.
+
+Arrays are written as msgpack-numpy writes them, so that either end may be another program.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+import numpy as np
+from event_model import DocumentNames
+
+NUMBERS = "biufc"
+"""The kinds of numpy's dtypes that are written and read."""
+
+NAMES = frozenset(DocumentNames.__members__)
+MOST_BYTES = 2**28
+
+
+class Refused(ValueError):
+    """A message that is no document, or none that may be read.
+
+    Attributes
+    ----------
+    kind
+        In one word or two, to count by.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def pack(doc: Any) -> bytes:
+    """A document as msgpack; give it to bluesky's ``Publisher`` as its serializer.
+
+    Raises
+    ------
+    TypeError
+        It holds something else than numbers, texts, arrays of numbers, lists and dictionaries.
+    """
+    return msgpack.packb(doc, default=_encoded, use_bin_type=True)
+
+
+def unpack(payload: bytes) -> dict[str, Any]:
+    """What `pack`, msgpack-numpy or JSON wrote; give it to bluesky's ``RemoteDispatcher`` as its deserializer.
+
+    Raises
+    ------
+    Refused
+        It is something else, or a pickle.
+    """
+    return _document(payload, pickles=False)
+
+
+def reader(*, allow_pickle: bool = False) -> Callable[[bytes], dict[str, Any]]:
+    """`unpack`, or if pickles are allowed, which run whatever code they hold, one that reads them too."""
+    return (lambda payload: _document(payload, pickles=True)) if allow_pickle else unpack
+
+
+def split_message(message: bytes) -> tuple[bytes, str, bytes]:
+    """Prefix, name of the document and payload, of a message of bluesky's ``Publisher``.
+
+    Raises
+    ------
+    Refused
+        It is none.
+    """
+    parts = message.split(b" ", 2)
+    if len(parts) != 3:
+        raise Refused("garbage", f"a message of {len(message)} bytes has no prefix, name and payload")
+    prefix, name, payload = parts
+    known = name.decode("ascii", "replace")
+    if known not in NAMES:
+        raise Refused("unknown name", f"{known[:40]!r} is no kind of document")
+    return prefix, known, payload
+
+
+def _document(payload: bytes, *, pickles: bool) -> dict[str, Any]:
+    try:
+        if payload[:1] == b"{":
+            doc = json.loads(payload)
+        elif payload[:1] == b"\x80" and payload[-1:] == b".":  # msgpack writes an empty dictionary so, and nothing else
+            if not pickles:
+                raise Refused("pickle", "it is pickled: publish with serializer=bluesky_diffractogram.transport.pack")
+            doc = pickle.loads(payload)
+        else:
+            doc = msgpack.unpackb(payload, object_hook=_decoded, ext_hook=_no_extension, raw=False)
+    except Refused:
+        raise
+    except Exception as error:  # of msgpack, json, numpy, pickle, and RecursionError
+        raise Refused("garbage", f"{len(payload)} bytes cannot be read: {type(error).__name__}: {error}") from None
+    if not isinstance(doc, dict) or not all(isinstance(key, str) for key in doc):
+        raise Refused("garbage", f"it is no document, but {type(doc).__name__}")
+    return doc
+
+
+def _encoded(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.dtype.kind in NUMBERS:
+        array = np.ascontiguousarray(value)
+        return {b"nd": True, b"type": array.dtype.str, b"kind": b"", b"shape": value.shape, b"data": array.data.cast("B") if array.size else b""}  # fmt: skip  # noqa: E501
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} is nothing that a document holds")
+
+
+def _decoded(item: dict[Any, Any]) -> Any:
+    """An array or a number of numpy, as msgpack-numpy writes them; other dictionaries as they are."""
+    many = item.get(b"nd", item.get("nd"))
+    if many is None or not {b"type", "type"} & set(item):
+        return item
+    described, data = (item.get(key.encode(), item.get(key)) for key in ("type", "data"))
+    if not isinstance(described, (str, bytes)):
+        raise Refused("no numbers", "an array of records is not read")
+    dtype = np.dtype(described.decode() if isinstance(described, bytes) else described)
+    if dtype.kind not in NUMBERS:
+        raise Refused("no numbers", f"an array of {dtype} is not read")
+    values = np.frombuffer(data, dtype)
+    return values.reshape(item.get(b"shape", item.get("shape"))) if many else values[0]
+
+
+def _no_extension(code: int, _: bytes) -> Any:
+    raise Refused("garbage", f"msgpack's extension {code} is not read")
