@@ -48,8 +48,7 @@ class ControlServer:
     def __init__(self, address: Address, answers: Answers, keys: CurveKeys | None = None) -> None:
         self._answers = answers
         ours = Address(address.kind, address.endpoint, bind=True)
-        self._socket = open_socket(zmq.REP, ours, keys)
-        self._socket.maxmsgsize = MOST_BYTES
+        self._socket = open_socket(zmq.REP, ours, keys, most_bytes=MOST_BYTES)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="diffractogram-control", daemon=True)
         self._thread.start()
@@ -112,7 +111,7 @@ def ask(
     socket.linger = 0
     try:
         socket.send(json.dumps({"request": request, "value": value}).encode())
-        if not socket.poll(timeout * 1000):
+        if not socket.poll(round(timeout * 1000)):
             raise TimeoutError(f"nobody answers at {address.endpoint} within {timeout:g} s")
         answer = json.loads(socket.recv())
     finally:

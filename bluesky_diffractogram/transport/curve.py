@@ -63,7 +63,8 @@ def curve_keys(environment: Mapping[str, str] = os.environ) -> CurveKeys | None:
     given = {name: environment.get(name, "") for name in (PUBLIC, SECRET, SERVER)}
     if not any(given.values()):
         return None
-    public, secret = _key(PUBLIC, given[PUBLIC] or given[SECRET], 0), _key(SECRET, given[SECRET], 1)
+    both = given[SECRET] if os.path.exists(given[SECRET]) else ""
+    public, secret = _key(PUBLIC, given[PUBLIC] or both, 0), _key(SECRET, given[SECRET], 1)
     if public is None or secret is None:
         raise ValueError(f"{PUBLIC} and {SECRET} are needed, or {SECRET} alone with a file that holds both")
     return CurveKeys(public, secret, _key(SERVER, given[SERVER], 0), environment.get(CLIENTS))

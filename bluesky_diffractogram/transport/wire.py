@@ -101,8 +101,8 @@ def _document(payload: bytes, *, pickles: bool) -> dict[str, Any]:
 
 def _encoded(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.dtype.kind in NUMBERS:
-        array = np.ascontiguousarray(value)
-        return {b"nd": True, b"type": array.dtype.str, b"kind": b"", b"shape": value.shape, b"data": array.data.cast("B") if array.size else b""}  # fmt: skip  # noqa: E501
+        data = np.ascontiguousarray(value).tobytes()
+        return {b"nd": True, b"type": value.dtype.str, b"kind": b"", b"shape": value.shape, b"data": data}
     if isinstance(value, np.ndarray):
         return value.tolist()
     if isinstance(value, np.generic):
@@ -118,7 +118,7 @@ def _decoded(item: dict[Any, Any]) -> Any:
     if many is None or not {b"type", "type"} & set(item):
         return item
     described, data = (item.get(key.encode(), item.get(key)) for key in ("type", "data"))
-    if not isinstance(described, (str, bytes)):
+    if not isinstance(described, (str, bytes)) or not isinstance(data, bytes):
         raise Refused("no numbers", "an array of records is not read")
     dtype = np.dtype(described.decode() if isinstance(described, bytes) else described)
     if dtype.kind not in NUMBERS:

@@ -12,7 +12,6 @@ from .curve import CurveKeys
 from .wire import pack
 from .zmq_socket import open_socket
 
-
 WAITING_MESSAGES = 5000
 
 

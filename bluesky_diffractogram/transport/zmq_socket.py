@@ -15,7 +15,12 @@ LINGER_MS = 2000
 
 
 def open_socket(
-    kind: int, address: Address, keys: CurveKeys | None = None, *, waiting: int | None = None
+    kind: int,
+    address: Address,
+    keys: CurveKeys | None = None,
+    *,
+    waiting: int | None = None,
+    most_bytes: int | None = None,
 ) -> zmq.Socket[bytes]:
     """Bind or connect a socket.
 
@@ -29,6 +34,8 @@ def open_socket(
         For CURVE; None is without.
     waiting
         How many messages may wait on this side, in either direction.
+    most_bytes
+        Who sends a larger message is disconnected.
 
     Raises
     ------
@@ -40,6 +47,8 @@ def open_socket(
     socket.ipv6 = "[" in address.endpoint
     if waiting is not None:
         socket.set_hwm(waiting)
+    if most_bytes is not None:
+        socket.maxmsgsize = most_bytes
     try:
         if keys is not None:
             keys.secure(socket, bind=address.bind)

@@ -67,10 +67,11 @@ class ZmqSource:
         self._socket = open_socket(zmq.SUB, address, keys, waiting=WAITING_MESSAGES)
         self._socket.setsockopt(zmq.SUBSCRIBE, prefix)
 
-    def documents(self, over: Event) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Documents as they come, until `over` is set."""
+    def documents(self, over: Event) -> Iterator[tuple[str, dict[str, Any]] | None]:
+        """Documents as they come, until `over` is set; None now and then while none come."""
         while not over.is_set():
             if not self._socket.poll(POLL_MS):
+                yield None
                 continue
             try:
                 document = self._document(self._socket.recv(copy=False))
@@ -94,6 +95,9 @@ class ZmqSource:
         if self._prefix and prefix != self._prefix:  # 0MQ compares how they begin
             return None
         return name, self._read(payload)
+
+    def acknowledge(self) -> None:
+        """0MQ keeps nothing that could be asked for again."""
 
     def close(self) -> None:
         """Receive no more."""
