@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..transport.address import Address
 from ..transport.curve import CurveKeys
+from .console import require
 from .serving import DocumentSource, Sink
 
 
@@ -16,8 +17,8 @@ def open_source(
     ------
     ValueError
         Documents cannot be had from there.
-    RuntimeError
-        What it takes is not installed.
+    typer.Exit
+        What it takes is not installed, which is said.
     OSError
         The address cannot be had.
     """
@@ -25,6 +26,12 @@ def open_source(
         from ..transport.zmq_source import ZmqSource
 
         return ZmqSource(address, prefix=prefix, keys=keys, allow_pickle=allow_pickle)
+    if address.kind == "kafka":
+        require("confluent_kafka", "kafka")
+        from ..transport.kafka_settings import kafka_settings
+        from ..transport.kafka_source import KafkaSource
+
+        return KafkaSource(address, group, allow_pickle=allow_pickle, settings=kafka_settings())
     raise ValueError(f"documents cannot be received from {address.endpoint}: expected 0mq:// or kafka://")
 
 
@@ -34,4 +41,10 @@ def open_sink(address: Address, *, keys: CurveKeys | None = None) -> Sink:
         from ..transport.zmq_sink import ZmqSink
 
         return ZmqSink(address, keys=keys)
+    if address.kind == "kafka":
+        require("confluent_kafka", "kafka")
+        from ..transport.kafka_settings import kafka_settings
+        from ..transport.kafka_sink import KafkaSink
+
+        return KafkaSink(address, settings=kafka_settings())
     raise ValueError(f"nothing can be sent to {address.endpoint}")

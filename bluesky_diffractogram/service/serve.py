@@ -93,7 +93,7 @@ def serve(
             incoming = open_source(where, prefix=prefix.encode(), group=group, **options)
             serving = Serving(callback, incoming, [open_sink(out, keys=keys) for out in outs], drain_s=drain)
             server = None if asked is None else ControlServer(asked, serving.requests(), keys)
-        except (ValueError, RuntimeError) as error:
+        except ValueError as error:
             complain("error", str(error))
             raise typer.Exit(BAD_INPUT) from None
     over = _until_told()

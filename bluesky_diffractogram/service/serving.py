@@ -22,8 +22,15 @@ ACKNOWLEDGE_EVERY_S = 1.0
 class DocumentSource(Protocol):
     """Where documents come from."""
 
-    received: int
-    refused: Counter[str]
+    @property
+    def received(self) -> int:
+        """How many came."""
+        ...
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """How many messages were none, by reason."""
+        ...
 
     def documents(self, over: threading.Event) -> Iterator[tuple[str, dict[str, Any]] | None]:
         """Documents until `over` is set; None now and then while none come."""
@@ -43,6 +50,10 @@ class Sink(Protocol):
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         """Take one."""
+        ...
+
+    def flush(self) -> bool:
+        """Send what waits; whether all has been sent."""
         ...
 
     def close(self) -> None:
@@ -142,7 +153,7 @@ class Serving:
         }
 
     def _acknowledge(self) -> None:
-        if self._callback.wait(0):
+        if self._callback.wait(0) and all(sink.flush() for sink in self._sinks):
             self._source.acknowledge()
 
     def _note(self, name: str, doc: Mapping[str, Any]) -> None:

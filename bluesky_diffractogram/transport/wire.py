@@ -7,12 +7,25 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable
 from typing import Any
 
-import msgpack
 import numpy as np
 from event_model import DocumentNames
+
+# Not from the package: msgpack-numpy, which bluesky-kafka imports, puts functions in their place that unpickle.
+try:
+    from msgpack._cmsgpack import Packer, unpackb
+except ImportError:  # msgpack without its compiled part
+    from msgpack.fallback import Packer, Unpacker
+
+    def unpackb(payload: bytes, **options: Any) -> Any:
+        unpacker = Unpacker(None, max_buffer_size=len(payload), **options)
+        unpacker.feed(payload)
+        value = unpacker.unpack()
+        if unpacker.tell() != len(payload):
+            raise ValueError("there is something behind it") from None
+        return value
+
 
 NUMBERS = "biufc"
 """The kinds of numpy's dtypes that are written and read."""
@@ -43,7 +56,7 @@ def pack(doc: Any) -> bytes:
     TypeError
         It holds something else than numbers, texts, arrays of numbers, lists and dictionaries.
     """
-    return msgpack.packb(doc, default=_encoded, use_bin_type=True)
+    return Packer(default=_encoded, use_bin_type=True).pack(doc)
 
 
 def unpack(payload: bytes) -> dict[str, Any]:
@@ -57,9 +70,26 @@ def unpack(payload: bytes) -> dict[str, Any]:
     return _document(payload, pickles=False)
 
 
-def reader(*, allow_pickle: bool = False) -> Callable[[bytes], dict[str, Any]]:
-    """`unpack`, or if pickles are allowed, which run whatever code they hold, one that reads them too."""
-    return (lambda payload: _document(payload, pickles=True)) if allow_pickle else unpack
+def unpack_pickles_too(payload: bytes) -> dict[str, Any]:
+    """`unpack`, and what was pickled, which runs whatever code it holds."""
+    return _document(payload, pickles=True)
+
+
+def unpack_pair(message: bytes, *, pickles: bool = False) -> tuple[str, dict[str, Any]]:
+    """Name and document, of a message of bluesky-kafka's ``Publisher``.
+
+    Raises
+    ------
+    Refused
+        It is none.
+    """
+    pair = _value(message, pickles)
+    if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+        raise Refused("garbage", f"a message of {len(message)} bytes is no pair of a name and a document")
+    name, doc = pair
+    if not isinstance(name, str) or name not in NAMES:
+        raise Refused("unknown name", f"{str(name)[:40]!r} is no kind of document")
+    return name, _checked(doc)
 
 
 def split_message(message: bytes) -> tuple[bytes, str, bytes]:
@@ -81,22 +111,28 @@ def split_message(message: bytes) -> tuple[bytes, str, bytes]:
 
 
 def _document(payload: bytes, *, pickles: bool) -> dict[str, Any]:
+    return _checked(_value(payload, pickles))
+
+
+def _checked(doc: Any) -> dict[str, Any]:
+    if not isinstance(doc, dict) or not all(isinstance(key, str) for key in doc):
+        raise Refused("garbage", f"it is no document, but {type(doc).__name__}")
+    return doc
+
+
+def _value(payload: bytes, pickles: bool) -> Any:
     try:
-        if payload[:1] == b"{":
-            doc = json.loads(payload)
-        elif payload[:1] == b"\x80" and payload[-1:] == b".":  # msgpack writes an empty dictionary so, and nothing else
+        if payload[:1] in (b"{", b"["):
+            return json.loads(payload)
+        if payload[:1] == b"\x80" and payload[-1:] == b".":  # in msgpack an empty dictionary begins so, and ends
             if not pickles:
                 raise Refused("pickle", "it is pickled: publish with serializer=bluesky_diffractogram.transport.pack")
-            doc = pickle.loads(payload)
-        else:
-            doc = msgpack.unpackb(payload, object_hook=_decoded, ext_hook=_no_extension, raw=False)
+            return pickle.loads(payload)
+        return unpackb(payload, object_hook=_decoded, ext_hook=_no_extension, raw=False)
     except Refused:
         raise
     except Exception as error:  # of msgpack, json, numpy, pickle, and RecursionError
         raise Refused("garbage", f"{len(payload)} bytes cannot be read: {type(error).__name__}: {error}") from None
-    if not isinstance(doc, dict) or not all(isinstance(key, str) for key in doc):
-        raise Refused("garbage", f"it is no document, but {type(doc).__name__}")
-    return doc
 
 
 def _encoded(value: Any) -> Any:

@@ -48,6 +48,10 @@ class ZmqSink:
         with self._lock:  # a socket is for one thread at a time
             self._socket.send(message)
 
+    def flush(self) -> bool:
+        """0MQ does not say what has been sent; it is taken for granted."""
+        return True
+
     def close(self) -> None:
         """Send what waits, for two seconds at most, and no more."""
         with self._lock:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
 from collections.abc import Iterator
 from threading import Event
 from types import TracebackType
@@ -13,10 +11,9 @@ import zmq
 
 from .address import Address
 from .curve import CurveKeys
-from .wire import MOST_BYTES, Refused, reader, split_message
+from .refusals import Refusals
+from .wire import MOST_BYTES, Refused, split_message, unpack, unpack_pickles_too
 from .zmq_socket import open_socket
-
-logger = logging.getLogger(__name__)
 
 POLL_MS = 100
 WAITING_MESSAGES = 1000
@@ -61,9 +58,9 @@ class ZmqSource:
         most_bytes: int = MOST_BYTES,
     ) -> None:
         self.received = 0
-        self.refused: Counter[str] = Counter()
+        self.refused = Refusals()
         self._prefix, self._most_bytes = prefix, most_bytes
-        self._read = reader(allow_pickle=allow_pickle)
+        self._read = unpack_pickles_too if allow_pickle else unpack
         self._socket = open_socket(zmq.SUB, address, keys, waiting=WAITING_MESSAGES)
         self._socket.setsockopt(zmq.SUBSCRIBE, prefix)
 
@@ -76,9 +73,7 @@ class ZmqSource:
             try:
                 document = self._document(self._socket.recv(copy=False))
             except Refused as error:
-                if not self.refused[error.kind]:
-                    logger.warning("a message is dropped (%s): %s (further ones are counted only)", error.kind, error)
-                self.refused[error.kind] += 1
+                self.refused.add(error)
                 continue
             if document is not None:
                 self.received += 1

@@ -6,6 +6,9 @@ import functools
 import json
 import os
 import pickle
+import subprocess
+import sys
+import textwrap
 
 import msgpack
 import msgpack_numpy
@@ -16,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from bluesky_diffractogram.transport import Refused, pack, unpack
-from bluesky_diffractogram.transport.wire import NUMBERS, reader, split_message
+from bluesky_diffractogram.transport.wire import NUMBERS, split_message, unpack_pair, unpack_pickles_too
 
 SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text()
 NUMERIC = arrays.arrays(
@@ -89,9 +92,9 @@ def test_no_pickle_is_run_unless_it_is_allowed(tmp_path, protocol):
         unpack(payload)
     assert refused.value.kind == "pickle"
     assert not os.path.exists(path)
-    reader(allow_pickle=True)(payload)
+    unpack_pickles_too(payload)
     assert os.path.exists(path)
-    assert reader(allow_pickle=True)(pack({"a": 1})) == {"a": 1}
+    assert unpack_pickles_too(pack({"a": 1})) == {"a": 1}
 
 
 def test_an_array_of_objects_is_not_unpickled(tmp_path):
@@ -149,3 +152,39 @@ def test_messages_without_a_name_that_is_known_are_refused(message):
 def test_a_message_is_taken_apart():
     assert split_message(b"p start a b c") == (b"p", "start", b"a b c")
     assert split_message(b" stream_datum x")[1] == "stream_datum"
+
+
+@pytest.mark.parametrize("pair", [["start", {"uid": "x"}], ("event", {"data": {"a": 1.5}})])
+def test_a_pair_is_read_from_msgpack_and_json(pair):
+    for message in (pack(pair), json.dumps(pair).encode(), msgpack.packb(pair, default=msgpack_numpy.encode)):
+        assert unpack_pair(message) == tuple(pair)
+
+
+@pytest.mark.parametrize("pair", [["start"], ["nonsense", {}], [1, {}], ["start", []], {"start": {}}, [["start"], {}]])
+def test_what_is_no_pair_is_refused(pair):
+    with pytest.raises(Refused):
+        unpack_pair(pack(pair))
+
+
+PATCHED = """
+    import os, pickle, sys
+    import msgpack, msgpack_numpy
+    msgpack_numpy.patch()
+    from bluesky_diffractogram.transport import Refused, pack, unpack
+
+    class Touch:
+        def __reduce__(self):
+            return os.mkdir, (sys.argv[1],)
+
+    payload = msgpack.packb({"a": {b"nd": True, b"type": "|O", b"kind": b"O", b"shape": [1], b"data": pickle.dumps(Touch())}})
+    try:
+        print(unpack(payload))
+    except Refused:
+        print("refused", os.path.exists(sys.argv[1]), unpack(pack({"a": 1})))
+"""  # noqa: E501
+
+
+def test_nothing_is_unpickled_where_msgpack_numpy_has_patched_msgpack(tmp_path):
+    """bluesky-kafka does so when it is imported."""
+    command = [sys.executable, "-c", textwrap.dedent(PATCHED), str(tmp_path / "made")]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "refused False {'a': 1}\n"
