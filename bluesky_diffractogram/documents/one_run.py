@@ -7,11 +7,14 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..config import ConfigError, DiffractogramConfig
 from ..files import NotReadable
+from ..reduction.diffractogram import Reduction
 from ..reduction.frame import Frame, FrameError
+from .ahead import Ahead
 from .assets import Assets
 from .derived_keys import carried_keys
 from .derived_run import DerivedRun
@@ -27,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 # So long one run may have the worker to itself when what is parked is tried again.
 RETRY_FOR_S = 0.1
+
+_Reduced = tuple[tuple[int, int], Reduction]
 
 
 class OneRun:
@@ -51,6 +56,8 @@ class OneRun:
         Gets what went wrong unexpectedly; the frame is skipped then like others.
     file_timeout
         How many seconds after the raw stop a file may still become readable.
+    ahead
+        Reduces frames elsewhere, if somebody does.
     """
 
     def __init__(
@@ -63,6 +70,7 @@ class OneRun:
         announce: Announce,
         on_error: Callable[[Exception], None],
         file_timeout: float,
+        ahead: Ahead | None = None,
     ) -> None:
         self.uid: str = start["uid"]
         self.tally = FrameTally()
@@ -72,6 +80,7 @@ class OneRun:
         self._announce = announce
         self._on_error = on_error
         self._file_timeout = file_timeout
+        self._ahead = ahead
         self._derived = DerivedRun(start, emit)
         self._parked: deque[ParkedImages] = deque()
         self._ending: tuple[str, str] | None = None
@@ -207,13 +216,17 @@ class OneRun:
         images = parked.images
         if last and (why := self._in_vain.reason(images)) is not None:
             self._skipping.skip("file", parked.left, why, images)
-            self._assets.done(images)
+            self._done(images)
             return True
         while True:
             try:
-                parked.total, frames = read_frames(images, setting, self._assets, parked.done)
-                for read in frames:
-                    self._reduce_or_skip(read, parked, setting)
+                while parked.total is None or parked.done < parked.total:
+                    if self._taken(parked, setting):
+                        continue
+                    end = parked.done + 1 if self._ahead is not None and self._ahead.alone(images) else None
+                    parked.total, frames = read_frames(images, setting, self._assets, parked.done, end)
+                    for read in frames:
+                        self._reduce_or_skip(partial(self._reduced_here, read, images, setting), parked, setting)
             except NotReadable as error:
                 if not last:
                     return False
@@ -228,25 +241,48 @@ class OneRun:
                     continue
             except Exception as error:
                 self._skipping.skip_for(error, parked.left, images)
-            self._assets.done(images)
+            self._done(images)
             return True
 
-    def _reduce_or_skip(self, read: Callable[[], Frame], parked: ParkedImages, setting: Setting) -> None:
+    def _done(self, images: ImagesReceived) -> None:
+        self._assets.done(images)
+        if self._ahead is not None:
+            self._ahead.done(images)
+
+    def _taken(self, parked: ParkedImages, setting: Setting) -> bool:
+        """Deal with the next frame of an event if it was reduced elsewhere."""
+        reduced = None if self._ahead is None else self._ahead.take(parked.images, parked.done)
+        if reduced is None:
+            return False
+        parked.total = reduced.total
+        self._reduce_or_skip(reduced.reduction, parked, setting)
+        return True
+
+    def _reduced_here(self, read: Callable[[], Frame], images: ImagesReceived, setting: Setting) -> _Reduced:
+        frame = read()
+        shape = frame_shape_of(frame)
+        reducer = self._reducers.get(setting, shape, self._first_shapes.get(setting.stream_number))
+        reduction = reducer.reduce(frame)
+        if self._ahead is not None:
+            self._ahead.learn(images, shape)
+        return shape, reduction
+
+    def _reduce_or_skip(self, reduce: Callable[[], _Reduced], parked: ParkedImages, setting: Setting) -> None:
         """Deal with the next frame of an event; `NotReadable` passes, for it may be dealt with later."""
         try:
-            self._reduce(read(), parked.done, parked.images, setting)
+            self._emit(*reduce(), parked.done, parked.images, setting)
         except NotReadable:
             raise
         except Exception as error:
             self._skipping.skip_for(error, 1, parked.images)
         parked.done += 1
 
-    def _reduce(self, frame: Frame, index: int, images: ImagesReceived, setting: Setting) -> None:
-        if self._given_up:  # while this one was read: the run has been closed without it
+    def _emit(
+        self, shape: tuple[int, int], reduction: Reduction, index: int, images: ImagesReceived, setting: Setting
+    ) -> None:
+        if self._given_up:  # while this one was reduced: the run has been closed without it
             return
-        shape = frame_shape_of(frame)
         reducer = self._reducers.get(setting, shape, self._first_shapes.get(setting.stream_number))
-        reduction = reducer.reduce(frame)
         self._first_shapes.setdefault(setting.stream_number, shape)
         origin = origin_of(images, index)
         key = (setting.stream_number, reducer.shape)

@@ -11,6 +11,7 @@ import numpy as np
 from ..reduction.buffer import DiffractogramBuffer
 from ..reduction.diffractogram import Reduction
 from ..reduction.reducer import Reducer
+from .ahead import Ahead
 from .assets import Assets
 from .frames import reduce_aside
 from .messages import (
@@ -50,7 +51,7 @@ class Pipeline:
         Gets each reduction, after its event is out.
     on_error
         Gets what went wrong unexpectedly.
-    file_timeout
+    file_timeout, ahead
         See `OneRun`.
     """
 
@@ -62,12 +63,13 @@ class Pipeline:
         on_reduction: OnReduction,
         on_error: Callable[[Exception], None],
         file_timeout: float,
+        ahead: Ahead | None = None,
     ) -> None:
         self._assets = assets
         self._emit = emit
         self._on_reduction = on_reduction
         self._on_error = on_error
-        self._file_timeout = file_timeout
+        self._file_timeout, self._ahead = file_timeout, ahead
         self._reducers = Reducers()
         self._runs: dict[str, OneRun] = {}
         self._setting = setting
@@ -86,7 +88,7 @@ class Pipeline:
                     self.reset()
                 self._runs[start["uid"]] = OneRun(
                     start, setting.config, self._reducers, self._assets, self._emit, self._announce, self._on_error,
-                    self._file_timeout,
+                    self._file_timeout, self._ahead,
                 )  # fmt: skip
             case AssetDescribed(name, doc):
                 self._assets.receive(name, doc)

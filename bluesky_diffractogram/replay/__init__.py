@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from ..config import DiffractogramConfig
     from .replayed import Replay
 
@@ -25,6 +27,7 @@ def replay(
     root_map: Mapping[str, str] | None = None,
     roots: Sequence[str] | None = None,
     file_timeout: float = 0.0,
+    workers: int | Client | None = None,
 ) -> Replay:
     """Reduce a stored run, or several, to the same numbers as live.
 
@@ -45,6 +48,9 @@ def replay(
         As those of `DiffractogramCallback`.
     file_timeout
         How many seconds to wait for files that are not there.
+    workers
+        Reduce frames that lie in files in so many processes on this machine, or in those of a ``dask.distributed``
+        client; needs the extra ``dask``. The numbers are the same, to the last bit. None is this process alone.
 
     Returns
     -------
@@ -69,6 +75,7 @@ def replay(
         config,
         catalog=catalog,
         raw=raw,
+        workers=workers,
         options={
             "handler_registry": handler_registry,
             "root_map": root_map,

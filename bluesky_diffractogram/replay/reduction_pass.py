@@ -8,7 +8,7 @@ import uuid
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import DiffractogramConfig
 from ..documents.callback import ReductionCallback
@@ -16,6 +16,10 @@ from ..documents.resources import uri_of
 from .derived_source import is_derived
 from .document_files import NamedDocument
 from .errors import ReplayError
+from .reduced_ahead import ReducedAhead
+
+if TYPE_CHECKING:
+    from .workers import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +54,8 @@ class ReductionPass:
         As `ReductionCallback` takes it.
     options
         Further arguments of `ReductionCallback`.
+    workers
+        Who reduces frames that lie in files, if not this process.
 
     Attributes
     ----------
@@ -64,7 +70,7 @@ class ReductionPass:
         The configuration cannot be used.
     """
 
-    def __init__(self, config: DiffractogramConfig, options: Mapping[str, Any]) -> None:
+    def __init__(self, config: DiffractogramConfig, options: Mapping[str, Any], workers: Workers | None = None) -> None:
         self.config = config
         self.failures: dict[str, ReplayError] = {}
         self.replayed = 0
@@ -73,12 +79,19 @@ class ReductionPass:
         self._held: dict[str, list[NamedDocument]] = {}
         self._raw_uids: dict[str, str] = {}
         self._ready: deque[NamedDocument] = deque()
-        self._callback = ReductionCallback(config, background=False, **options)
+        self._ahead = None
+        if workers is not None:
+            self._ahead = ReducedAhead(
+                workers, options.get("handler_registry"), options.get("root_map"), options.get("roots")
+            )
+        self._callback = ReductionCallback(config, background=False, ahead=self._ahead, **options)
         self._callback.subscribe(self._receive)
 
     def close(self) -> None:
         """Close what is open; nothing comes any more."""
         self._callback.close()
+        if self._ahead is not None:
+            self._ahead.close()
 
     def feed(self, name: str, doc: dict[str, Any]) -> Iterator[NamedDocument]:
         """Take one raw document; gives the derived ones that are ready."""

@@ -24,6 +24,8 @@ from .stored import StoredRun, StoredRuns, stored_runs
 if TYPE_CHECKING:
     from xarray import Dataset
 
+    from .workers import Workers
+
 logger = logging.getLogger(__name__)
 
 Sink = Callable[[str, dict[str, Any]], Any]
@@ -43,9 +45,15 @@ class Replay:
     """
 
     def __init__(
-        self, runs: StoredRuns, config: DiffractogramConfig | None, raw: Any, options: Mapping[str, Any]
+        self,
+        runs: StoredRuns,
+        config: DiffractogramConfig | None,
+        raw: Any,
+        options: Mapping[str, Any],
+        workers: Workers | None = None,
     ) -> None:
         self._runs, self._config, self._raw, self._options = runs, config, raw, dict(options)
+        self._workers = workers
         self._paths = Paths(options.get("root_map"), options.get("roots"))
         self._datasets: dict[Key, Dataset] | None = None
         self.failures: dict[str, ReplayError] = {}
@@ -73,7 +81,7 @@ class Replay:
                             if reduction is not None:
                                 replayed += reduction.replayed
                                 reduction.close()
-                            reduction = ReductionPass(config, self._options)
+                            reduction = ReductionPass(config, self._options, self._workers)
                             reduction.failures = self.failures
                         yield from _reduced(reduction, documents)
                     except ReplayError as error:
@@ -82,6 +90,8 @@ class Replay:
             finally:
                 if reduction is not None:
                     reduction.close()
+                if self._workers is not None:
+                    self._workers.close()
         if not replayed:
             self._raise_failures()
 
@@ -169,12 +179,20 @@ class Replay:
         return _careful(_raw_run(self._raw, start["raw_uid"]), config, self._paths), config
 
 
-def open_replay(run: Any, config: Any, *, catalog: Any, raw: Any, options: Mapping[str, Any]) -> Replay:
+def open_replay(run: Any, config: Any, *, catalog: Any, raw: Any, workers: Any, options: Mapping[str, Any]) -> Replay:
     """See `replay`."""
     checked = None if config is None else for_every_frame(load_config(config))
     if checked is not None:
         Setting.open(checked)
-    return Replay(stored_runs(run, catalog), checked, raw, options)
+    return Replay(stored_runs(run, catalog), checked, raw, options, _workers(workers))
+
+
+def _workers(given: Any) -> Workers | None:
+    if given is None:
+        return None
+    from .workers import Workers
+
+    return Workers(given)
 
 
 def _reduced(reduction: ReductionPass, documents: Iterator[NamedDocument]) -> Iterator[NamedDocument]:
