@@ -26,6 +26,7 @@ from ..reduction.diffractogram import Reduction
 from ..reduction.reducer import Reducer
 from .ahead import Ahead
 from .assets import Assets
+from .earlier import Earlier
 from .intake import Intake
 from .late_turns import LateTurns
 from .messages import FramesPassedOver, ImagesReceived, Message, NextRequested, ResetRequested, SettingChanged
@@ -69,6 +70,8 @@ class ReductionCallback:
         How many seconds the scan waits for room for one frame, with ``when_full: "block"``.
     ahead
         Reduces frames elsewhere, without `background`. Derived documents are late then, until `wait`.
+    earlier
+        Has frames that need not be reduced again.
 
     Raises
     ------
@@ -93,6 +96,7 @@ class ReductionCallback:
         file_timeout: float = 30.0,
         block_timeout: float = 5.0,
         ahead: Ahead | None = None,
+        earlier: Earlier | None = None,
     ) -> None:
         self._setting = Setting.open(load_config(config))
         self._strict = strict
@@ -108,7 +112,14 @@ class ReductionCallback:
         self.errors: Counter[str] = Counter()
         assets = Assets(handler_registry, root_map, roots)
         self._pipeline = Pipeline(
-            self._setting, assets, self._subscribers.call, self._on_reduction, self._on_error, file_timeout, ahead
+            self._setting,
+            assets,
+            self._subscribers.call,
+            self._on_reduction,
+            self._on_error,
+            file_timeout,
+            ahead,
+            earlier,
         )
         self._turns = Turns(self._pipeline, self._on_error)
         if ahead is not None and not background:

@@ -18,6 +18,7 @@ from .ahead import Ahead
 from .assets import Assets
 from .derived_keys import carried_keys
 from .derived_run import DerivedRun
+from .earlier import Earlier, TakingOver
 from .frames import Announce, frame_shape_of, origin_of, read_frames, reduce_aside
 from .images import Document, frame_shape
 from .messages import REFUSED, FramesPassedOver, ImagesDescribed, ImagesReceived
@@ -56,8 +57,8 @@ class OneRun:
         Gets what went wrong unexpectedly; the frame is skipped then like others.
     file_timeout
         How many seconds after the raw stop a file may still become readable.
-    ahead
-        Reduces frames elsewhere, if somebody does.
+    ahead, earlier
+        Reduces frames elsewhere, if somebody does; has reduced frames earlier.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class OneRun:
         on_error: Callable[[Exception], None],
         file_timeout: float,
         ahead: Ahead | None = None,
+        earlier: Earlier | None = None,
     ) -> None:
         self.uid: str = start["uid"]
         self.tally = FrameTally()
@@ -81,6 +83,7 @@ class OneRun:
         self._on_error = on_error
         self._file_timeout = file_timeout
         self._ahead = ahead
+        self._taking_over = None if earlier is None else TakingOver(self.uid, earlier)
         self._derived = DerivedRun(start, emit)
         self._parked: deque[ParkedImages] = deque()
         self._ending: tuple[str, str] | None = None
@@ -221,9 +224,9 @@ class OneRun:
         while True:
             try:
                 while parked.total is None or parked.done < parked.total:
-                    if self._taken(parked, setting):
+                    if self._taken_over(parked) or self._taken(parked, setting):
                         continue
-                    end = parked.done + 1 if self._ahead is not None and self._ahead.alone(images) else None
+                    end = parked.done + 1 if self._alone(parked) else None
                     parked.total, frames = read_frames(images, setting, self._assets, parked.done, end)
                     for read in frames:
                         self._reduce_or_skip(partial(self._reduced_here, read, images, setting), parked, setting)
@@ -248,6 +251,29 @@ class OneRun:
         self._assets.done(images)
         if self._ahead is not None:
             self._ahead.done(images)
+
+    def _alone(self, parked: ParkedImages) -> bool:
+        """Whether the next frame of an event is read by itself, as those behind it may be had without."""
+        images = parked.images
+        if self._ahead is not None and self._ahead.alone(images):
+            return True
+        return self._taking_over is not None and self._taking_over.has(images.event["uid"], parked.done + 1)
+
+    def _taken_over(self, parked: ParkedImages) -> bool:
+        """Deal with the next frame of an event if it was reduced in an earlier derived run."""
+        images, index = parked.images, parked.done
+        over = self._taking_over
+        found = None if over is None else over.take(images.event["uid"], index)
+        if over is None or found is None or self._given_up:
+            return False
+        replaces = self._derived.event_again(found, over.stream, origin_of(images, index))
+        if replaces is None:
+            return False
+        self._count(replaces)
+        parked.done += 1
+        if images.rows is not None:  # else whoever reads it knows how many there are
+            parked.total = images.rows.number if images.setting.config.frames_per_event == "each" else 1
+        return True
 
     def _taken(self, parked: ParkedImages, setting: Setting) -> bool:
         """Deal with the next frame of an event if it was reduced elsewhere."""
@@ -287,13 +313,18 @@ class OneRun:
         origin = origin_of(images, index)
         key = (setting.stream_number, reducer.shape)
         text = setting.provenance["configuration"]
-        replaces = self._derived.event(reduction, reducer, key, images.descriptor, origin, text)
+        replaces, data = self._derived.event(reduction, reducer, key, images.descriptor, origin, text)
+        self._count(replaces)
+        if self._taking_over is not None:
+            self._taking_over.compare(key, origin, data)
+        try:
+            self._announce(reduction, reducer, setting, origin, self.uid)
+        except Exception as error:  # the frame is reduced all the same
+            self._on_error(error)
+
+    def _count(self, replaces: bool) -> None:
         self.tally.received += 1
         if replaces:
             self.tally.replaced += 1
         else:
             self.tally.reduced += 1
-        try:
-            self._announce(reduction, reducer, setting, origin, self.uid)
-        except Exception as error:  # the frame is reduced all the same
-            self._on_error(error)

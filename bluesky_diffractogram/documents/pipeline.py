@@ -13,6 +13,7 @@ from ..reduction.diffractogram import Reduction
 from ..reduction.reducer import Reducer
 from .ahead import Ahead
 from .assets import Assets
+from .earlier import Earlier
 from .frames import reduce_aside
 from .messages import (
     AssetDescribed,
@@ -51,7 +52,7 @@ class Pipeline:
         Gets each reduction, after its event is out.
     on_error
         Gets what went wrong unexpectedly.
-    file_timeout, ahead
+    file_timeout, ahead, earlier
         See `OneRun`.
     """
 
@@ -64,12 +65,13 @@ class Pipeline:
         on_error: Callable[[Exception], None],
         file_timeout: float,
         ahead: Ahead | None = None,
+        earlier: Earlier | None = None,
     ) -> None:
         self._assets = assets
         self._emit = emit
         self._on_reduction = on_reduction
         self._on_error = on_error
-        self._file_timeout, self._ahead = file_timeout, ahead
+        self._file_timeout, self._ahead, self._earlier = file_timeout, ahead, earlier
         self._reducers = Reducers()
         self._runs: dict[str, OneRun] = {}
         self._setting = setting
@@ -88,7 +90,7 @@ class Pipeline:
                     self.reset()
                 self._runs[start["uid"]] = OneRun(
                     start, setting.config, self._reducers, self._assets, self._emit, self._announce, self._on_error,
-                    self._file_timeout, self._ahead,
+                    self._file_timeout, self._ahead, self._earlier,
                 )  # fmt: skip
             case AssetDescribed(name, doc):
                 self._assets.receive(name, doc)

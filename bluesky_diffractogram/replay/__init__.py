@@ -28,6 +28,7 @@ def replay(
     roots: Sequence[str] | None = None,
     file_timeout: float = 0.0,
     workers: int | Client | None = None,
+    resume: Any = None,
 ) -> Replay:
     """Reduce a stored run, or several, to the same numbers as live.
 
@@ -51,6 +52,11 @@ def replay(
     workers
         Reduce frames that lie in files in so many processes on this machine, or in those of a ``dask.distributed``
         client; needs the extra ``dask``. The numbers are the same, to the last bit. None is this process alone.
+    resume
+        What an earlier replay of the same run gave, in any of the forms of `run`, mostly the file or the catalogue that
+        it was stored in; complete, or cut off anywhere. Frames that it holds are not computed again, if calibration,
+        mask, configuration and versions are the same. Or a function that gives it, or None, for the uid of a raw run.
+        Do not write the new one into the same file.
 
     Returns
     -------
@@ -76,6 +82,7 @@ def replay(
         catalog=catalog,
         raw=raw,
         workers=workers,
+        resume=resume,
         options={
             "handler_registry": handler_registry,
             "root_map": root_map,

@@ -83,7 +83,7 @@ class ReducedAhead:
     handler_registry, root_map, roots
         As for `replay`.
     passed_over
-        Says of which events the frames will not be asked for.
+        Says which frames will probably not be asked for.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class ReducedAhead:
         handler_registry: Mapping[str, Any] | None = None,
         root_map: Mapping[str, str] | None = None,
         roots: Any = None,
-        passed_over: Callable[[ImagesReceived], bool] = lambda images: False,
+        passed_over: Callable[[ImagesReceived, int], bool] = lambda images, index: False,
     ) -> None:
         self._workers = workers
         self._options = (handler_registry, root_map, None if roots is None else tuple(roots))
@@ -117,7 +117,7 @@ class ReducedAhead:
             case AssetDescribed(name, doc):
                 self._assets.receive(name, doc)
             case ImagesReceived():
-                return self._passed_over(message) or self._collect(message, 0)
+                return self._passed_over(message, 0) or self._collect(message, 0)
         return True
 
     def learn(self, images: ImagesReceived, shape: Shape) -> None:
@@ -135,7 +135,7 @@ class ReducedAhead:
         pieces = self._of_event.setdefault(images, deque())
         while pieces and pieces[0][0].end is not None and pieces[0][0].end <= index:
             self._release(pieces.popleft()[1])
-        if self._passed_over(images) or not (pieces or self._collect(images, index)):
+        if self._passed_over(images, index) or not (pieces or self._collect(images, index)):
             return None
         last = pieces[-1][0]
         if last.end is not None and last.end != last.total and not self.full:

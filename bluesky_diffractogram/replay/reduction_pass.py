@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import DiffractogramConfig
 from ..documents.callback import ReductionCallback
+from ..documents.messages import ImagesReceived
 from ..documents.resources import uri_of
+from ..documents.setting import Setting
 from .derived_source import is_derived
 from .document_files import NamedDocument
 from .errors import ReplayError
 from .reduced_ahead import ReducedAhead
+from .resume import EarlierRuns
 
 if TYPE_CHECKING:
     from .workers import Workers
@@ -56,6 +59,8 @@ class ReductionPass:
         Further arguments of `ReductionCallback`.
     workers
         Who reduces frames that lie in files, if not this process.
+    resume
+        Earlier derived runs, see `EarlierRuns`; None is none.
 
     Attributes
     ----------
@@ -70,7 +75,13 @@ class ReductionPass:
         The configuration cannot be used.
     """
 
-    def __init__(self, config: DiffractogramConfig, options: Mapping[str, Any], workers: Workers | None = None) -> None:
+    def __init__(
+        self,
+        config: DiffractogramConfig,
+        options: Mapping[str, Any],
+        workers: Workers | None = None,
+        resume: Any = None,
+    ) -> None:
         self.config = config
         self.failures: dict[str, ReplayError] = {}
         self.replayed = 0
@@ -79,12 +90,16 @@ class ReductionPass:
         self._held: dict[str, list[NamedDocument]] = {}
         self._raw_uids: dict[str, str] = {}
         self._ready: deque[NamedDocument] = deque()
+        earlier = None if resume is None else EarlierRuns(resume, Setting.open(config).provenance)
         self._ahead = None
         if workers is not None:
-            self._ahead = ReducedAhead(
-                workers, options.get("handler_registry"), options.get("root_map"), options.get("roots")
-            )
-        self._callback = ReductionCallback(config, background=False, ahead=self._ahead, **options)
+            files = (options.get("handler_registry"), options.get("root_map"), options.get("roots"))
+
+            def passed_over(images: ImagesReceived, index: int) -> bool:
+                return earlier is not None and earlier.has(images.run_uid, images.event["uid"], index)
+
+            self._ahead = ReducedAhead(workers, *files, passed_over)
+        self._callback = ReductionCallback(config, background=False, ahead=self._ahead, earlier=earlier, **options)
         self._callback.subscribe(self._receive)
 
     def close(self) -> None:

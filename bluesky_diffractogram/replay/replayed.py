@@ -51,9 +51,10 @@ class Replay:
         raw: Any,
         options: Mapping[str, Any],
         workers: Workers | None = None,
+        resume: Any = None,
     ) -> None:
         self._runs, self._config, self._raw, self._options = runs, config, raw, dict(options)
-        self._workers = workers
+        self._workers, self._resume = workers, resume
         self._paths = Paths(options.get("root_map"), options.get("roots"))
         self._datasets: dict[Key, Dataset] | None = None
         self.failures: dict[str, ReplayError] = {}
@@ -81,7 +82,7 @@ class Replay:
                             if reduction is not None:
                                 replayed += reduction.replayed
                                 reduction.close()
-                            reduction = ReductionPass(config, self._options, self._workers)
+                            reduction = ReductionPass(config, self._options, self._workers, self._resume)
                             reduction.failures = self.failures
                         yield from _reduced(reduction, documents)
                     except ReplayError as error:
@@ -179,12 +180,14 @@ class Replay:
         return _careful(_raw_run(self._raw, start["raw_uid"]), config, self._paths), config
 
 
-def open_replay(run: Any, config: Any, *, catalog: Any, raw: Any, workers: Any, options: Mapping[str, Any]) -> Replay:
+def open_replay(
+    run: Any, config: Any, *, catalog: Any, raw: Any, workers: Any, resume: Any, options: Mapping[str, Any]
+) -> Replay:
     """See `replay`."""
     checked = None if config is None else for_every_frame(load_config(config))
     if checked is not None:
         Setting.open(checked)
-    return Replay(stored_runs(run, catalog), checked, raw, options, _workers(workers))
+    return Replay(stored_runs(run, catalog), checked, raw, options, _workers(workers), resume)
 
 
 def _workers(given: Any) -> Workers | None:

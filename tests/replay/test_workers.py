@@ -175,6 +175,16 @@ def test_a_calibration_that_says_no_shape_takes_that_of_the_first_frame(cfg, poo
     assert_same(derived_of(run, cfg, workers=pool), serial)
 
 
+def test_an_interrupted_replay_is_gone_on_with(cfg, pool, hdf5_run, small_blocks, submitted):
+    serial = derived_of(hdf5_run, cfg)
+    assert_same(derived_of(hdf5_run, cfg, workers=pool, resume=serial[:14]), serial)  # start, descriptor, 12 events
+    assert frames_of(submitted) == 30 - 12
+    submitted.clear()
+    serial.of("event")[0]["data"]["diff_1"][1, 70] += 1.0
+    assert_same(derived_of(hdf5_run, cfg, workers=pool, resume=serial[:14]), derived_of(hdf5_run, cfg))
+    assert frames_of(submitted) == 29
+
+
 # -- killed workers -------------------------------------------------------------------------------------------------
 
 
