@@ -33,7 +33,15 @@ class EarlierEvent:
 
 
 class Earlier(Protocol):
-    """The first streams of earlier derived runs that were computed under the same configuration."""
+    """The first streams of earlier derived runs that were computed under the same configuration.
+
+    Attributes
+    ----------
+    taken
+        How many frames were taken over.
+    """
+
+    taken: int
 
     def has(self, run_uid: str, event_uid: str, index: int) -> bool:
         """Whether the frame `index` of a raw event is there."""
@@ -74,6 +82,10 @@ class TakingOver:
     def take(self, event_uid: str, index: int) -> EarlierEvent | None:
         """The earlier event of a frame, for the stream `stream`; None where the frame is to be computed."""
         return None if self.stream is None else self._earlier.take(self._run_uid, event_uid, index)
+
+    def count(self) -> None:
+        """A frame was taken over."""
+        self._earlier.taken += 1
 
     def compare(self, stream: Hashable, origin: OriginOfFrame, data: Mapping[str, Any]) -> None:
         """Compare an event that was computed for the run's first stream, if nothing has been compared yet."""

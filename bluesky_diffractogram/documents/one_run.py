@@ -269,6 +269,7 @@ class OneRun:
         replaces = self._derived.event_again(found, over.stream, origin_of(images, index))
         if replaces is None:
             return False
+        over.count()
         self._count(replaces)
         parked.done += 1
         if images.rows is not None:  # else whoever reads it knows how many there are

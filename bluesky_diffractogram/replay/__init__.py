@@ -7,7 +7,7 @@ found when it is asked for, the function would have the name of this folder, and
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def replay(
     file_timeout: float = 0.0,
     workers: int | Client | None = None,
     resume: Any = None,
+    progress: Callable[[int, int | None], Any] | None = None,
 ) -> Replay:
     """Reduce a stored run, or several, to the same numbers as live.
 
@@ -57,6 +58,9 @@ def replay(
         it was stored in; complete, or cut off anywhere. Frames that it holds are not computed again, if calibration,
         mask, configuration and versions are the same. Or a function that gives it, or None, for the uid of a raw run.
         Do not write the new one into the same file.
+    progress
+        Called as derived documents come, with how many frames are reduced and how many points the scans were to have;
+        None where that is not known.
 
     Returns
     -------
@@ -83,6 +87,7 @@ def replay(
         raw=raw,
         workers=workers,
         resume=resume,
+        progress=progress,
         options={
             "handler_registry": handler_registry,
             "root_map": root_map,

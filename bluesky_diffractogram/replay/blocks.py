@@ -188,7 +188,7 @@ def _nbytes(found: Found) -> int:
     return ARRAYS_OF_A_DIFFRACTOGRAM * sum(array.nbytes for array in arrays)
 
 
-def forget_job(key: str) -> None:
+async def forget_job(key: str) -> None:
     """Let go of what a job keeps in memory and open."""
     with _opening:
         _jobs.pop(key, None)

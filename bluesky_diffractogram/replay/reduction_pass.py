@@ -68,6 +68,10 @@ class ReductionPass:
         Why, by the uid of the raw run, of those that could not be replayed.
     replayed
         How many could.
+    expected
+        How many points the scans that have begun were to have; None if one of them does not say it.
+    reduced
+        How many derived events there are.
 
     Raises
     ------
@@ -85,12 +89,14 @@ class ReductionPass:
         self.config = config
         self.failures: dict[str, ReplayError] = {}
         self.replayed = 0
+        self.expected: int | None = 0
+        self.reduced = 0
         self._runs: dict[str, _RawRun] = {}
         self._run_of_resource: dict[str, str] = {}
         self._held: dict[str, list[NamedDocument]] = {}
         self._raw_uids: dict[str, str] = {}
         self._ready: deque[NamedDocument] = deque()
-        earlier = None if resume is None else EarlierRuns(resume, Setting.open(config).provenance)
+        earlier = self._earlier = None if resume is None else EarlierRuns(resume, Setting.open(config).provenance)
         self._ahead = None
         if workers is not None:
             files = (options.get("handler_registry"), options.get("root_map"), options.get("roots"))
@@ -102,6 +108,11 @@ class ReductionPass:
         self._callback = ReductionCallback(config, background=False, ahead=self._ahead, earlier=earlier, **options)
         self._callback.subscribe(self._receive)
 
+    @property
+    def taken_over(self) -> int:
+        """How many frames were taken over of earlier derived runs."""
+        return 0 if self._earlier is None else self._earlier.taken
+
     def close(self) -> None:
         """Close what is open; nothing comes any more."""
         self._callback.close()
@@ -112,6 +123,9 @@ class ReductionPass:
         """Take one raw document; gives the derived ones that are ready."""
         if name == "start" and not is_derived(doc):
             self._runs[doc["uid"]] = _RawRun(doc)
+            points = doc.get("num_points")
+            known = self.expected
+            self.expected = known + points if isinstance(points, int) and known is not None else None
         elif name == "descriptor" and doc.get("run_start") in self._runs:
             self._runs[doc["run_start"]].streams[doc.get("name", "")] = list(doc["data_keys"])
         elif name in ("resource", "stream_resource") and doc.get("run_start") in self._runs:
@@ -124,7 +138,9 @@ class ReductionPass:
         if name == "stop" and self._callback.wait():
             self._ended(doc["run_start"])
         while self._ready:
-            yield self._ready.popleft()
+            derived = self._ready.popleft()
+            self.reduced += derived[0] == "event"
+            yield derived
 
     def end(self, reason: str, *, broken: bool = False) -> Iterator[NamedDocument]:
         """Close the runs that have not ended: stored by half, or `broken`, not readable any further."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Sink = Callable[[str, dict[str, Any]], Any]
+Progress = Callable[[int, int | None], Any]
 
 
 class Replay:
@@ -42,6 +43,8 @@ class Replay:
     failures
         What kept raw runs from being replayed, in the latest iteration: a `ReplayError` by uid, or by what the run
         was called if not even that could be read.
+    taken_over
+        How many frames were taken over of earlier derived runs, in the latest iteration.
     """
 
     def __init__(
@@ -52,9 +55,11 @@ class Replay:
         options: Mapping[str, Any],
         workers: Workers | None = None,
         resume: Any = None,
+        progress: Progress | None = None,
     ) -> None:
         self._runs, self._config, self._raw, self._options = runs, config, raw, dict(options)
-        self._workers, self._resume = workers, resume
+        self._workers, self._resume, self._progress = workers, resume, progress
+        self.taken_over = 0
         self._paths = Paths(options.get("root_map"), options.get("roots"))
         self._datasets: dict[Key, Dataset] | None = None
         self.failures: dict[str, ReplayError] = {}
@@ -68,6 +73,7 @@ class Replay:
             At the end, if no run could be replayed; of several the others go on, see `failures`.
         """
         self.failures = {}
+        self.taken_over = 0
         replayed = 0
         reduction: ReductionPass | None = None
         with tempfile.TemporaryDirectory(prefix="diffractogram-") as folder:
@@ -81,15 +87,19 @@ class Replay:
                         if reduction is None or reduction.config != config:
                             if reduction is not None:
                                 replayed += reduction.replayed
+                                self.taken_over += reduction.taken_over
                                 reduction.close()
                             reduction = ReductionPass(config, self._options, self._workers, self._resume)
                             reduction.failures = self.failures
-                        yield from _reduced(reduction, documents)
+                        for pair in _reduced(reduction, documents):
+                            yield pair
+                            self._tell(reduction)
                     except ReplayError as error:
                         self._failed(stored.name, error)
                 replayed += 0 if reduction is None else reduction.replayed
             finally:
                 if reduction is not None:
+                    self.taken_over += reduction.taken_over
                     reduction.close()
                 if self._workers is not None:
                     self._workers.close()
@@ -145,6 +155,11 @@ class Replay:
             for sink in sinks:
                 sink(name, doc)
 
+    def _tell(self, reduction: ReductionPass) -> None:
+        if self._progress is not None:
+            expected = reduction.expected
+            self._progress(reduction.reduced, expected if expected and expected >= reduction.reduced else None)
+
     def _failed(self, name: str, error: ReplayError) -> None:
         logger.error("%s", error)
         self.failures[name] = error
@@ -181,13 +196,21 @@ class Replay:
 
 
 def open_replay(
-    run: Any, config: Any, *, catalog: Any, raw: Any, workers: Any, resume: Any, options: Mapping[str, Any]
+    run: Any,
+    config: Any,
+    *,
+    catalog: Any,
+    raw: Any,
+    workers: Any,
+    resume: Any,
+    progress: Progress | None,
+    options: Mapping[str, Any],
 ) -> Replay:
     """See `replay`."""
     checked = None if config is None else for_every_frame(load_config(config))
     if checked is not None:
         Setting.open(checked)
-    return Replay(stored_runs(run, catalog), checked, raw, options, _workers(workers), resume)
+    return Replay(stored_runs(run, catalog), checked, raw, options, _workers(workers), resume, progress)
 
 
 def _workers(given: Any) -> Workers | None:

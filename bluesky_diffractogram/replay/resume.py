@@ -72,12 +72,18 @@ class EarlierRuns:
         Derived runs in any of the forms that `replay` takes, or a function that gives those of a raw uid, or None.
     provenance
         How frames are reduced now; of what was computed otherwise nothing is taken.
+
+    Attributes
+    ----------
+    taken
+        How many frames were taken over.
     """
 
     def __init__(self, earlier: Any, provenance: Mapping[str, Any]) -> None:
         self._earlier, self._provenance = earlier, provenance
         self._runs: dict[str, list[_Run]] = {}
         self._all_read = False
+        self.taken = 0
 
     def has(self, run_uid: str, event_uid: str, index: int) -> bool:
         """Whether a frame is there."""

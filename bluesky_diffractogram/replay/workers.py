@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import multiprocessing
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ LOOK_EVERY_S = 5.0
 WITHOUT_WORKERS_S = 60.0
 START_S = 60.0
 CLOSE_S = 10.0
+
+GUARD = 'in a script, what uses workers=N has to stand under `if __name__ == "__main__":`'
 
 # A frame of 16 MB is a mapping of its own by default, which the kernel clears at every allocation; and with what
 # dask sets (MALLOC_TRIM_THRESHOLD_), memory is given back after every frame.
@@ -110,6 +113,8 @@ class Workers:
         if isinstance(given, Client):
             self._client = given
         elif isinstance(given, int) and not isinstance(given, bool) and given > 0:
+            if getattr(multiprocessing.current_process(), "_inheriting", False):
+                raise ReplayError(f"a worker process runs the script that started it once more: {GUARD}")
             self._wanted = given
         else:
             raise ReplayError(f"workers = {given!r}: expected how many processes, or a dask.distributed Client")
@@ -135,7 +140,8 @@ class Workers:
                 self._jobs[job.key] = client.submit(_job, job, pure=False)
             return Task(client.submit(reduce_block, self._jobs[job.key], block, pure=False))
         except Exception as error:
-            raise NoWorkers(f"{type(error).__name__}: {error}") from error
+            hint = f" ({GUARD})" if self._wanted and self._client is None else ""
+            raise NoWorkers(f"{type(error).__name__}: {error}{hint}") from error
 
     def close(self) -> None:
         """End the processes that were started, or have those of others forget the job."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 from event_model import compose_run
@@ -17,14 +18,16 @@ class KillingHandler:
     specs = frozenset({"KILLING"})
 
     def __init__(self, path, deadly=(), slow_s=0.0, spared=0):
-        self._data = np.load(path)
+        self._path, self._data = Path(path), np.load(path)
         self._deadly, self._slow, self._spared = set(deadly), slow_s, spared
 
     def __call__(self, n):
         if os.getpid() != self._spared:
             if n in self._deadly:
                 os._exit(66)
-            time.sleep(self._slow)
+            if self._slow:
+                self._path.with_name(f"working-{os.getpid()}").touch()
+                time.sleep(self._slow)
         return self._data[n]
 
 

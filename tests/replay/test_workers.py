@@ -204,10 +204,17 @@ def test_a_worker_that_is_killed_costs_its_block_only(cfg, pool, hdf5_run, small
 
 def test_workers_that_are_killed_while_they_work(cfg, pool, tmp_path, caplog):
     """Each point takes its time, so that the workers are in the midst of it."""
-    run = datum_run(tmp_path, images(12), slow_s=0.2)
+    run = datum_run(tmp_path, images(12), slow_s=0.3)
     handlers = {"KILLING": KillingHandler}
-    pids = list(pool.run(os.getpid).values())
-    killer = threading.Timer(1.0, lambda: [os.kill(pid, signal.SIGKILL) for pid in pids])
+
+    def kill_who_works():
+        until = time.monotonic() + 60
+        while not list(tmp_path.glob("working-*")) and time.monotonic() < until:
+            time.sleep(0.02)
+        for mark in tmp_path.glob("working-*"):
+            os.kill(int(mark.name.partition("-")[2]), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_who_works)
     killer.start()
     again = derived_of(run, cfg, workers=pool, handler_registry=handlers)
     killer.join()
@@ -317,10 +324,10 @@ def test_processes_of_its_own(cfg, hdf5_run, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         again = replay(hdf5_run, cfg, workers=2)
         collected = Collected()
-        started = {}
+        started, before = {}, {each.pid for each in psutil.Process().children()}
         for name, doc in again:
             collected(name, doc)
-            children = psutil.Process().children()
+            children = [each for each in psutil.Process().children() if each.pid not in before]
             started |= {each.pid: each.environ() for each in children if "spawn_main" in " ".join(each.cmdline())}
     assert_same(collected, serial)
     assert len(started) == 2
