@@ -16,6 +16,7 @@ from ..documents.assets import Assets
 from ..documents.messages import AssetDescribed, ImagesReceived, Message
 from ..documents.setting import Setting
 from ..files import NotReadable, Unreadable
+from ..reduction.diffractogram import Reduction
 from ..reduction.frame import FrameError
 from .blocks import Block, Done, Found, Job, Piece, piece_of
 from .workers import Killed, NoWorkers
@@ -27,6 +28,9 @@ BLOCK_S = 1.5
 BLOCK_BYTES = 2**25
 BLOCKS_PER_WORKER = 2
 MOST_SHAPES = 1000
+
+KILLED = "killed"
+"""The reason for which frames are skipped that kill whoever reduces them."""
 
 Results = dict[Piece, Found]
 
@@ -51,6 +55,7 @@ class _Block:
 
     run_uid: str
     setting: Setting
+    first_shape: Shape  # of its first frame, or what that will probably have
     pieces: list[Piece] = field(default_factory=list)
     documents: dict[str, tuple[str, Any]] = field(default_factory=dict)
     frames: int = 0
@@ -73,8 +78,8 @@ class ReducedAhead:
 
     A block is as many frames as take a worker some 1.5 s. There are two blocks for each worker, done or not, and no
     more: so much memory is taken, however long the run is. What a worker cannot read or reduce is left to the process
-    that replays, where it is reduced or skipped as ever; so is each run's first frame. A frame whose workers are
-    killed, three times over, is skipped.
+    that replays, where it is reduced or skipped as ever; so are the first run's frames up to one that is reduced, of
+    whose shape the others are expected to be. A frame whose workers are killed, three times over, is skipped.
 
     Parameters
     ----------
@@ -98,7 +103,9 @@ class ReducedAhead:
         self._options = (handler_registry, root_map, None if roots is None else tuple(roots))
         self._assets = Assets(handler_registry, root_map, roots)  # which sees documents before their turn
         self._passed_over = passed_over
+        # Of the first frame of each run, and of the latest run whose was seen, under each setting.
         self._shapes: OrderedDict[tuple[str, int], Shape] = OrderedDict()
+        self._likely: dict[int, Shape] = {}
         self._jobs: dict[int, Job] = {}
         self._frames_per_block = FIRST_FRAMES
         self._open: _Block | None = None
@@ -122,7 +129,10 @@ class ReducedAhead:
 
     def learn(self, images: ImagesReceived, shape: Shape) -> None:
         """The first frame of a run was reduced."""
-        self._shapes.setdefault((images.run_uid, images.setting.stream_number), shape)
+        number = images.setting.stream_number
+        if (images.run_uid, number) in self._shapes:
+            return
+        self._shapes[images.run_uid, number] = self._likely[number] = shape
         while len(self._shapes) > MOST_SHAPES:
             self._shapes.popitem(last=False)
 
@@ -142,10 +152,24 @@ class ReducedAhead:
             self._collect(images, last.end)
         piece, block = pieces[0]
         found = self._results(block).get(piece, ())
-        if isinstance(found, FrameError):
-            raise found
         place = index - piece.begin
-        return found[place] if 0 <= place < len(found) else None
+        one = found if isinstance(found, FrameError) else found[place] if 0 <= place < len(found) else None
+        if one is None or not self._as_here(images, block, one):
+            return None
+        if isinstance(one, FrameError):
+            raise one
+        return one
+
+    def _as_here(self, images: ImagesReceived, block: _Block, one: Reduced | FrameError) -> bool:
+        """Whether a frame was reduced as it would be here: which depends on what the run's first frame is like."""
+        error = one if isinstance(one, FrameError) else one.found
+        if isinstance(error, FrameError) and error.kind == KILLED:
+            return True  # which is not to be tried here
+        first = self._shapes.get((images.run_uid, images.setting.stream_number))
+        if first is None and isinstance(one, Reduced) and isinstance(one.found, Reduction):
+            first = one.shape
+            self.learn(images, first)
+        return first == block.first_shape
 
     def done(self, images: ImagesReceived) -> None:
         """Let go of an event's frames, and of the blocks that have none left."""
@@ -171,18 +195,19 @@ class ReducedAhead:
 
     def _collect(self, images: ImagesReceived, begin: int) -> bool:
         """Take frames of an event into blocks, from `begin` on and as many as there is room for."""
-        shape = self._shapes.get((images.run_uid, images.setting.stream_number))
+        number = images.setting.stream_number
+        shape = self._shapes.get((images.run_uid, number), self._likely.get(number))
         if not images.in_file or shape is None or self._broken:
             return False
         documents = self._assets.described(images)
         if documents is None:
             return False
-        number = self._number(images)
+        total = self._number(images)
         collected = False
-        while not self.full and (number is None or begin < number):
-            block = self._block(images)
-            end = None if number is None else min(number, begin + self._frames_per_block - block.frames)
-            piece = piece_of(images, begin, end, number)
+        while not self.full and (total is None or begin < total):
+            block = self._block(images, shape)
+            end = None if total is None else min(total, begin + self._frames_per_block - block.frames)
+            piece = piece_of(images, begin, end, total)
             block.add(piece, documents)
             self._of_event.setdefault(images, deque()).append((piece, block))
             if block.frames >= self._frames_per_block:
@@ -203,16 +228,17 @@ class ReducedAhead:
             return None
         return None if rows is None else rows.number
 
-    def _block(self, images: ImagesReceived) -> _Block:
+    def _block(self, images: ImagesReceived, shape: Shape) -> _Block:
         """The block that is being collected, or a new one for frames that do not belong with those."""
         block = self._open
         if block is not None and (
-            (block.run_uid, block.setting) != (images.run_uid, images.setting) or block.frames >= self._frames_per_block
+            (block.run_uid, block.setting, block.first_shape) != (images.run_uid, images.setting, shape)
+            or block.frames >= self._frames_per_block
         ):
             self._send(block)
             block = None
         if block is None:
-            block = self._open = _Block(images.run_uid, images.setting)
+            block = self._open = _Block(images.run_uid, images.setting, shape)
         return block
 
     def _send(self, block: _Block) -> None:
@@ -229,8 +255,9 @@ class ReducedAhead:
         if number not in self._jobs:
             key, setting = uuid.uuid4().hex, block.setting
             self._jobs[number] = Job(key, setting.config, setting.provenance, *self._options)
-        shape = self._shapes[block.run_uid, number]
-        return self._workers.submit(self._jobs[number], Block(pieces, tuple(block.documents.values()), shape))
+        return self._workers.submit(
+            self._jobs[number], Block(pieces, tuple(block.documents.values()), block.first_shape)
+        )
 
     def _results(self, block: _Block) -> Results:
         if block.results is None:
@@ -281,7 +308,7 @@ class ReducedAhead:
         with suppress(Killed):
             return self._submit(block, (one,)).result().pieces[0]
         error = FrameError(
-            "killed", "a worker was killed each time it reduced it, by a fault in a library or by the system"
+            KILLED, "a worker was killed each time it reduced it, by a fault in a library or by the system"
         )
         return error if one.total is None else (Reduced(one.total, (0, 0), error),)
 

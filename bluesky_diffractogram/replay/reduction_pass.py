@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 Document = Mapping[str, Any]
 
+MOST_STOPPING = 200
+
 NO_STREAMS = (
     "databroker's stores keep no StreamResource and StreamDatum documents, as which this run's images came; replay it "
     "from tiled, or from a file of its documents"
@@ -96,6 +98,7 @@ class ReductionPass:
         self._held: dict[str, list[NamedDocument]] = {}
         self._raw_uids: dict[str, str] = {}
         self._ready: deque[NamedDocument] = deque()
+        self._stopping: list[str] = []  # runs that have ended, whose frames workers may still have
         earlier = self._earlier = None if resume is None else EarlierRuns(resume, Setting.open(config).provenance)
         self._ahead = None
         if workers is not None:
@@ -135,8 +138,24 @@ class ReductionPass:
             numbers = doc.get("num_events") or {}
             self._runs[doc["run_start"]].number_of_events = numbers.get(self.config.stream, 0)
         self._callback(name, doc)
-        if name == "stop" and self._callback.wait():
-            self._ended(doc["run_start"])
+        if name == "stop":
+            self._stopping.append(doc["run_start"])
+        if self._stopping and (self._ahead is None or len(self._stopping) >= MOST_STOPPING):
+            self._finish()
+        yield from self._take()
+
+    def finish(self) -> Iterator[NamedDocument]:
+        """Wait for what workers still have, after the last run."""
+        self._finish()
+        yield from self._take()
+
+    def _finish(self) -> None:
+        if self._callback.wait():
+            for uid in self._stopping:
+                self._ended(uid)
+            self._stopping.clear()
+
+    def _take(self) -> Iterator[NamedDocument]:
         while self._ready:
             derived = self._ready.popleft()
             self.reduced += derived[0] == "event"
@@ -145,6 +164,8 @@ class ReductionPass:
     def end(self, reason: str, *, broken: bool = False) -> Iterator[NamedDocument]:
         """Close the runs that have not ended: stored by half, or `broken`, not readable any further."""
         for uid, run in list(self._runs.items()):
+            if uid in self._stopping:
+                continue
             if not broken:
                 logger.warning("raw run %s: %s", uid, reason)
             run.broken = broken

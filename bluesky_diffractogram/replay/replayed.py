@@ -86,17 +86,18 @@ class Replay:
                         documents, config = source
                         if reduction is None or reduction.config != config:
                             if reduction is not None:
+                                yield from self._told(reduction, reduction.finish())
                                 replayed += reduction.replayed
                                 self.taken_over += reduction.taken_over
                                 reduction.close()
                             reduction = ReductionPass(config, self._options, self._workers, self._resume)
                             reduction.failures = self.failures
-                        for pair in _reduced(reduction, documents):
-                            yield pair
-                            self._tell(reduction)
+                        yield from self._told(reduction, _reduced(reduction, documents))
                     except ReplayError as error:
                         self._failed(stored.name, error)
-                replayed += 0 if reduction is None else reduction.replayed
+                if reduction is not None:
+                    yield from self._told(reduction, reduction.finish())
+                    replayed += reduction.replayed
             finally:
                 if reduction is not None:
                     self.taken_over += reduction.taken_over
@@ -155,10 +156,13 @@ class Replay:
             for sink in sinks:
                 sink(name, doc)
 
-    def _tell(self, reduction: ReductionPass) -> None:
-        if self._progress is not None:
-            expected = reduction.expected
-            self._progress(reduction.reduced, expected if expected and expected >= reduction.reduced else None)
+    def _told(self, reduction: ReductionPass, documents: Iterator[NamedDocument]) -> Iterator[NamedDocument]:
+        """The same documents, told to `progress`."""
+        for pair in documents:
+            yield pair
+            if self._progress is not None:
+                expected = reduction.expected
+                self._progress(reduction.reduced, expected if expected and expected >= reduction.reduced else None)
 
     def _failed(self, name: str, error: ReplayError) -> None:
         logger.error("%s", error)

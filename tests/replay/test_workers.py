@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -20,6 +21,7 @@ from documents.conftest import Collected, raw_run
 from documents.stream_runs import DATASET, StreamRun, images, uri_of, write_hdf5
 from killing_handler import KillingHandler, datum_run
 from live_runs import run_live
+from ponis import write_poni
 from test_replay import without_identity
 
 from bluesky_diffractogram import ReplayError, replay
@@ -161,8 +163,6 @@ def test_several_runs_and_a_rewind(cfg, pool, tmp_path, small_blocks):
 
 
 def test_a_calibration_that_says_no_shape_takes_that_of_the_first_frame(cfg, pool, tmp_path, small_blocks):
-    from ponis import write_poni
-
     cfg = {**cfg, "calibration": str(write_poni(tmp_path / "any.poni", shape=None, pixel=(6e-4, 5e-4)))}
     folder = tmp_path / "npy"
     folder.mkdir()
@@ -258,6 +258,53 @@ def test_workers_that_would_compute_something_else_are_not_used(cfg, pool, hdf5_
     monkeypatch.setattr(reduced_ahead, "Job", other)
     assert_same(derived_of(hdf5_run, cfg, workers=pool), serial)
     assert "pyFAI: 2020.1 where the run is replayed" in caplog.text
+
+
+def test_short_runs_are_worked_on_at_the_same_time(cfg, pool, tmp_path, monkeypatch):
+    path, most = tmp_path / "frames.h5", 0
+    write_hdf5(path, images(4), **BITSHUFFLE)
+    runs = [list(StreamRun(uri_of(path), motor=True).step_scan(4)) for _ in range(6)]
+    runs.insert(3, list(raw_run([np.ones((9, 9))])))
+    send = reduced_ahead.ReducedAhead._send
+
+    def spy(self, block):
+        nonlocal most
+        send(self, block)
+        most = max(most, len(self._sent))
+
+    monkeypatch.setattr(reduced_ahead.ReducedAhead, "_send", spy)
+    again = replay(runs, cfg, workers=pool)
+    collected = Collected()
+    again.store(collected)
+    assert_same(collected, derived_of(runs, cfg))
+    assert most > 1
+    assert list(again.failures) == [runs[3][0][1]["uid"]]
+
+
+def test_runs_whose_first_frames_have_other_shapes(cfg, pool, tmp_path, small_blocks):
+    """The calibration says none: what is expected of the second run, by the first one, is wrong."""
+    cfg = {**cfg, "calibration": str(write_poni(tmp_path / "any.poni", shape=None, pixel=(6e-4, 5e-4)))}
+    runs = []
+    for name, width in (("wide", 130), ("narrow", 110), ("again", 110)):
+        write_hdf5(tmp_path / f"{name}.h5", [frame[:, :width] for frame in images(8)])
+        runs.append(list(StreamRun(uri_of(tmp_path / f"{name}.h5"), motor=True).step_scan(8)))
+    assert_same(derived_of(runs, cfg, workers=pool), derived_of(runs, cfg))
+
+
+def test_a_script_without_a_guard_is_told_of_it(cfg, tmp_path):
+    path = tmp_path / "frames.h5"
+    write_hdf5(path, images(4))
+    documents = tmp_path / "raw.jsonl"
+    run = StreamRun(uri_of(path)).step_scan(4)
+    documents.write_text("".join(json.dumps(pair) + "\n" for pair in run))
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from bluesky_diffractogram import replay\n"
+        f"print(sum(name == 'event' for name, _ in replay({str(documents)!r}, {cfg!r}, workers=1)))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "4\n"
+    assert "has to stand under `if __name__ ==" in done.stderr
 
 
 # -- what is given and kept -------------------------------------------------------------------------------------------
