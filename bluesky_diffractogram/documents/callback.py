@@ -24,8 +24,11 @@ from ..config import (
 from ..reduction.buffer import DiffractogramBuffer
 from ..reduction.diffractogram import Reduction
 from ..reduction.reducer import Reducer
+from .ahead import Ahead
 from .assets import Assets
+from .earlier import Earlier
 from .intake import Intake
+from .late_turns import LateTurns
 from .messages import FramesPassedOver, ImagesReceived, Message, NextRequested, ResetRequested, SettingChanged
 from .pipeline import Pipeline
 from .results import tool_results
@@ -65,6 +68,10 @@ class ReductionCallback:
         How many seconds after a run's end its files may still become readable.
     block_timeout
         How many seconds the scan waits for room for one frame, with ``when_full: "block"``.
+    ahead
+        Reduces frames elsewhere, without `background`. Derived documents are late then, until `wait`.
+    earlier
+        Has frames that need not be reduced again.
 
     Raises
     ------
@@ -88,6 +95,8 @@ class ReductionCallback:
         roots: Sequence[str] | None = None,
         file_timeout: float = 30.0,
         block_timeout: float = 5.0,
+        ahead: Ahead | None = None,
+        earlier: Earlier | None = None,
     ) -> None:
         self._setting = Setting.open(load_config(config))
         self._strict = strict
@@ -103,9 +112,18 @@ class ReductionCallback:
         self.errors: Counter[str] = Counter()
         assets = Assets(handler_registry, root_map, roots)
         self._pipeline = Pipeline(
-            self._setting, assets, self._subscribers.call, self._on_reduction, self._on_error, file_timeout
+            self._setting,
+            assets,
+            self._subscribers.call,
+            self._on_reduction,
+            self._on_error,
+            file_timeout,
+            ahead,
+            earlier,
         )
         self._turns = Turns(self._pipeline, self._on_error)
+        if ahead is not None and not background:
+            self._turns = LateTurns(self._pipeline, self._on_error, ahead)
         if background:
             self._turns.start_worker(self._setting.config, block_timeout, assets.load_handlers)
         self._turns.put(SettingChanged(self._setting))

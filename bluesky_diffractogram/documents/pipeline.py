@@ -11,7 +11,9 @@ import numpy as np
 from ..reduction.buffer import DiffractogramBuffer
 from ..reduction.diffractogram import Reduction
 from ..reduction.reducer import Reducer
+from .ahead import Ahead
 from .assets import Assets
+from .earlier import Earlier
 from .frames import reduce_aside
 from .messages import (
     AssetDescribed,
@@ -50,7 +52,7 @@ class Pipeline:
         Gets each reduction, after its event is out.
     on_error
         Gets what went wrong unexpectedly.
-    file_timeout
+    file_timeout, ahead, earlier
         See `OneRun`.
     """
 
@@ -62,12 +64,14 @@ class Pipeline:
         on_reduction: OnReduction,
         on_error: Callable[[Exception], None],
         file_timeout: float,
+        ahead: Ahead | None = None,
+        earlier: Earlier | None = None,
     ) -> None:
         self._assets = assets
         self._emit = emit
         self._on_reduction = on_reduction
         self._on_error = on_error
-        self._file_timeout = file_timeout
+        self._file_timeout, self._ahead, self._earlier = file_timeout, ahead, earlier
         self._reducers = Reducers()
         self._runs: dict[str, OneRun] = {}
         self._setting = setting
@@ -86,7 +90,7 @@ class Pipeline:
                     self.reset()
                 self._runs[start["uid"]] = OneRun(
                     start, setting.config, self._reducers, self._assets, self._emit, self._announce, self._on_error,
-                    self._file_timeout,
+                    self._file_timeout, self._ahead, self._earlier,
                 )  # fmt: skip
             case AssetDescribed(name, doc):
                 self._assets.receive(name, doc)

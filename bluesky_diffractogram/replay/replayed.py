@@ -24,9 +24,12 @@ from .stored import StoredRun, StoredRuns, stored_runs
 if TYPE_CHECKING:
     from xarray import Dataset
 
+    from .workers import Workers
+
 logger = logging.getLogger(__name__)
 
 Sink = Callable[[str, dict[str, Any]], Any]
+Progress = Callable[[int, int | None], Any]
 
 
 class Replay:
@@ -40,12 +43,23 @@ class Replay:
     failures
         What kept raw runs from being replayed, in the latest iteration: a `ReplayError` by uid, or by what the run
         was called if not even that could be read.
+    taken_over
+        How many frames were taken over of earlier derived runs, in the latest iteration.
     """
 
     def __init__(
-        self, runs: StoredRuns, config: DiffractogramConfig | None, raw: Any, options: Mapping[str, Any]
+        self,
+        runs: StoredRuns,
+        config: DiffractogramConfig | None,
+        raw: Any,
+        options: Mapping[str, Any],
+        workers: Workers | None = None,
+        resume: Any = None,
+        progress: Progress | None = None,
     ) -> None:
         self._runs, self._config, self._raw, self._options = runs, config, raw, dict(options)
+        self._workers, self._resume, self._progress = workers, resume, progress
+        self.taken_over = 0
         self._paths = Paths(options.get("root_map"), options.get("roots"))
         self._datasets: dict[Key, Dataset] | None = None
         self.failures: dict[str, ReplayError] = {}
@@ -59,6 +73,7 @@ class Replay:
             At the end, if no run could be replayed; of several the others go on, see `failures`.
         """
         self.failures = {}
+        self.taken_over = 0
         replayed = 0
         reduction: ReductionPass | None = None
         with tempfile.TemporaryDirectory(prefix="diffractogram-") as folder:
@@ -71,17 +86,24 @@ class Replay:
                         documents, config = source
                         if reduction is None or reduction.config != config:
                             if reduction is not None:
+                                yield from self._told(reduction, reduction.finish())
                                 replayed += reduction.replayed
+                                self.taken_over += reduction.taken_over
                                 reduction.close()
-                            reduction = ReductionPass(config, self._options)
+                            reduction = ReductionPass(config, self._options, self._workers, self._resume)
                             reduction.failures = self.failures
-                        yield from _reduced(reduction, documents)
+                        yield from self._told(reduction, _reduced(reduction, documents))
                     except ReplayError as error:
                         self._failed(stored.name, error)
-                replayed += 0 if reduction is None else reduction.replayed
+                if reduction is not None:
+                    yield from self._told(reduction, reduction.finish())
+                    replayed += reduction.replayed
             finally:
                 if reduction is not None:
+                    self.taken_over += reduction.taken_over
                     reduction.close()
+                if self._workers is not None:
+                    self._workers.close()
         if not replayed:
             self._raise_failures()
 
@@ -134,6 +156,14 @@ class Replay:
             for sink in sinks:
                 sink(name, doc)
 
+    def _told(self, reduction: ReductionPass, documents: Iterator[NamedDocument]) -> Iterator[NamedDocument]:
+        """The same documents, told to `progress`."""
+        for pair in documents:
+            yield pair
+            if self._progress is not None:
+                expected = reduction.expected
+                self._progress(reduction.reduced, expected if expected and expected >= reduction.reduced else None)
+
     def _failed(self, name: str, error: ReplayError) -> None:
         logger.error("%s", error)
         self.failures[name] = error
@@ -169,12 +199,30 @@ class Replay:
         return _careful(_raw_run(self._raw, start["raw_uid"]), config, self._paths), config
 
 
-def open_replay(run: Any, config: Any, *, catalog: Any, raw: Any, options: Mapping[str, Any]) -> Replay:
+def open_replay(
+    run: Any,
+    config: Any,
+    *,
+    catalog: Any,
+    raw: Any,
+    workers: Any,
+    resume: Any,
+    progress: Progress | None,
+    options: Mapping[str, Any],
+) -> Replay:
     """See `replay`."""
     checked = None if config is None else for_every_frame(load_config(config))
     if checked is not None:
         Setting.open(checked)
-    return Replay(stored_runs(run, catalog), checked, raw, options)
+    return Replay(stored_runs(run, catalog), checked, raw, options, _workers(workers), resume, progress)
+
+
+def _workers(given: Any) -> Workers | None:
+    if given is None:
+        return None
+    from .workers import Workers
+
+    return Workers(given)
 
 
 def _reduced(reduction: ReductionPass, documents: Iterator[NamedDocument]) -> Iterator[NamedDocument]:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+import uuid
 from pathlib import Path
 from typing import Any
 
 from .jsonlines import JsonLines
 from .xy import XyFiles
 
-DOCUMENTS, PICTURE = "derived.jsonl", "diffractograms.png"
+DOCUMENTS, PARTS, PICTURE = "derived.jsonl", "derived-*.part", "diffractograms.png"
 
 
 def no_windows() -> None:
     """Have pictures drawn for files only; to be called before matplotlib is first imported."""
     os.environ["MPLBACKEND"] = "agg"
+
+
+def written_earlier(folder: Path) -> list[Path]:
+    """The files of derived documents in `folder`, also those that were not finished."""
+    return sorted(path for pattern in (DOCUMENTS, PARTS) for path in folder.glob(pattern))
 
 
 class DerivedFiles:
@@ -23,7 +29,8 @@ class DerivedFiles:
     Parameters
     ----------
     folder
-        Made if it is not there. Gets ``derived.jsonl``, ``diffractograms.png`` and the ``.xy`` files.
+        Made if it is not there. Gets ``derived.jsonl``, ``diffractograms.png`` and the ``.xy`` files, each under its
+        name when it is whole. The documents of an interrupted run stay in ``derived-….part``.
     log
         Whether the picture is logarithmic.
 
@@ -47,15 +54,21 @@ class DerivedFiles:
         self.folder, self.documents, self.picture = folder, folder / DOCUMENTS, folder / PICTURE
         self.frames: dict[str, Any] = {}
         self.xy = XyFiles(folder)
-        self._lines = JsonLines(self.documents)
+        self._unfinished = list(folder.glob(PARTS))
+        self._lines = JsonLines(folder / f"{self.documents.stem}-{uuid.uuid4().hex[:8]}.part")
         self._figure = DiffractogramFigure(log=log)
         self.sinks = (self._figure, self._lines, self.xy, self._note_stop)
 
     def finish(self) -> None:
         """Write what can be written at the end only."""
         self._lines.close()
+        self._lines.path.replace(self.documents)
+        for part in self._unfinished:
+            part.unlink(missing_ok=True)
         if self.frames.get("reduced"):
-            self._figure.save(self.picture, dpi=150)
+            part = self.picture.with_suffix(".part.png")
+            self._figure.save(part, dpi=150)
+            part.replace(self.picture)
         self._figure.close()
 
     def _note_stop(self, name: str, doc: dict[str, Any]) -> None:

@@ -28,10 +28,18 @@ def replay(
         typer.Option("--root-map", metavar="THERE=HERE", help="Where a folder of the files lies on this machine."),
     ] = None,
     log: LogOption = False,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, metavar="N", help="Reduce frames that lie in files in N processes."),
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Compute anew what earlier results in DIR hold already.")
+    ] = False,
 ) -> None:
     """Reduce stored RUNS; write .xy files, the derived run as JSON lines, and a picture, in a folder for each run.
 
-    A run that cannot be replayed is reported and the others are reduced; the exit code is 1 then.
+    A run that cannot be replayed is reported and the others are reduced; the exit code is 1 then. What was interrupted
+    is gone on with: frames that the results in DIR hold, computed in the same way, are taken over from there.
     """
     from ..replay import replay as replay_runs
     from ..replay.errors import ReplayError
@@ -47,18 +55,21 @@ def replay(
         with package_log(say):
             try:
                 stored, catalog = find_runs(runs)
-                again = replay_runs(stored, source, catalog=catalog, root_map=parse_root_map(root_map or ()))
+                folders = RunFolders(directory, log=log)
+                replayed = replay_runs(
+                    stored, source, catalog=catalog, root_map=parse_root_map(root_map or ()), workers=workers,
+                    resume=None if again else folders.earlier,
+                    progress=lambda done, total: progress.update(bar, completed=done, total=total),
+                )  # fmt: skip
             except ReplayError as error:
                 complain("error", str(error), progress.console)
                 raise typer.Exit(BAD_INPUT) from None
-            folders = RunFolders(directory, log=log)
             bar = progress.add_task("reducing", total=None)
             try:
-                for name, doc in again:
+                for name, doc in replayed:
                     folders(name, doc)
-                    progress.advance(bar, name == "event")
             except ReplayError as error:
-                if not again.failures:  # else it was logged, and said
+                if not replayed.failures:  # else it was logged, and said
                     say("error", str(error))
 
     console = output()
@@ -66,10 +77,12 @@ def replay(
     for raw_uid, files in folders.written:
         console.print(f"run {raw_uid}: {tally_line(files.frames)}: {files.folder}", soft_wrap=True)
         lost += files.frames.get("received", 0) - files.frames.get("reduced", 0) - files.frames.get("replaced", 0)
-    if not (folders.written or again.failures or say.errors):
+    if replayed.taken_over:
+        console.print(f"{replayed.taken_over} frames were taken over of earlier results (--again computes them anew)")
+    if not (folders.written or replayed.failures or say.errors):
         complain("error", "there is no run with frames to reduce; of derived runs, replay the raw ones")
         raise typer.Exit(SOME_FAILED)
-    if again.failures:
-        complain("error", f"{len(again.failures)} of {len(again.failures) + len(folders.written)} runs failed")
+    if replayed.failures:
+        complain("error", f"{len(replayed.failures)} of {len(replayed.failures) + len(folders.written)} runs failed")
     if say.errors or lost:
         raise typer.Exit(SOME_FAILED)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 
 def test_the_quick_benchmark_gives_a_table_and_json(tmp_path):
     out = tmp_path / "figures.json"
@@ -18,3 +20,15 @@ def test_the_quick_benchmark_gives_a_table_and_json(tmp_path):
     assert "lavue's way / ours" in done.stdout
     (case,) = json.loads(out.read_text())["cases"]
     assert case["ratios"]["pyFAI's best / ours"] > 0
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_replays_gives_json(tmp_path):
+    out = tmp_path / "figures.json"
+    script = Path(__file__).with_name("replay.py")
+    options = ["--detector", "Pilatus 1M", "--frames", "30", "--rounds", "1", "--workers", "1", "--json", str(out)]
+    done = subprocess.run([sys.executable, str(script), *options], capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(out.read_text())
+    assert set(report["frames_per_second"]) == {"serial", "1 worker"}
+    assert report["processor_ms_a_frame"]["1 worker"]["workers"] > 0
