@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, BinaryIO
 
 from .errors import NotThere, Unreadable
 
@@ -54,10 +54,18 @@ class OpenFile:
         return not self.swmr and (now.st_mtime_ns, now.st_size) != (self.modified, self.size)
 
 
-# Without a lock: one held by us would keep a detector from opening its own file. What another process writes opens
-# for SWMR if it writes for SWMR; a file of this process opens with the locking of its writer only.
-WAYS: tuple[dict[str, Any], ...] = ({"locking": False}, {"locking": False, "swmr": True})
+# Without a lock: one held by us would keep a detector from opening its own file. A file of this process opens with the
+# locking of its writer only.
+WAYS: tuple[dict[str, Any], ...] = ({"locking": False},)
 WAYS_HERE: tuple[dict[str, Any], ...] = ({}, {"locking": False}, {"swmr": True})
+# What another process writes for SWMR opens so only. Anything else must not: of half a file HDF5 then tries to read
+# what it lacks a hundred times, waiting twice as long each time, and stops all of this process meanwhile.
+WAYS_SWMR: tuple[dict[str, Any], ...] = (*WAYS, {"locking": False, "swmr": True})
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+FLAGS_FROM_VERSION = 2  # of the superblock, in which they stand behind version and sizes of offsets and lengths
+SWMR_WRITER = 4
+FARTHEST_SIGNATURE = 2**20
 
 
 def open_hdf5(path: str) -> OpenFile:
@@ -78,10 +86,10 @@ def open_hdf5(path: str) -> OpenFile:
     import h5py
 
     _prepare()
-    status = _look(path)
+    status, has_swmr_writer = _look(path)
     ours = _is_written_here(path)
     problem = ""
-    for way in WAYS_HERE if ours else WAYS:
+    for way in WAYS_HERE if ours else WAYS_SWMR if has_swmr_writer else WAYS:
         try:
             file = h5py.File(path, "r", **way, **({} if ours else {"driver": DRIVER}))
             return OpenFile(
@@ -92,17 +100,30 @@ def open_hdf5(path: str) -> OpenFile:
     raise NotThere(f"{path} cannot be opened: {problem}")
 
 
-def _look(path: str) -> os.stat_result:
-    """See whether there is a file, outside of HDF5, in which nothing else in this process goes on meanwhile."""
+def _look(path: str) -> tuple[os.stat_result, bool]:
+    """Whether there is a file and a SWMR writer has it, seen outside of HDF5, which holds up the whole process."""
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             raise Unreadable(f"{path} is no file")
         with open(path, "rb") as file:
-            file.read(1)
+            return status, _has_swmr_writer(file)
     except OSError as error:
         raise NotThere(f"{path} is not there: {error}") from error
-    return status
+
+
+def _has_swmr_writer(file: BinaryIO) -> bool:
+    """Whether the superblock of a file says so; it stands at its begin, or behind 512, 1024, 2048, … bytes of a user."""
+    start = 0
+    while start <= FARTHEST_SIGNATURE:
+        file.seek(start)
+        begin = file.read(12)
+        if len(begin) < 12:
+            return False
+        if begin.startswith(SIGNATURE):
+            return begin[8] >= FLAGS_FROM_VERSION and bool(begin[11] & SWMR_WRITER)
+        start = 2 * start or 512
+    return False
 
 
 def lock_of_hdf5() -> Any:

@@ -97,6 +97,55 @@ def test_a_last_frame_of_zeros_is_one_when_the_file_has_come_to_rest(path, layou
         assert not frames.read(1).any()
 
 
+@pytest.mark.parametrize("userblock", [0, 1024])
+def test_half_a_file_stops_nobody(path, userblock):
+    """Opened for SWMR, HDF5 would wait for the rest of one that is being copied, with the lock on all of Python."""
+    with h5py.File(path, "w", libver="latest", userblock_size=userblock) as file:
+        file["d"] = STACK
+    whole = path.read_bytes()
+    path.write_bytes(whole[: userblock + 100])
+    reading = "Frames.open(sys.argv[1], 'd').read(0)"
+    program = f"""
+        import sys
+        from bluesky_diffractogram.files import HDF5Frames as Frames, NotReadable
+        try:
+            {reading}
+        except NotReadable:
+            print("waits", flush=True)
+        sys.stdin.readline()
+        print({reading}.sum())
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+        killer = threading.Timer(30, reader.kill)
+        killer.start()
+        assert reader.stdout.readline() == "waits\n"
+        path.write_bytes(whole)
+        assert int(reader.communicate("\n")[0]) == STACK[0].sum()
+        killer.cancel()
+
+
+@pytest.mark.parametrize("userblock", [0, 1024])
+def test_a_swmr_writers_file_is_read_whatever_stands_before_it(path, userblock):
+    program = """
+        import sys, h5py
+        with h5py.File(sys.argv[1], "w", libver="latest", userblock_size=int(sys.argv[2])) as file:
+            data = file.create_dataset("d", (1, 61, 43), "u2", chunks=(1, 61, 43))
+            file.swmr_mode = True
+            data[0] = 7
+            data.flush()
+            print("written", flush=True)
+            sys.stdin.readline()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(path), str(userblock)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout.readline() == "written\n"
+        with HDF5Frames.open(path, "d") as frames:
+            assert (frames.read(0) == 7).all()
+            assert frames._file.swmr
+        writer.communicate("\n")
+
+
 def test_external_storage_that_is_shorter_than_declared(path, tmp_path):
     raw = tmp_path / "raw"
     STACK[:2].tofile(raw)
