@@ -113,7 +113,7 @@ def _look(path: str) -> tuple[os.stat_result, bool]:
 
 
 def _has_swmr_writer(file: BinaryIO) -> bool:
-    """Whether the superblock of a file says so; it stands at its begin, or behind 512, 1024, 2048, … bytes of a user."""
+    """Whether the superblock of a file says so; it stands behind 0, 512, 1024, 2048, … bytes of a user's own."""
     start = 0
     while start <= FARTHEST_SIGNATURE:
         file.seek(start)
