@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import stat
 import threading
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any, BinaryIO
 
 from .errors import NotThere, Unreadable
@@ -64,7 +66,8 @@ WAYS_SWMR: tuple[dict[str, Any], ...] = (*WAYS, {"locking": False, "swmr": True}
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 FLAGS_FROM_VERSION = 2  # of the superblock, in which they stand behind version and sizes of offsets and lengths
-SWMR_WRITER = 4
+SWMR_WRITER = 5  # a writer, for SWMR
+READ_ATTEMPTS = 20  # of what a SWMR writer may be writing just now: a millisecond
 FARTHEST_SIGNATURE = 2**20
 
 
@@ -121,7 +124,7 @@ def _has_swmr_writer(file: BinaryIO) -> bool:
         if len(begin) < 12:
             return False
         if begin.startswith(SIGNATURE):
-            return begin[8] >= FLAGS_FROM_VERSION and bool(begin[11] & SWMR_WRITER)
+            return begin[8] >= FLAGS_FROM_VERSION and begin[11] == SWMR_WRITER
         start = 2 * start or 512
     return False
 
@@ -149,8 +152,27 @@ def _prepare() -> None:
 
     # HDF5 refuses to make a file anew that its process has open, which it finds among those of the same driver only.
     # The driver "log", which logs nothing where no flags are given, reads as the usual one does.
-    h5py.register_driver(DRIVER, lambda plist, **_: plist.set_fapl_log(os.fsencode(os.devnull), 0, 0))
+    h5py.register_driver(DRIVER, _set_up)
     try:
         import_module("hdf5plugin")
     except ImportError:
         return
+
+
+def _set_up(plist: Any, **_: Any) -> None:
+    """Driver and patience for one file, by its `h5py.h5p.PropFAID`."""
+    plist.set_fapl_log(os.fsencode(os.devnull), 0, 0)
+    _library().H5Pset_metadata_read_attempts(ctypes.c_int64(plist.id), ctypes.c_uint(READ_ATTEMPTS))
+
+
+@cache
+def _library() -> Any:
+    """The HDF5 that h5py is linked with, for what h5py does not offer; where it is not found, what does nothing."""
+    from h5py import h5p
+
+    try:
+        library = ctypes.CDLL(h5p.__file__)
+        library.H5Pset_metadata_read_attempts  # noqa: B018  (looked up now)
+    except (OSError, AttributeError):
+        return SimpleNamespace(H5Pset_metadata_read_attempts=lambda *_: 0)
+    return library

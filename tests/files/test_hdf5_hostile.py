@@ -97,13 +97,17 @@ def test_a_last_frame_of_zeros_is_one_when_the_file_has_come_to_rest(path, layou
         assert not frames.read(1).any()
 
 
+@pytest.mark.parametrize("writer", ["closed", "SWMR"])
 @pytest.mark.parametrize("userblock", [0, 1024])
-def test_half_a_file_stops_nobody(path, userblock):
+def test_half_a_file_stops_nobody(path, userblock, writer):
     """Opened for SWMR, HDF5 would wait for the rest of one that is being copied, with the lock on all of Python."""
     with h5py.File(path, "w", libver="latest", userblock_size=userblock) as file:
         file["d"] = STACK
+        if writer == "SWMR":
+            file.swmr_mode = True
+            flagged = path.read_bytes()
     whole = path.read_bytes()
-    path.write_bytes(whole[: userblock + 100])
+    path.write_bytes((flagged if writer == "SWMR" else whole)[: userblock + 100])
     reading = "Frames.open(sys.argv[1], 'd').read(0)"
     program = f"""
         import sys
