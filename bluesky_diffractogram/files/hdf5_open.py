@@ -55,6 +55,16 @@ class OpenFile:
             return True
         return not self.swmr and (now.st_mtime_ns, now.st_size) != (self.modified, self.size)
 
+    def has_swmr_writer(self) -> bool:
+        """Whether a SWMR writer in another process has not closed it yet.
+
+        Raises
+        ------
+        NotThere
+            It is not there any more.
+        """
+        return self.swmr and not self.ours and _look(self.path)[1]
+
 
 # Without a lock: one held by us would keep a detector from opening its own file. A file of this process opens with the
 # locking of its writer only.

@@ -65,6 +65,25 @@ def test_a_frame_in_a_chunk_of_several_is_waited_for_while_its_chunk_is_partly_w
         writer.stdin.close()
 
 
+def test_what_a_swmr_writer_has_not_flushed_is_no_zeros_however_long_it_takes(path, monkeypatch):
+    """Exposures of minutes, with a flush after every third: the file is at rest between them, and not finished."""
+    monkeypatch.setattr(hdf5_written, "SETTLED_S", -1.0)
+    monkeypatch.setattr(hdf5_written, "OLD_S", -1.0)
+    command = [sys.executable, "-c", textwrap.dedent(PARTLY), str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        writer.stdin.write("0\n")
+        writer.stdin.flush()
+        assert writer.stdout.readline() == "written\n"
+        with HDF5Frames.open(path, "d") as frames:
+            for _ in range(3):
+                with pytest.raises(NotReadable):
+                    frames.read(1)
+            writer.stdin.close()
+            assert writer.wait(20) == 0
+            assert not frames.read(1).any()  # the writer has left it so
+            assert frames.read(0)[0, 0] == 7
+
+
 @pytest.mark.parametrize("clock", ["of this machine", "of the file server"])
 @pytest.mark.parametrize("layout", ["contiguous", "early", "several in a chunk"])
 def test_a_last_frame_of_zeros_is_one_when_the_file_has_come_to_rest(path, layout, clock, monkeypatch):
@@ -306,6 +325,15 @@ def test_a_twelve_bit_type_is_converted_as_hdf5_does(path):
         h5py.Dataset(h5py.h5d.create(file.id, b"d", kind, space, filters))[...] = STACK
     with HDF5Frames.open(path, "d") as frames:
         np.testing.assert_array_equal(frames.read(2), STACK[2])
+
+
+def test_more_frames_than_numpy_can_count(path):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("d", (2**31, 2**31, 2**31, 20, 30), np.uint16, chunks=(1, 1, 1, 20, 30))
+    with HDF5Frames.open(path, "d") as frames:
+        for index in (0, 2**31 + 2, 2**93, 2**94):
+            with pytest.raises(NotReadable):
+                frames.read(index)
 
 
 def test_there_is_no_frame_before_the_first(path):
