@@ -189,8 +189,8 @@ class HDF5Frames:
         """The data set, opened if it is not."""
         if paths is not None and paths.limited and not any(paths is each for each in self._allowed_by):
             paths.check(self.path)  # again: it may be a link by now
-            for file in other_files(self.path, self.dataset):
-                paths.check(paths.moved(file))
+            for file in other_files(self.path, self.dataset, paths):
+                paths.check(file)
             self._allowed_by.append(paths)
         if self._opening is None:
             self._file = open_hdf5(self.path)

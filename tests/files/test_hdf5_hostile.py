@@ -410,6 +410,22 @@ class TestRoots:
         with HDF5Frames.open(inside / "links" / "a.h5", "d") as frames, pytest.raises((NotReadable, Unreadable)):
             frames.read(0, paths)
 
+    @pytest.mark.parametrize("lead", ["external storage", "external link"])
+    def test_a_root_map_does_not_hide_where_hdf5_itself_goes(self, inside, lead):
+        """What a map says of files is not what HDF5 opens for a link or for raw data."""
+        outside = inside.parent / "out"
+        STACK.tofile(outside / "raw")
+        STACK.tofile(inside / "raw")
+        with h5py.File(inside / "a.h5", "w") as file:
+            if lead == "external link":
+                write(inside / "secret.h5")
+                file["d"] = h5py.ExternalLink(str(outside / "secret.h5"), "d")
+            else:
+                file.create_dataset("d", STACK.shape, np.uint16, external=[(str(outside / "raw"), 0, STACK.nbytes)])
+        paths = Paths({str(outside): str(inside)}, [str(inside)])
+        with HDF5Frames.open(inside / "a.h5", "d") as frames, pytest.raises(Unreadable, match="outside"):
+            frames.read(0, paths)
+
     def test_points_in_the_names_of_groups(self, inside, paths):
         write(inside / "a.h5", dataset="entry/data")
         with h5py.File(inside / "a.h5", "a") as file:
