@@ -88,6 +88,8 @@ class OpenDataset:
         return is_blank(image, self.fill)
 
     def _at_rest(self) -> bool:
+        if self._file.has_swmr_writer():  # which may wait for minutes before it writes what it has
+            return False
         files = (self.holder, *(name for name, *_ in self.data.external or ()))
         rested = [self._rest.reached(file) for file in files]  # of each it is noted when it was seen
         return all(rested)
@@ -107,6 +109,6 @@ def _others(file: OpenFile) -> str:
     """What data sets of images there are, for who misspelt one."""
     try:
         found = image_datasets(file.file)
-    except (OSError, RuntimeError):
+    except Exception:  # in a damaged file of whatever kind; this is only a hint
         return ""
     return f"; the file has {listing(found)}" if found else ""

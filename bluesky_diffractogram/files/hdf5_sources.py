@@ -41,6 +41,7 @@ class VirtualSources:
     def __init__(self, data: Any, rest: Rest, open_source: Callable[[str, str], Source]) -> None:
         self._shape, self._dtype, self._fill = data.shape[-2:], data.dtype, fill_value(data)
         self._parts = mappings(data)
+        self._folder = os.path.dirname(data.file.filename)
         self._files = {os.path.join(os.path.dirname(data.file.filename), each.file_name)
                        for each in data.virtual_sources() if each.file_name != "."}  # fmt: skip
         self._rest, self._open_source = rest, open_source
@@ -94,7 +95,9 @@ class VirtualSources:
             raise NotReadable(f"nothing says where the frame at {place} lies")
         for frame in found:
             if frame.place not in self._open:
-                path = frame.path if paths is None else paths.moved(frame.path)
+                path = source_path(frame.path, self._folder, paths)
+                if not os.path.exists(path):  # it may come in either place
+                    raise NotReadable(f"its source {path} is not there")
                 self._open[frame.place] = self._open_source(path, frame.dataset)
         return [(self._open[frame.place], frame) for frame in found]
 
@@ -109,6 +112,23 @@ class VirtualSources:
         if not all(rested):
             raise NotReadable("its sources are being written")
         return data[place]
+
+
+def source_path(path: str, folder: str, paths: Paths | None) -> str:
+    """Where a source is: where `root_map` says or as it is called, else beside its virtual data set as for HDF5.
+
+    Parameters
+    ----------
+    path
+        As the virtual data set calls it.
+    folder
+        In which that one's own file is.
+    paths
+        Has the `root_map`.
+    """
+    moved = path if paths is None else paths.moved(path)
+    beside = os.path.join(folder, os.path.basename(path))
+    return beside if not os.path.exists(moved) and os.path.exists(beside) else moved
 
 
 @contextmanager

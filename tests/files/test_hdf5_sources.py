@@ -172,6 +172,23 @@ def test_sources_that_were_moved_are_found_by_the_root_map(path, tmp_path):
         frames.read(2, Paths({"/there": str(here)}, [str(here)]))
 
 
+@pytest.mark.parametrize("limited", [True, False])
+def test_sources_that_were_moved_together_with_their_virtual_data_set_are_found_beside_it(path, limited):
+    """As HDF5 finds them."""
+    layout = h5py.VirtualLayout((FRAMES, *MODULE), np.uint16)
+    layout[:] = h5py.VirtualSource("/where/it/was/taken/source.h5", "d", (FRAMES, *MODULE))
+    with h5py.File(path, "w") as file:
+        file.create_virtual_dataset("d", layout)
+    paths = Paths(roots=[str(path.parent)] if limited else None)
+    with HDF5Frames.open(path, "d") as frames:
+        with pytest.raises(Unreadable if limited else NotReadable):
+            frames.read(0, paths)
+        write(path.parent / "source.h5", module(1))
+        for index in range(FRAMES):
+            np.testing.assert_array_equal(frames.read(index, paths), by_hdf5(path)[index])
+    np.testing.assert_array_equal(by_hdf5(path), module(1))
+
+
 @pytest.mark.parametrize(("dtype", "refused"), [(np.uint8, False), (np.uint32, False), (np.float32, True)])
 def test_modules_of_another_type_are_converted_where_that_can_be(path, dtype, refused):
     stitched(path)
