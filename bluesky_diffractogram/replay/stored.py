@@ -74,8 +74,10 @@ def stored_runs(run: Any, catalog: Any = None) -> StoredRuns:
     one = _one(run, catalog)
     if one is not None:
         return StoredRuns(False, lambda: iter([one]))
-    if isinstance(run, Mapping):  # a catalogue, or a query's result: it runs through uids
+    if _runs_through_uids(run):
         return StoredRuns(True, lambda: (_several(each, catalog) for each in run.values()))
+    if callable(getattr(run, "insert", None)) and hasattr(run, "v2"):  # a catalogue by databroker's interface 1
+        return stored_runs(run.v2)
     if not isinstance(run, Iterable):
         raise ReplayError(f"a {type(run).__name__} cannot be replayed; expected {ALLOWED}")
     first, again = _peek(run)
@@ -83,6 +85,11 @@ def stored_runs(run: Any, catalog: Any = None) -> StoredRuns:
         single = StoredRun("the documents", lambda config, paths: again())
         return StoredRuns(False, lambda: iter([single]))
     return StoredRuns(True, lambda: (_several(each, catalog) for each in again()))
+
+
+def _runs_through_uids(run: Any) -> bool:
+    """Whether it is a catalogue, or a query's result; those of databroker 1 are no Mapping, but offer the same."""
+    return isinstance(run, Mapping) or (callable(getattr(run, "values", None)) and callable(getattr(run, "keys", None)))
 
 
 def _several(run: Any, catalog: Any) -> StoredRun:
@@ -125,7 +132,8 @@ def _documents(run: Any, config: DiffractogramConfig | None, paths: Paths) -> It
         return documents_of_tiled_run(inner, config, paths)
     if not callable(getattr(run, "documents", None)):
         return next(stored_runs(run).each()).documents(config, paths)
-    return iter(run.documents(fill=False))
+    # Runs of databroker 1's interface 2, which alone have this older name for their documents, take words.
+    return iter(run.documents(fill="no" if callable(getattr(run, "canonical", None)) else False))
 
 
 def _peek(run: Iterable[Any]) -> tuple[Any, Callable[[], Iterator[Any]]]:
