@@ -46,12 +46,18 @@ def without_key(uri: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query))
 
 
+def _key_in(uri: str) -> str | None:
+    return dict(parse_qsl(urlsplit(uri).query)).get(_KEY)
+
+
 def _open_uri(uri: str) -> Any:
     try:
         from tiled.client import from_uri
     except ImportError:
         raise ReplayError(f"{without_key(uri)}: {_no_tiled()}") from None
-    return from_uri(uri)
+    given = _key_in(uri)
+    # As a part of the URI it would be in the request, and so in httpx's log.
+    return from_uri(without_key(uri), api_key=given) if given else from_uri(uri)
 
 
 def _open_named(name: str) -> Any:
@@ -99,7 +105,7 @@ def _told(error: Exception, uri: str) -> str:
     """What went wrong and, where it is the key, what to do."""
     # Not all of what tiled raises is on one line, and no error may show a key that it was given.
     text = " ".join(str(error).split())
-    given = dict(parse_qsl(urlsplit(uri).query)).get(_KEY)
+    given = _key_in(uri)
     for secret in (given, os.environ.get(KEY_VARIABLE), urlsplit(uri).password):
         text = text.replace(secret, "…") if secret else text
     status = getattr(getattr(error, "response", None), "status_code", None)
