@@ -120,7 +120,7 @@ def _dataset(stream: _Stream, stop: Document | None) -> Dataset:
     rows = [row for _, row in sorted(stream.rows.items())]
     data = {key: [row[1].get(key) for row in rows] for key in keys}
     ours = [key for key in keys if keys[key].get("object_name") == OBJECT]
-    carried = {f"carried_{key}" if key in _OURS else key: key for key in keys if key not in ours}
+    carried = {carried_name(key): key for key in keys if key not in ours}
     dim = _frame_dimension(start, carried)
 
     coords: dict[str, Any] = {
@@ -148,6 +148,11 @@ def _dataset(stream: _Stream, stop: Document | None) -> Dataset:
         attrs = {"units": units, **_limits(settings, i)}
         variables[key] = ((dim, f"radial_{i}"), np.array(data[key], dtype=np.float64), attrs)
     return Dataset(variables, coords, _attributes(start, descriptor, settings, stop))
+
+
+def carried_name(key: str) -> str:
+    """What a carried reading is called, beside what is always there."""
+    return f"carried_{key}" if key in _OURS else key
 
 
 def _frame_dimension(start: Document, carried: Iterable[str]) -> str:

@@ -105,13 +105,12 @@ def _told(error: Exception, uri: str) -> str:
     """What went wrong and, where it is the key, what to do."""
     # Not all of what tiled raises is on one line, and no error may show a key that it was given.
     text = " ".join(str(error).split())
-    given = _key_in(uri)
-    for secret in (given, os.environ.get(KEY_VARIABLE), urlsplit(uri).password):
+    in_uri, in_environment = _key_in(uri), os.environ.get(KEY_VARIABLE)
+    for secret in (in_uri, in_environment, urlsplit(uri).password):
         text = text.replace(secret, "…") if secret else text
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if status == 401:
-        where = "the URI" if given else KEY_VARIABLE
-        return f"the server does not accept the key in {where}: {text}"
-    if "requires API key" in text:
-        return f"the server wants a key: give it in the environment variable {KEY_VARIABLE}"
-    return f"{type(error).__name__}: {text}"
+    # A key that is none by its form is as good as none to tiled.
+    if getattr(getattr(error, "response", None), "status_code", None) != 401 and "requires API key" not in text:
+        return f"{type(error).__name__}: {text}"
+    if in_uri or in_environment:
+        return f"the server does not accept the key in {'the URI' if in_uri else KEY_VARIABLE}"
+    return f"the server wants a key: give it in the environment variable {KEY_VARIABLE}"

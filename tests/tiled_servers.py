@@ -23,17 +23,15 @@ class TiledServer:
 
 
 @contextlib.contextmanager
-def tiled_server(folder, *readable):
-    """``tiled serve catalog`` in `folder`, ended with the block; it may read files in the `readable` folders."""
+def tiled_server(folder, *options):
+    """``tiled serve catalog`` in `folder` with further `options`, ended with the block."""
     key = secrets.token_hex(16)
     command = [sys.executable, "-m", "tiled", "serve", "catalog", "--temp", "--api-key", key, "--host", "127.0.0.1",
                "--port", "0"]  # fmt: skip
-    for each in readable:
-        command += ["--read", str(each)]
     log = folder / "tiled.log"
     environment = {**os.environ, "TMPDIR": str(folder)}  # it leaves its temporary folder behind
     with log.open("w") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, cwd=folder, env=environment)
+        process = subprocess.Popen([*command, *options], stdout=out, stderr=out, cwd=folder, env=environment)
     try:
         yield TiledServer(_address(process, log), key, log)
     finally:
