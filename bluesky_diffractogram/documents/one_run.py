@@ -250,8 +250,7 @@ class OneRun:
         self._first_shapes.setdefault(setting.stream_number, shape)
         origin = origin_of(images, index)
         key = (setting.stream_number, reducer.shape)
-        text = setting.provenance["configuration"]
-        replaces = self._derived.event(reduction, reducer, key, images.descriptor, origin, text)
+        replaces = self._derived.event(reduction, reducer, key, images.descriptor, origin, setting.provenance)
         self.tally.received += 1
         if replaces:
             self.tally.replaced += 1

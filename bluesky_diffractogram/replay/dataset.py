@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..config import parse_unit
 from ..documents.derived_keys import OBJECT
 from ..documents.derived_run import PURPOSE
+from ..documents.provenance import provenance_of
 from ..reduction.buffer_snapshot import utc
 from .errors import ReplayError
 from .values import column, plain
@@ -180,15 +181,16 @@ def _units(key: Document) -> dict[str, str]:
 
 def _attributes(start: Document, descriptor: Document, settings: Document, stop: Document | None) -> dict[str, Any]:
     """What the numbers come from; text and numbers only, so that any file format takes them."""
+    described = provenance_of(start, descriptor)
     attrs: dict[str, Any] = {
         "raw_uid": start["raw_uid"],
         "uid": start["uid"],
         "stream": descriptor["name"],
         "unit": settings["unit"],
         "configuration": settings["configuration"],
-        "calibration": start["calibration"]["text"],
-        "calibration_sha256": start["calibration"]["sha256"],
-        "arrays": json.dumps(plain(start["arrays"])),
+        "calibration": described["calibration"]["text"],
+        "calibration_sha256": described["calibration"]["sha256"],
+        "arrays": json.dumps(plain(described["arrays"])),
         "versions": json.dumps(plain(start["versions"])),
     }
     for key in ("raw_scan_id", "plan_name", "sample"):

@@ -80,6 +80,11 @@ class ReductionPass:
         """Close what is open; nothing comes any more."""
         self._callback.close()
 
+    def use(self, config: DiffractogramConfig) -> None:
+        """Reduce with another configuration from the next document on, as after a change in mid-run."""
+        if config is not self._callback.config:
+            self._callback.configure(config)
+
     def feed(self, name: str, doc: dict[str, Any]) -> Iterator[NamedDocument]:
         """Take one raw document; gives the derived ones that are ready."""
         if name == "start" and not is_derived(doc):

@@ -15,9 +15,10 @@ from ..documents.setting import Setting
 from ..documents.stream_join import is_stream
 from ..files import Paths
 from .dataset import DerivedRows, Key, pick
-from .derived_source import for_every_frame, is_derived, recorded_configuration
+from .derived_source import for_every_frame, is_derived
 from .document_files import NamedDocument
 from .errors import ReplayError
+from .frame_settings import FrameSettings, recorded_settings
 from .reduction_pass import NO_STREAMS, ReductionPass
 from .stored import StoredRun, StoredRuns, stored_runs
 
@@ -68,14 +69,15 @@ class Replay:
                         source = self._source(stored, Path(folder))
                         if source is None:
                             continue
-                        documents, config = source
+                        documents, settings = source
+                        config = settings.first
                         if reduction is None or reduction.config != config:
                             if reduction is not None:
                                 replayed += reduction.replayed
                                 reduction.close()
                             reduction = ReductionPass(config, self._options)
                             reduction.failures = self.failures
-                        yield from _reduced(reduction, documents)
+                        yield from _reduced(reduction, documents, settings)
                     except ReplayError as error:
                         self._failed(stored.name, error)
                 replayed += 0 if reduction is None else reduction.replayed
@@ -145,7 +147,7 @@ class Replay:
         for error in self.failures.values():
             raise error
 
-    def _source(self, stored: StoredRun, folder: Path) -> tuple[Iterator[NamedDocument], DiffractogramConfig] | None:
+    def _source(self, stored: StoredRun, folder: Path) -> tuple[Iterator[NamedDocument], FrameSettings] | None:
         """Raw documents, and with what they are to be reduced; None for a derived run among others."""
         documents = _careful(stored, self._config, self._paths)
         first = next(documents, None)
@@ -157,7 +159,7 @@ class Replay:
         if not is_derived(start):
             if self._config is None:
                 raise ReplayError(f"raw run {start['uid']}: a configuration is needed to reduce it")
-            return itertools.chain([first], documents), self._config
+            return itertools.chain([first], documents), FrameSettings(self._config)
         if self._raw is None and self._runs.several:
             logger.info("derived run %s is passed over", start["uid"])
             return None
@@ -165,8 +167,8 @@ class Replay:
             raise ReplayError(
                 f"run {start['uid']} is derived from {start['raw_uid']}: say with raw= where that is found"
             )
-        config = self._config or for_every_frame(recorded_configuration(start, folder))
-        return _careful(_raw_run(self._raw, start["raw_uid"]), config, self._paths), config
+        settings = recorded_settings(start, documents, folder) if self._config is None else FrameSettings(self._config)
+        return _careful(_raw_run(self._raw, start["raw_uid"]), settings.first, self._paths), settings
 
 
 def open_replay(run: Any, config: Any, *, catalog: Any, raw: Any, options: Mapping[str, Any]) -> Replay:
@@ -177,16 +179,20 @@ def open_replay(run: Any, config: Any, *, catalog: Any, raw: Any, options: Mappi
     return Replay(stored_runs(run, catalog), checked, raw, options)
 
 
-def _reduced(reduction: ReductionPass, documents: Iterator[NamedDocument]) -> Iterator[NamedDocument]:
+def _reduced(
+    reduction: ReductionPass, documents: Iterator[NamedDocument], settings: FrameSettings
+) -> Iterator[NamedDocument]:
     """The derived documents of one source; what is wrong with it ends the runs that it has begun."""
     reason = "the raw run has no stop document"
     broken: ReplayError | None = None
     try:
-        for name, doc in documents:
+        for config, name, doc in settings.along(documents):
+            reduction.use(config)
             yield from reduction.feed(name, doc)
     except ReplayError as error:
         broken, reason = error, str(error)
     yield from reduction.end(reason, broken=broken is not None)
+    reduction.use(settings.first)
     if broken is not None:
         raise broken
 
