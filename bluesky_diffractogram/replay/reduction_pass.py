@@ -16,6 +16,7 @@ from ..documents.resources import uri_of
 from .derived_source import is_derived
 from .document_files import NamedDocument
 from .errors import ReplayError
+from .lost_dtype import LostDtype
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class ReductionPass:
         self._held: dict[str, list[NamedDocument]] = {}
         self._raw_uids: dict[str, str] = {}
         self._ready: deque[NamedDocument] = deque()
+        self._lost_dtype = LostDtype(config)
         self._callback = ReductionCallback(config, background=False, **options)
         self._callback.subscribe(self._receive)
 
@@ -97,6 +99,7 @@ class ReductionPass:
         elif name == "stop" and doc["run_start"] in self._runs:
             numbers = doc.get("num_events") or {}
             self._runs[doc["run_start"]].number_of_events = numbers.get(self.config.stream, 0)
+        self._lost_dtype(name, doc)
         self._callback(name, doc)
         if name == "stop" and self._callback.wait():
             self._ended(doc["run_start"])

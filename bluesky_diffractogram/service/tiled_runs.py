@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import Any
 
 from ..replay.errors import ReplayError
@@ -49,7 +50,10 @@ class TiledRuns:
         if writer is None:
             return False
         try:
-            writer(name, doc)
+            with warnings.catch_warnings():
+                # event-model warns of what goes wrong at the start, and the next document raises it.
+                warnings.filterwarnings("ignore", "The callback .* raised", UserWarning)
+                writer(name, doc)
         except Exception as error:  # whatever the way to the server raises
             del self._writers[uid]
             logger.error(
