@@ -110,7 +110,8 @@ class ReductionPass:
         """Close the runs that have not ended: stored by half, or `broken`, not readable any further."""
         for uid, run in list(self._runs.items()):
             if not broken:
-                logger.warning("raw run %s: %s", uid, reason)
+                what = "raw run %s is there by half: %s; what there is of it is reduced, into a run that says aborted"
+                logger.error(what, uid, reason)
             run.broken = broken
             stop = {
                 "uid": str(uuid.uuid4()), "run_start": run.start["uid"], "time": time.time(),

@@ -28,7 +28,7 @@ from bluesky_diffractogram.sim.beamline import SimulatedBeamline, simulated_beam
 Run = Callable[..., Result]
 Documents = list[tuple[str, dict[str, Any]]]
 
-pytestmark = pytest.mark.xdist_group("tiled server")
+pytestmark = pytest.mark.xdist_group("destinations")
 
 
 @pytest.fixture(scope="module")
