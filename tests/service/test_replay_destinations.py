@@ -18,6 +18,7 @@ from bluesky_tiled_plugins import TiledWriter
 from click.testing import Result
 from event_model import NumpyEncoder
 from tiled.client import from_uri
+from tiled.profiles import load_profiles
 from tiled_servers import TiledServer, tiled_server
 
 from bluesky_diffractogram import replay
@@ -143,6 +144,35 @@ def test_runs_by_scan_id_and_by_how_a_uid_begins(
     result = run_command("replay", with_key.uri, "1", uid_of(runs[1])[:8], *options)
     assert result.exit_code == 0, result.output
     assert {path.name for path in (tmp_path / "out").iterdir()} == {uid_of(run)[:8] for run in runs}
+
+
+@pytest.fixture
+def profile(with_key: TiledServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of a tiled profile, which a catalogue of databroker 2 is, too."""
+    folder = tmp_path / "profiles"
+    folder.mkdir()
+    (folder / "mine.yml").write_text(json.dumps({"my_beamline": {"uri": with_key.uri}}))
+    monkeypatch.setattr("tiled.profiles.paths", [folder])
+    load_profiles.cache_clear()
+    yield "my_beamline"
+    load_profiles.cache_clear()
+
+
+def test_a_profile_names_catalogue_and_destination(
+    run_command: Run, profile: str, server: TiledServer, config_file: Path, runs: list[Documents], tmp_path: Path
+) -> None:
+    client = from_uri(server.uri, api_key=server.key)
+    before = len(client)
+    options = ["--config", config_file, "--to", f"tiled:{profile}", "--output", tmp_path / "out"]
+    result = run_command("replay", profile, uid_of(runs[1]), *options)
+    assert result.exit_code == 0, result.output
+    assert client.values()[before].metadata["start"]["raw_uid"] == uid_of(runs[1])
+    assert f"in {profile}" in result.stdout
+    missing = run_command("replay", f"{profile}/nowhere", "1", *options)
+    assert missing.exit_code == 2
+    assert f"{profile}/nowhere cannot be opened (KeyError" in missing.stderr
+    wrong = run_command("replay", "my_beamlin", "1", *options)
+    assert "no file, no URI, and no tiled profile (those: my_beamline)" in wrong.stderr
 
 
 # -- its key ------------------------------------------------------------------------------------------------------
