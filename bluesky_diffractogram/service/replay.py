@@ -32,9 +32,9 @@ def replay(
         typer.Option(
             "--to",
             metavar="DEST",
-            help="What to write, several with commas: xy, chi, fxye, nexus, jsonl, png, in a folder for each run; or "
-            "tiled, the server that the runs are in; or the URI of another, or tiled:PROFILE. "
-            "[default: xy,jsonl,png]",
+            help="What to write, several with commas: xy, chi, fxye, nexus, jsonl, png, in a folder for each run, "
+            "which gets jsonl in any case; or tiled, the server that the runs are in; or the URI of another, or "
+            "tiled:PROFILE. [default: xy,jsonl,png]",
         ),
     ] = None,
     log: LogOption = False,

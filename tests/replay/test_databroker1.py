@@ -45,7 +45,7 @@ def python(request, tmp_path_factory):
     interpreter = folder / "bin" / "python"
     install = (interpreter, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
     if (folder / "complete").exists():
-        told = run(*install, "--no-deps", "--force-reinstall", copy)
+        told = run(*install, "--no-index", "--no-deps", "--no-build-isolation", "--force-reinstall", copy)
         assert told.returncode == 0, told.stderr
         return interpreter
     shutil.rmtree(folder.parent)  # what was kept for other dependencies takes a gigabyte
@@ -53,8 +53,9 @@ def python(request, tmp_path_factory):
     told = run(*install, "--no-deps", "--retries", 1, DATABROKER)
     if "(from versions: none)" in told.stderr:
         pytest.skip("PyPI cannot be reached, and databroker 1 is not installed here yet")
-    told = run(*install, DATABROKER, copy)
-    assert told.returncode == 0, told.stderr
+    for packages in ((DATABROKER, copy), ("setuptools>=77", "wheel")):  # these for when it is kept
+        told = run(*install, *packages)
+        assert told.returncode == 0, told.stderr
     told = run(interpreter, "-m", "pip", "check")
     assert told.returncode == 0, told.stdout
     (folder / "complete").touch()
