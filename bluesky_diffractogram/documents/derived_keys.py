@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -117,15 +118,17 @@ def carried_keys(
     }
 
 
-def stream_configuration(reducer: Reducer, text: str, time: float) -> dict[str, Any]:
+def stream_configuration(reducer: Reducer, described: Mapping[str, Any], time: float) -> dict[str, Any]:
     """A derived descriptor's ``configuration``: the axis and the limits of every range, the unit, and all settings.
+
+    The settings may be others than those in the start document, where they were changed in mid-run.
 
     Parameters
     ----------
     reducer
         Whose stream it is.
-    text
-        The configuration as JSON.
+    described
+        How the numbers are computed (`provenance.provenance`).
     time
         For the timestamps.
     """
@@ -133,9 +136,10 @@ def stream_configuration(reducer: Reducer, text: str, time: float) -> dict[str, 
     values: dict[str, Any] = {
         "unit": config.unit.name,
         "unit_label": config.unit.label,
-        "configuration": text,
+        "configuration": described["configuration"],
+        "provenance": json.dumps({key: described[key] for key in ("calibration", "arrays")}),
     }
-    keys: dict[str, Any] = {"unit": _text(), "unit_label": _text(), "configuration": _text()}
+    keys: dict[str, Any] = {name: _text() for name in values}
     for wanted, axis in zip(reducer.ranges, reducer.axes, strict=True):
         i, symbol = wanted.number, config.unit.symbol
         values |= {

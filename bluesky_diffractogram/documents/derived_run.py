@@ -106,7 +106,7 @@ class DerivedRun:
         stream_key: Any,
         raw_descriptor: Document,
         origin: OriginOfFrame,
-        configuration: str,
+        described: Mapping[str, Any],
     ) -> tuple[bool, dict[str, Any]]:
         """Emit the event of one reduced frame, before it the descriptor where the stream is new.
 
@@ -120,8 +120,8 @@ class DerivedRun:
             For what is carried.
         origin
             Of the frame. One whose raw seq_num and index were there before takes the earlier one's place.
-        configuration
-            The settings as JSON.
+        described
+            How the numbers are computed (`provenance.provenance`).
 
         Returns
         -------
@@ -132,7 +132,7 @@ class DerivedRun:
         """
         stream = self._streams.get(stream_key)
         if stream is None:
-            stream = self._open_stream(stream_key, reducer, raw_descriptor, configuration, reduction.frame.timestamp)
+            stream = self._open_stream(stream_key, reducer, raw_descriptor, described, reduction.frame.timestamp)
         data = stream.events.data(reduction, origin)
         return self._event(stream, data, origin), data
 
@@ -169,7 +169,7 @@ class DerivedRun:
         return before is not None
 
     def _open_stream(
-        self, key: Any, reducer: Reducer, raw_descriptor: Document, configuration: str, time: float
+        self, key: Any, reducer: Reducer, raw_descriptor: Document, described: Mapping[str, Any], time: float
     ) -> _Stream:
         config = reducer.config
         raw_keys = carried_keys(raw_descriptor, config.carry, self.raw_start.get("hints") or {})
@@ -191,7 +191,7 @@ class DerivedRun:
             name=name,
             data_keys=keys,
             object_keys=object_keys,
-            configuration=stream_configuration(reducer, configuration, time),
+            configuration=stream_configuration(reducer, described, time),
             hints={OBJECT: {"fields": hinted}},
         )
         self.emit("descriptor", bundle.descriptor_doc)

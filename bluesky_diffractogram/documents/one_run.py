@@ -313,8 +313,8 @@ class OneRun:
         self._first_shapes.setdefault(setting.stream_number, shape)
         origin = origin_of(images, index)
         key = (setting.stream_number, reducer.shape)
-        text = setting.provenance["configuration"]
-        replaces, data = self._derived.event(reduction, reducer, key, images.descriptor, origin, text)
+        described = setting.provenance
+        replaces, data = self._derived.event(reduction, reducer, key, images.descriptor, origin, described)
         self._count(replaces)
         if self._taking_over is not None:
             self._taking_over.compare(key, origin, data)

@@ -18,6 +18,7 @@ from ..documents.setting import Setting
 from .derived_source import is_derived
 from .document_files import NamedDocument
 from .errors import ReplayError
+from .lost_dtype import LostDtype
 from .reduced_ahead import ReducedAhead
 from .resume import EarlierRuns
 
@@ -98,6 +99,7 @@ class ReductionPass:
         self._held: dict[str, list[NamedDocument]] = {}
         self._raw_uids: dict[str, str] = {}
         self._ready: deque[NamedDocument] = deque()
+        self._lost_dtype = LostDtype(config)
         self._stopping: list[str] = []  # runs that have ended, whose frames workers may still have
         earlier = self._earlier = None if resume is None else EarlierRuns(resume, Setting.open(config).provenance)
         self._ahead = None
@@ -122,6 +124,11 @@ class ReductionPass:
         if self._ahead is not None:
             self._ahead.close()
 
+    def use(self, config: DiffractogramConfig) -> None:
+        """Reduce with another configuration from the next document on, as after a change in mid-run."""
+        if config is not self._callback.config:
+            self._callback.configure(config)
+
     def feed(self, name: str, doc: dict[str, Any]) -> Iterator[NamedDocument]:
         """Take one raw document; gives the derived ones that are ready."""
         if name == "start" and not is_derived(doc):
@@ -137,6 +144,7 @@ class ReductionPass:
         elif name == "stop" and doc["run_start"] in self._runs:
             numbers = doc.get("num_events") or {}
             self._runs[doc["run_start"]].number_of_events = numbers.get(self.config.stream, 0)
+        self._lost_dtype(name, doc)
         self._callback(name, doc)
         if name == "stop":
             self._stopping.append(doc["run_start"])
@@ -167,7 +175,8 @@ class ReductionPass:
             if uid in self._stopping:
                 continue
             if not broken:
-                logger.warning("raw run %s: %s", uid, reason)
+                what = "raw run %s is there by half: %s; what there is of it is reduced, into a run that says aborted"
+                logger.error(what, uid, reason)
             run.broken = broken
             stop = {
                 "uid": str(uuid.uuid4()), "run_start": run.start["uid"], "time": time.time(),

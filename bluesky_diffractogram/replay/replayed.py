@@ -15,9 +15,10 @@ from ..documents.setting import Setting
 from ..documents.stream_join import is_stream
 from ..files import Paths
 from .dataset import DerivedRows, Key, pick
-from .derived_source import for_every_frame, is_derived, recorded_configuration
+from .derived_source import for_every_frame, is_derived
 from .document_files import NamedDocument
 from .errors import ReplayError
+from .frame_settings import FrameSettings, recorded_settings
 from .reduction_pass import NO_STREAMS, ReductionPass
 from .stored import StoredRun, StoredRuns, stored_runs
 
@@ -83,16 +84,19 @@ class Replay:
                         source = self._source(stored, Path(folder))
                         if source is None:
                             continue
-                        documents, config = source
-                        if reduction is None or reduction.config != config:
+                        documents, settings = source
+                        config = settings.first
+                        if reduction is None or reduction.config != config or settings.of_seq_num:
                             if reduction is not None:
                                 yield from self._told(reduction, reduction.finish())
                                 replayed += reduction.replayed
                                 self.taken_over += reduction.taken_over
                                 reduction.close()
-                            reduction = ReductionPass(config, self._options, self._workers, self._resume)
+                            # Earlier runs are known by their first stream: of other settings nothing is taken over.
+                            resume = None if settings.of_seq_num else self._resume
+                            reduction = ReductionPass(config, self._options, self._workers, resume)
                             reduction.failures = self.failures
-                        yield from self._told(reduction, _reduced(reduction, documents))
+                        yield from self._told(reduction, _reduced(reduction, documents, settings))
                     except ReplayError as error:
                         self._failed(stored.name, error)
                 if reduction is not None:
@@ -175,7 +179,7 @@ class Replay:
         for error in self.failures.values():
             raise error
 
-    def _source(self, stored: StoredRun, folder: Path) -> tuple[Iterator[NamedDocument], DiffractogramConfig] | None:
+    def _source(self, stored: StoredRun, folder: Path) -> tuple[Iterator[NamedDocument], FrameSettings] | None:
         """Raw documents, and with what they are to be reduced; None for a derived run among others."""
         documents = _careful(stored, self._config, self._paths)
         first = next(documents, None)
@@ -187,7 +191,7 @@ class Replay:
         if not is_derived(start):
             if self._config is None:
                 raise ReplayError(f"raw run {start['uid']}: a configuration is needed to reduce it")
-            return itertools.chain([first], documents), self._config
+            return itertools.chain([first], documents), FrameSettings(self._config)
         if self._raw is None and self._runs.several:
             logger.info("derived run %s is passed over", start["uid"])
             return None
@@ -195,8 +199,8 @@ class Replay:
             raise ReplayError(
                 f"run {start['uid']} is derived from {start['raw_uid']}: say with raw= where that is found"
             )
-        config = self._config or for_every_frame(recorded_configuration(start, folder))
-        return _careful(_raw_run(self._raw, start["raw_uid"]), config, self._paths), config
+        settings = recorded_settings(start, documents, folder) if self._config is None else FrameSettings(self._config)
+        return _careful(_raw_run(self._raw, start["raw_uid"]), settings.first, self._paths), settings
 
 
 def open_replay(
@@ -225,16 +229,20 @@ def _workers(given: Any) -> Workers | None:
     return Workers(given)
 
 
-def _reduced(reduction: ReductionPass, documents: Iterator[NamedDocument]) -> Iterator[NamedDocument]:
+def _reduced(
+    reduction: ReductionPass, documents: Iterator[NamedDocument], settings: FrameSettings
+) -> Iterator[NamedDocument]:
     """The derived documents of one source; what is wrong with it ends the runs that it has begun."""
     reason = "the raw run has no stop document"
     broken: ReplayError | None = None
     try:
-        for name, doc in documents:
+        for config, name, doc in settings.along(documents):
+            reduction.use(config)
             yield from reduction.feed(name, doc)
     except ReplayError as error:
         broken, reason = error, str(error)
     yield from reduction.end(reason, broken=broken is not None)
+    reduction.use(settings.first)
     if broken is not None:
         raise broken
 
