@@ -29,6 +29,7 @@ from .tally import FrameTally
 
 logger = logging.getLogger(__name__)
 
+MOST_PARKED = 100_000
 # So long one run may have the worker to itself when what is parked is tried again.
 RETRY_FOR_S = 0.1
 
@@ -130,6 +131,14 @@ class OneRun:
     def receive(self, images: ImagesReceived) -> None:
         """Reduce the frames of one event, or park it."""
         parked = ParkedImages(images)
+        if len(self._parked) >= MOST_PARKED:
+            if not self.tally.dropped:
+                logger.warning(
+                    "run %s: %d of its images wait for their files; further ones are dropped", self.uid, MOST_PARKED
+                )
+            self.tally.received += images.frames
+            self.tally.dropped += images.frames
+            return
         if self._parked or self._current is not None or not self._try(parked):
             self._parked.append(parked)
 

@@ -60,7 +60,10 @@ class OpenDataset:
         check_images(self.data, f"{file.path}::{name}")
         self.holder: str = self.data.file.filename
         self.fill = fill_value(self.data)
-        self.sources = VirtualSources(self.data, rest, open_source) if self.data.is_virtual else None
+        self.sources: VirtualSources | None = None
+        if self.data.is_virtual:
+            state = None if file.swmr or file.ours or self.holder != file.path else file.state
+            self.sources = VirtualSources(self.data, state, rest, open_source)
         self._blank_means_missing = self.sources is None and may_be_blank(self.data)
         chunks = FrameChunks(self.data)
         self.chunks = chunks if chunks.usable and not self._blank_means_missing else None

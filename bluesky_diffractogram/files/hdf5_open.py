@@ -42,6 +42,11 @@ class OpenFile:
     modified: int
     size: int
 
+    @property
+    def state(self) -> tuple[tuple[int, int], int, int]:
+        """What is the same as long as nobody has written to it."""
+        return self.identity, self.modified, self.size
+
     def was_replaced(self) -> bool:
         """Whether another file has this name by now, or this one has been written to in a way that is not seen.
 

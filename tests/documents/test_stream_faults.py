@@ -272,3 +272,20 @@ def test_stitched_modules_of_a_live_run_are_never_zeros(cfg, path, collected):
         assert diff.wait(20)
     assert frames_add_up(collected.of("stop")[0])["reduced"] == 4
     np.testing.assert_array_equal(curves(collected), reference(cfg, frames))
+
+
+def test_no_more_images_wait_for_their_files_than_may(cfg, path, collected, monkeypatch):
+    monkeypatch.setattr(one_run, "MOST_PARKED", 5)
+    run = StreamRun(uri_of(path))
+    *documents, stop = run.step_scan(8)
+    with ReductionCallback(cfg) as diff:
+        diff.subscribe(collected)
+        send(diff, documents)
+        deadline = time.monotonic() + 10
+        while diff._turns._worker._unfinished and time.monotonic() < deadline:
+            time.sleep(0.02)
+        write_hdf5(path, images(8))
+        diff(*stop)
+        assert diff.wait(20)
+    frames = frames_add_up(collected.of("stop")[0])
+    assert (frames["reduced"], frames["dropped"]) == (5, 3)
