@@ -32,3 +32,28 @@ def test_the_benchmark_of_replays_gives_json(tmp_path):
     report = json.loads(out.read_text())
     assert set(report["frames_per_second"]) == {"serial", "1 worker"}
     assert report["processor_ms_a_frame"]["1 worker"]["workers"] > 0
+
+
+def test_the_benchmark_of_the_scans_delay_gives_json(tmp_path):
+    out = tmp_path / "figures.json"
+    script = Path(__file__).with_name("delay.py")
+    done = subprocess.run(
+        [sys.executable, str(script), "--quick", "--json", str(out)], capture_output=True, text=True, timeout=280
+    )
+    assert done.returncode == 0, done.stderr
+    cases = json.loads(out.read_text())["without a window"]
+    assert [case["image in"] for case in cases] == ["event", "file"]
+    assert all(0 < case["p50 ms"] <= case["p99 ms"] for case in cases)
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_the_service_gives_json(tmp_path):
+    out = tmp_path / "figures.json"
+    script = Path(__file__).with_name("service.py")
+    for options in (["--quick"], ["--soak", "300"]):
+        command = [sys.executable, str(script), *options, "--json", str(out)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+        assert done.returncode == 0, done.stderr
+    figures = json.loads(out.read_text())
+    assert figures["throughput"][0]["service"] > 0
+    assert figures["soak"]["tally"]["reduced"] == 300
