@@ -39,6 +39,11 @@ def test_the_python_of_the_readme_runs_as_a_session(tmp_path, monkeypatch):
     from bluesky_diffractogram.sim.beamline import simulated_beamline
     from bluesky_diffractogram.sim.scan import heating_scan
 
+    from bluesky.callbacks.zmq import Publisher
+
+    published = []
+    # It would wait for ever, at its end, to be rid of what nobody takes.
+    monkeypatch.setattr(Publisher, "__call__", lambda self, name, doc: published.append(self._serializer(doc)))
     monkeypatch.chdir(tmp_path)
     beamline = simulated_beamline(tmp_path, detector="small")
     shutil.copy(beamline.calibration, "lab6.poni")
@@ -51,6 +56,7 @@ def test_the_python_of_the_readme_runs_as_a_session(tmp_path, monkeypatch):
         if "replay(documents" in block:
             session["documents"] = documents_of_a_scan(beamline)
         exec(compile(block, "README.md", "exec"), session)
+    assert {"uid", "time"} <= set(session["unpack"](published[0]))
     assert session["dataset"].sizes["furnace"] == 3
     assert Path("scan.nxs").stat().st_size > 0
     assert len(list(Path("curves").glob("*.xy"))) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..replay.errors import ReplayError
 from ..transport.address import Address
 from ..transport.curve import CurveKeys
 from .console import require
@@ -47,4 +48,10 @@ def open_sink(address: Address, *, keys: CurveKeys | None = None) -> Sink:
         from ..transport.kafka_sink import KafkaSink
 
         return KafkaSink(address, settings=kafka_settings())
-    raise ValueError(f"nothing can be sent to {address.endpoint}")
+    from .catalogues import open_catalogue, without_key
+    from .tiled_runs import TiledRuns
+
+    try:
+        return TiledRuns(open_catalogue(address.endpoint), without_key(address.endpoint))
+    except ReplayError as error:
+        raise ValueError(str(error)) from None

@@ -12,6 +12,8 @@ import typer
 from .console import BAD_INPUT, complain, plain_errors, require
 from .options import ConfigOption, ToolConfigurationOption, one_configuration
 
+logger = logging.getLogger(__name__)
+
 IN = "0mq://127.0.0.1:5578"
 
 
@@ -69,7 +71,8 @@ def serve(
 
     given = one_configuration(config, tool_configuration)
     assert given is not None
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger(__name__.partition(".")[0]).setLevel(logging.INFO)
     with plain_errors():
         try:
             keys = curve_keys()
@@ -97,7 +100,8 @@ def serve(
             complain("error", str(error))
             raise typer.Exit(BAD_INPUT) from None
     over = _until_told()
-    logging.info("serving: %s, from %s to %s", callback.config.calibration, source, ", ".join(sinks or ["nowhere"]))
+    shown = ", ".join(out.endpoint.partition("?")[0] for out in outs) or "nowhere"
+    logger.info("serving: %s, from %s to %s", callback.config.calibration, where.endpoint, shown)
     try:
         if window and callback.figure is not None:
             _beside_the_window(serving, over)

@@ -48,7 +48,7 @@ class DocumentSource(Protocol):
 class Sink(Protocol):
     """Where derived documents go."""
 
-    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+    def __call__(self, name: str, doc: dict[str, Any]) -> Any:
         """Take one."""
         ...
 

@@ -27,6 +27,8 @@ class TiledRuns:
         bluesky-tiled-plugins are not installed.
     """
 
+    slow = True  # some 0.3 s a document
+
     def __init__(self, client: Any, name: str) -> None:
         try:
             from bluesky_tiled_plugins import TiledWriter
@@ -65,9 +67,19 @@ class TiledRuns:
             del self._writers[uid], self._raw_uids[uid]
         return True
 
+    def flush(self) -> bool:
+        """All that it was called with has been sent."""
+        return True
+
+    def close(self) -> None:
+        """Nothing waits."""
+
     def _run_of(self, name: str, doc: dict[str, Any]) -> str:
         if name == "start":
             return str(doc["uid"])
+        if name == "stop":
+            of_others = {uid: run for uid, run in self._run_of_descriptor.items() if run != doc["run_start"]}
+            self._run_of_descriptor = of_others
         if name in ("event", "event_page"):
             return self._run_of_descriptor[doc["descriptor"]]
         if name == "descriptor":
