@@ -40,6 +40,7 @@ class RangeEditor:
         self.number = 1
         self._boxes = tuple(boxes)
         self._focus, self._apply, self._refused = focus, apply, refused
+        self._config: DiffractogramConfig | None = None
         for box in self._boxes:
             box.ring = self._boxes
 
