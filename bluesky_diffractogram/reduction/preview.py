@@ -51,7 +51,9 @@ def detector_view(reducer: Reducer) -> DetectorView:
     return DetectorView(reducer.config.transformation, reducer.mask, reducer.validity, projection, outlines)
 
 
-def preview(image: NDArray, view: DetectorView, by: int = 1) -> NDArray[np.float32]:
+def preview(
+    image: NDArray, view: DetectorView, by: int = 1, window: tuple[slice, slice] = (slice(None), slice(None))
+) -> NDArray[np.float32]:
     """A stored frame as the detector view shows it, `by` × `by` pixels in one.
 
     The largest valid value of each block is taken: thin rings and single peaks stay visible, which a mean would
@@ -61,20 +63,26 @@ def preview(image: NDArray, view: DetectorView, by: int = 1) -> NDArray[np.float
     ----------
     image
         ``(ny, nx)`` as stored.
+    view
+        How it is shown.
+    by
+        The size of the blocks.
+    window
+        The rows and columns of the shown frame that are wanted.
 
     Returns
     -------
     numpy.ndarray
-        ``(ceil(ny / by), ceil(nx / by))`` of the transformed frame; NaN where no pixel is valid.
+        ``(ceil(ny / by), ceil(nx / by))`` of the window; NaN where no pixel is valid.
     """
-    shown = transform(image, view.transformation)
+    shown, mask = transform(image, view.transformation)[window], view.mask[window]
     ny, nx = shown.shape
     out = np.full((-(-ny // by), -(-nx // by)), -np.inf, np.float32)
     for row in range(by):
         for column in range(by):
             part = shown[row::by, column::by]
             invalid = view.validity.invalid(part)
-            bad = view.mask[row::by, column::by]
+            bad = mask[row::by, column::by]
             bad = bad if invalid is None else bad | invalid
             values = part.astype(np.float32)
             values[bad] = -np.inf

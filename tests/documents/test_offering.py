@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from .conftest import image, raw_run, send
 
 from bluesky_diffractogram import ReductionCallback
 from bluesky_diffractogram.documents import offering
+
+from .conftest import image, raw_run, send
 
 
 class Kept(list):

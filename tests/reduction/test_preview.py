@@ -50,6 +50,12 @@ def test_dummies_and_what_is_not_finite_are_not_shown(tmp_path):
     np.testing.assert_array_equal(np.isnan(preview(image, view)[0, :5]), [True, True, True, True, False])
 
 
+def test_a_window_shows_a_part(tmp_path):
+    view = view_of(tmp_path, (20, 30), transformation="transpose")
+    image = np.arange(600, dtype=np.int32).reshape(20, 30)
+    np.testing.assert_array_equal(preview(image, view, 1, (slice(3, 9), slice(5, 7))), image.T[3:9, 5:7])
+
+
 def test_the_frame_itself_is_left_as_it_is(tmp_path):
     image = np.arange(600, dtype=np.int32).reshape(20, 30) - 3
     before = image.copy()
