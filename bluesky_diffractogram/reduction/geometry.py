@@ -225,20 +225,6 @@ class Geometry:
         """
         return self._ai.array_from_unit(self.shape, kind, unit, scale=False)
 
-    def angles_at(
-        self, rows: NDArray[np.float64], columns: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """2θ and χ in radians and r in metres, ``(n,)`` each, at points of the detector.
-
-        Parameters
-        ----------
-        rows, columns
-            ``(n,)`` as the calibration counts pixels; a whole number is the centre of a pixel.
-        """
-        # Not by pyFAI's arrays of all pixels, which take seconds of a large detector.
-        ai = self._ai
-        return ai.tth(rows, columns), ai.chi(rows, columns), ai.rFunction(rows, columns)
-
     def compute_arrays(self, unit: str, split: str, *, azimuthal: bool = True, solid_angle: bool = True) -> None:
         """Compute what a splitting needs of every pixel (`geometry_arrays.compute_arrays`)."""
         assert self.shape is not None

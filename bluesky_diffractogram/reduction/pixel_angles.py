@@ -42,7 +42,7 @@ def pixel_angles(geometry: Geometry, row: float, column: float) -> PixelAngles:
     row, column
         As the calibration counts the pixels of the transformed image; a whole number is the centre of a pixel.
     """
-    two_theta, chi, r = (float(each[0]) for each in geometry.angles_at(np.array([row]), np.array([column])))
+    two_theta, chi, r = (float(each[0]) for each in angles_at(geometry, np.array([row]), np.array([column])))
     q = d = None
     if geometry.wavelength is not None:
         q = 4e-9 * math.pi / geometry.wavelength * math.sin(two_theta / 2)
@@ -67,7 +67,7 @@ def radial_at(
     ValueError
         `unit` needs a wavelength, and there is none.
     """
-    two_theta, _, r = geometry.angles_at(rows, columns)
+    two_theta, _, r = angles_at(geometry, rows, columns)
     if unit.needs_wavelength:
         if geometry.wavelength is None:
             raise ValueError(f"the calibration has no wavelength, which {unit.label} needs")
@@ -81,9 +81,16 @@ def radial_at(
     return two_theta * unit.si_scale
 
 
-def azimuth_at(geometry: Geometry, rows: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """χ in degrees, ``(n,)``, of points of the detector."""
-    return np.rad2deg(geometry.angles_at(rows, columns)[1])
+def angles_at(
+    geometry: Geometry, rows: NDArray[np.float64], columns: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """2θ and χ in radians and r in metres, ``(n,)`` each, of points of the detector; see `pixel_angles`.
+
+    From their positions on pyFAI's axes 1, 2 and 3 (3 along the beam): tan 2θ = r/t₃, tan χ = t₁/t₂, r² = t₁² + t₂².
+    """
+    first, second, third = geometry.positions(rows, columns)
+    r = np.hypot(first, second)
+    return np.arctan2(r, third), np.arctan2(first, second), r
 
 
 def wrapped(degrees: float) -> float:

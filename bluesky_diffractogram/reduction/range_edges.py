@@ -13,7 +13,7 @@ from ..config import Arc, ConfigError, DiffractogramConfig, DiffractogramRange
 from .conversion import convert_limit
 from .geometry import Geometry
 from .limits import given_limits
-from .pixel_angles import azimuth_at, radial_at, wrapped
+from .pixel_angles import angles_at, radial_at, wrapped
 
 Side = Literal["start", "end", "low", "high"]
 Entry = tuple[float | None, float | None, float | None, float | None]
@@ -111,7 +111,7 @@ def _point(geometry: Geometry, config: DiffractogramConfig, arc: Arc, row: float
     rows = row + _STEP * np.array([0.0, 1.0, -1.0, 0.0, 0.0])
     columns = column + _STEP * np.array([0.0, 0.0, 0.0, 1.0, -1.0])
     radial = radial_at(geometry, config.unit, arc, rows, columns)
-    azimuth = azimuth_at(geometry, rows, columns)
+    azimuth = np.rad2deg(angles_at(geometry, rows, columns)[1])
     across = [wrapped(azimuth[2 * each + 1] - azimuth[2 * each + 2]) for each in (0, 1)]
     return _Point(
         float(radial[0]),

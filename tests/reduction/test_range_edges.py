@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ponis import write_poni
 
 from bluesky_diffractogram.config import load_config
+from bluesky_diffractogram.reduction.pixel_angles import angles_at
 from bluesky_diffractogram.reduction.range_edges import Edge, moved_edge, nearest_edge
 from bluesky_diffractogram.reduction.reducer import open_geometry
 
@@ -109,11 +110,11 @@ def test_an_edge_that_was_moved_to_a_point_is_there(tilted, row, column, side, u
     config, geometry = opened(tilted, [[10, 50, *written]], diff_units=unit, range_unit=limits)
     entries = moved_edge(config, geometry, Edge(1, side), row, column)
     after, geometry = opened(tilted, entries, diff_units=unit, range_unit=limits)
-    two_theta, chi, _ = (float(each[0]) for each in geometry.angles_at(np.array([row]), np.array([column])))
+    two_theta, chi, _ = (float(each[0]) for each in angles_at(geometry, np.array([row]), np.array([column])))
     if side in ("start", "end"):
         arc = after.ranges[0].arc
         off = abs((math.degrees(chi) - (arc.start if side == "start" else arc.end) + 180) % 360 - 180)
-        ahead = geometry.angles_at(np.array([row + 1.0, row]), np.array([column, column + 1.0]))[1]
+        ahead = angles_at(geometry, np.array([row + 1.0, row]), np.array([column, column + 1.0]))[1]
         step = max(abs((math.degrees(each - chi) + 180) % 360 - 180) for each in ahead)
         assert off <= max(0.6 * step, 1e-9)
         return
