@@ -76,6 +76,11 @@ def ring(two_theta: float, projection: Projection) -> Polyline:
     return projection.pixels(np.full(azimuth.shape, two_theta), azimuth)
 
 
+def farthest(projection: Projection) -> float:
+    """The largest 2θ on the detector, in radians."""
+    return float(projection.angles(*_edge(projection.shape).T)[0].max())
+
+
 def _limits(wanted: IntegrationRange, azimuth: NDArray, projection: Projection) -> tuple[NDArray, NDArray]:
     """The range's limits as 2θ in radians at each azimuth, the smaller first, within what the plane can see."""
     unit = parse_unit(wanted.unit.pyfai)
@@ -134,15 +139,3 @@ def _label(wanted: IntegrationRange, projection: Projection, largest: float) -> 
             best = int(np.argmin(np.where(fits, far.ravel(), np.inf)))
             return float(column[best]), float(row[best])
     return None
-
-
-def two_theta_of_line(spacing: float, wavelength: float) -> float:
-    """2θ in radians of a line by Bragg's law, sin θ = λ/2d; NaN if there is none.
-
-    Parameters
-    ----------
-    spacing, wavelength
-        d in Å, λ in m.
-    """
-    sine = wavelength * 1e10 / (2 * spacing)
-    return 2 * math.asin(sine) if sine <= 1 else math.nan

@@ -48,7 +48,7 @@ class DerivedFiles:
         self.frames: dict[str, Any] = {}
         self.xy = XyFiles(folder)
         self._lines = JsonLines(self.documents)
-        self._figure = DiffractogramFigure(log=log)
+        self._figure = DiffractogramFigure(scale="log" if log else "linear")
         self.sinks = (self._figure, self._lines, self.xy, self._note_stop)
 
     def finish(self) -> None:

@@ -22,11 +22,17 @@ from .labels import (
 )
 from .latest import SEPARATOR, ShownEvent, read_event
 from .legend import write_legend
+from .lines import DrawnLines, Lines
+from .peak_labels import PeakLabels
 from .redraw import View, new_figure
+from .scales import Scale, check_scale, scale_intensities
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
+
+    from bluesky_diffractogram.reduction.geometry import Geometry
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +55,8 @@ class LiveDiffractogram(View, CallbackBase):
         One colour per range, see `RangeColors`; None: those of the configuration.
     peaks
         Whether peaks are marked.
-    log
-        Whether the intensity axis is logarithmic.
+    scale
+        Of the intensity axis: ``"linear"``, ``"sqrt"`` or ``"log"``.
     title, xlabel, ylabel
         Instead of the generated ones; an empty string for none.
     legend
@@ -72,7 +78,7 @@ class LiveDiffractogram(View, CallbackBase):
         ax: Axes | None = None,
         colors: Sequence[Any] | None = None,
         peaks: bool = True,
-        log: bool = False,
+        scale: Scale = "linear",
         title: str | None = None,
         xlabel: str | None = None,
         ylabel: str | None = None,
@@ -102,10 +108,15 @@ class LiveDiffractogram(View, CallbackBase):
         self._references: tuple[NDArray[np.float64], ...] = ()
         self._drawn_references: tuple[NDArray[np.float64], ...] = ()
         self._reference_lines: list[Line2D] = []
-        ax.set_yscale("log" if log else "linear", **({"nonpositive": "mask"} if log else {}))
+        self._lines: tuple[Lines | None, Geometry | None] = (None, None)
+        self._drawn_lines: tuple[Lines | None, Geometry | None, Stream | None] = (None, None, None)
+        self._powder = DrawnLines(ax)
+        self._labels = PeakLabels(ax)
+        self._scale, self._drawn_scale = check_scale(scale), check_scale(scale)
+        scale_intensities(ax, self._scale)
         ax.set_ylabel("intensity" if ylabel is None else ylabel)
         self._labelled: tuple[int, str] | None = None
-        ax.margins(x=0, y=0.08)
+        ax.margins(x=0, y=0.14 if peaks else 0.08)  # room for the peaks' positions
         ax.grid(color=GRID, linewidth=0.6)
         ax.set_axisbelow(True)
         for axis in (ax.xaxis, ax.yaxis):
@@ -152,6 +163,17 @@ class LiveDiffractogram(View, CallbackBase):
             self._references = ()
         self._news.set()
 
+    def set_scale(self, scale: Scale) -> None:
+        """Give the intensity axis another scale: linear, sqrt or log; ValueError for anything else."""
+        self._scale = check_scale(scale)
+        self._news.set()
+
+    def set_lines(self, lines: Lines | None, geometry: Geometry | None = None) -> None:
+        """Draw the lines of a powder, or none; on an axis of r the `geometry` of the detector is needed."""
+        with self._lock:
+            self._lines = (lines, geometry)
+        self._news.set()
+
     def caption(self) -> str:
         """The frame that is shown, in words, with its carried readings; empty if none is."""
         with self._lock:
@@ -164,7 +186,10 @@ class LiveDiffractogram(View, CallbackBase):
             shown, colors = self._shown, self._range_colors
             if shown is not None and self._drawn is not None and shown.stream.unit != self._drawn.unit:
                 self._references = ()  # they were drawn over another axis
-            references = self._references
+            references, lines = self._references, self._lines
+        if self._scale != self._drawn_scale:
+            self._drawn_scale, self._labelled = self._scale, None
+            scale_intensities(self.ax, self._scale)
         if shown is None:
             return
         if shown.stream is not self._drawn:
@@ -173,11 +198,13 @@ class LiveDiffractogram(View, CallbackBase):
             self.lines[number].set_data(*curve)
             self.markers[number].set_data(*shown.peaks.get(number, np.empty((2, 0))))
         self._draw_references(references, shown.stream)
+        self._draw_lines(lines, shown.stream)
         if self._title is None:
             self.ax.set_title(SEPARATOR.join((shown.stream.run_label, shown.caption)), loc="left", fontsize="medium")
         self.ax.relim()
         self.ax.autoscale_view()
         self._label_intensity(shown.stream)
+        self._label_peaks(shown)
 
     def _begin(self, shown: ShownEvent, colors: RangeColors) -> None:
         """Make the lines of a new stream, and its labels."""
@@ -214,19 +241,36 @@ class LiveDiffractogram(View, CallbackBase):
         ]
         self._write_legend(stream)
 
+    def _draw_lines(self, lines: tuple[Lines | None, Geometry | None], stream: Stream) -> None:
+        wanted = (*lines, stream)
+        if wanted == self._drawn_lines or (lines[0] is None and self._drawn_lines[0] is None):
+            return
+        self._drawn_lines = wanted
+        self._powder.show(*lines[:1], stream, lines[1])
+        self._write_legend(stream)
+
+    def _label_peaks(self, shown: ShownEvent) -> None:
+        colors = {number: str(line.get_color()) for number, line in self.lines.items()}
+        steps = [abs(float(curve[0, -1] - curve[0, 0])) / max(curve.shape[1] - 1, 1) for curve in shown.curves.values()]
+        self._labels.show(shown.peaks, colors, min(steps, default=0.0))
+
     def _write_legend(self, stream: Stream) -> None:
         lines = {range_text(stream, number): line for number, line in self.lines.items()}
-        write_legend(self.ax, lines, self._reference_lines, above=self._legend_above)
+        more: list[tuple[Artist, str]] = [(line, "frozen") for line in self._reference_lines[:1]]
+        powder = self._drawn_lines[0]
+        if powder is not None and self._powder.artist is not None:
+            more.append((self._powder.artist, powder.name))
+        write_legend(self.ax, lines, more, above=self._legend_above)
 
     def _label_intensity(self, stream: Stream) -> None:
         if self._ylabel is not None:
             return
-        linear = self.ax.get_yscale() == "linear"
-        exponent = intensity_exponent(max(map(abs, self.ax.get_ylim()))) if linear else 0
+        plain = self._drawn_scale != "log"
+        exponent = intensity_exponent(max(map(abs, self.ax.get_ylim()))) if plain else 0
         units = {intensity_units(stream, number) for number in self.lines}
         labelled = (exponent, units.pop() if len(units) == 1 else "")
         if labelled != self._labelled:
             self._labelled = labelled
             self.ax.set_ylabel(intensity_label(*labelled))
-            if linear:
+            if plain:
                 self.ax.yaxis.set_major_formatter(intensity_formatter(exponent))

@@ -1,20 +1,34 @@
-"""Heat-maps over curves, in one window that is used from run to run."""
+"""Image, heat-maps and curves, in one window that is used from run to run."""
 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from bluesky.callbacks.core import CallbackBase, make_class_safe
 
+from bluesky_diffractogram.reduction.pyfai_library import calibrant_lines
+
 from .curves import LiveDiffractogram
-from .derived import DerivedRuns, Stream
+from .derived import DerivedRuns
 from .grid import PERCENTILES, LiveDiffractogramGrid
+from .image import LiveImage, ShownFrame
 from .labels import runs_text
 from .latest import SEPARATOR
-from .layout import two_rows
+from .layout import Layout, Strip, two_rows
+from .lines import Lines
+from .main_plot import IMAGE, Shown, buffer_number, choose
+from .placing import place
 from .redraw import View, new_figure
+from .scales import Scale
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from bluesky_diffractogram.reduction.projection import Projection
 
 logger = logging.getLogger(__name__)
 
@@ -24,20 +38,24 @@ HEATMAPS = 4
 
 @make_class_safe(logger=logger)
 class DiffractogramFigure(View, CallbackBase):
-    """The heat-maps of the first ranges side by side, and the latest curves of all ranges under them.
+    """The latest image with its ranges, heat-maps of the ranges, and the latest curves of all ranges under them.
 
-    Called with the documents of derived runs, from any thread; others are ignored. Make it on the main thread, before
-    the scan. It is one figure for all runs: panels come and go with the ranges. A window redraws itself; without one,
-    call `draw` or `save`.
+    Called with the documents of derived runs, from any thread; others are ignored. Frames to be shown are offered to
+    `offer`; without any, in another process say, there is no image and all heat-maps are alike. Make it on the main
+    thread, before the scan. It is one figure for all runs: panels come and go with the ranges. A window redraws
+    itself; without one, call `draw` or `save`.
 
     Parameters
     ----------
     figsize
         Width and height in inches.
     heatmaps
-        How many ranges get a heat-map, at most; none if the configuration says ``"buffering": false``.
-    row_axis, log, clim, percentiles, cmap, reset_on_start
-        See `LiveDiffractogramGrid`; `log` is also for the curves.
+        How many ranges get a heat-map, at most, besides that of the main panel; none if this is 0, or if the
+        configuration says ``"buffering": false``. Beside a main panel, those that have no room are not shown.
+    scale
+        Of intensities in all panels: ``"linear"``, ``"sqrt"`` or ``"log"``.
+    row_axis, clim, percentiles, cmap, reset_on_start
+        See `LiveDiffractogramGrid`.
     colors
         One colour per range, see `RangeColors`; None: those of the configuration.
     title
@@ -47,15 +65,19 @@ class DiffractogramFigure(View, CallbackBase):
     ----------
     figure
         matplotlib's figure.
+    image
+        The `LiveImage`.
     grids
-        The heat-maps, of range 1 on; those that have no range are hidden.
+        The heat-maps that there are; those that are not shown are hidden.
     curves
         The `LiveDiffractogram`.
+    layout
+        Where the panels are (`Layout`), and the room kept free for controls.
 
     Raises
     ------
     ValueError
-        `heatmaps` is below 0, or a colour is none.
+        `heatmaps` is below 0; a scale, percentiles or a colour are none.
     """
 
     def __init__(
@@ -63,8 +85,8 @@ class DiffractogramFigure(View, CallbackBase):
         figsize: tuple[float, float] = FIGSIZE,
         *,
         heatmaps: int = HEATMAPS,
+        scale: Scale = "linear",
         row_axis: str = "auto",
-        log: bool = False,
         clim: tuple[float, float] | None = None,
         percentiles: tuple[float, float] = PERCENTILES,
         cmap: Any = "viridis",
@@ -78,81 +100,166 @@ class DiffractogramFigure(View, CallbackBase):
         View.__init__(self)
         self.figure = new_figure(figsize=figsize)
         self._runs = DerivedRuns()
-        self._panels = 1 if heatmaps else 0
+        self._heatmaps = heatmaps
+        self._ranges, self._buffering = 1, True
+        self._main_plot: str | None = None
+        self._configured_main_plot = IMAGE
+        self._lines: Lines | None = None
+        self._strip = Strip()
         self._run_label = ""
         self._heading = self.figure.suptitle("", ha="left", va="top", fontsize="large")
-        self._laid_out: tuple[Any, ...] = ()
-        self.grids = tuple(
-            LiveDiffractogramGrid(
-                number,
-                ax=self.figure.add_axes((0.1, 0.5, 0.1, 0.1), label=f"heat-map {number}"),
-                cax=self.figure.add_axes((0.2, 0.5, 0.1, 0.1), label=f"colour bar {number}"),
-                row_axis=row_axis,
-                log=log,
-                clim=clim,
-                percentiles=percentiles,
-                cmap=cmap,
-                colors=colors,
-                reset_on_start=reset_on_start,
-                ylabel=None if number == 1 else "",  # the rows of all panels are the same
-                run_in_title=False,
-                auto_redraw=False,
-            )
-            for number in range(1, heatmaps + 1)
-        )
-        self.curves = LiveDiffractogram(
-            ax=self.figure.add_axes((0.1, 0.1, 0.8, 0.3), label="curves"),
+        self._placed: tuple[Any, ...] = ()
+        self._projection: Projection | None = None
+        self._collecting = True
+        self._documents = threading.RLock()
+        self._open: dict[str, list[tuple[str, dict[str, Any]]]] = {}  # by run, of what a new heat-map has to know
+        self._make_grid = partial(
+            LiveDiffractogramGrid,
+            scale=scale,
+            row_axis=row_axis,
+            clim=clim,
+            percentiles=percentiles,
+            cmap=cmap,
             colors=colors,
-            log=log,
-            title="",
-            legend="above",
+            reset_on_start=reset_on_start,
+            run_in_title=False,
             auto_redraw=False,
         )
-        self._lay_out()
-        self.figure.canvas.mpl_connect("resize_event", lambda _: self._lay_out())
+        self.grids = tuple(self._grid(number) for number in range(1, heatmaps + 1))
+        self.image = LiveImage(
+            ax=self._axes("image"), cax=self._axes("colour bar"), scale=scale, colors=colors, auto_redraw=False
+        )
+        self.curves = LiveDiffractogram(
+            ax=self._axes("curves"), colors=colors, scale=scale, title="", legend="above", auto_redraw=False
+        )
+        self.layout = Layout((), (), (0.1, 0.1, 0.8, 0.3))
+        self._place(self._choice())
+        self.figure.canvas.mpl_connect("resize_event", self._resized)
         if self.figure.canvas.manager is not None:
             self.figure.canvas.manager.set_window_title(title)
         self.redraw_by_clock()
 
+    # -- what comes in ------------------------------------------------------------------------------------
+
     def __call__(self, name: str, doc: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Take a document."""
-        for view in (*self.grids, self.curves):
-            view(name, doc)
-        return CallbackBase.__call__(self, name, doc, *args, **kwargs)
+        with self._documents:
+            for view in (*self.grids, self.curves):
+                view(name, doc)
+            return CallbackBase.__call__(self, name, doc, *args, **kwargs)
 
     def start(self, doc: Mapping[str, Any]) -> None:
         """Take a start document."""
-        self._runs.start(doc)
+        if self._runs.start(doc) is not None:
+            self._open[doc["uid"]] = [("start", dict(doc))]
 
     def descriptor(self, doc: Mapping[str, Any]) -> None:
         """Take a descriptor: it says how many panels there are."""
         stream = self._runs.descriptor(doc)
-        if stream is not None:
-            with self._lock:
-                self._panels = _panels(stream, len(self.grids))
-                self._run_label = stream.run_label
-            self._news.set()
+        if stream is None:
+            return
+        self._open[stream.run_uid].append(("descriptor", dict(doc)))
+        with self._lock:
+            self._ranges = sum(1 for number in range(1, len(stream.ranges) + 1) if number in stream.ranges)
+            self._buffering = bool(stream.configuration.get("buffering", True))
+            self._configured_main_plot = str(stream.configuration.get("main_plot", IMAGE))
+            self._run_label = stream.run_label
+        self._news.set()
 
     def stop(self, doc: Mapping[str, Any]) -> None:
         """Take a stop document; what is shown stays."""
         self._runs.stop(doc)
+        self._open.pop(doc["run_start"], None)
+
+    def offer(self, frame: ShownFrame) -> None:
+        """Take a frame to be shown, for `ReductionCallback.on_frame`; the latest is kept, by reference."""
+        if self._clock is not None and self._clock.closed:
+            return
+        self.image.offer(frame)
+        if frame.detector.projection is not self._projection:
+            self._projection = frame.detector.projection
+            self._pass_lines()
 
     def changed(self) -> bool:
         """Whether there is something that is not drawn yet."""
-        views: tuple[View, ...] = (*self.grids[: self._panels], self.curves)
-        return self._news.is_set() or any(view.changed() for view in views)
+        return self._news.is_set() or any(view.changed() for view in self._views(self._choice()))
 
-    def refresh(self, *, full: bool = False) -> None:
-        """Bring all panels up to date; nothing is rendered."""
-        self._news.clear()
-        self._lay_out()
-        for grid in self.grids[: self._panels]:
-            grid.refresh(full=full)
-        self.curves.refresh(full=full)
+    # -- commands, from any thread ------------------------------------------------------------------------
+
+    @property
+    def main_plot(self) -> str:
+        """What the main panel is to show: ``"image"`` or ``"buffer i"``; as the configuration says unless set here."""
         with self._lock:
-            run_label = self._run_label
-        runs = runs_text(self.grids[0].run_labels() if self._panels else ()) or run_label
-        self._heading.set_text(SEPARATOR.join(filter(None, (runs, self.curves.caption()))))
+            return self._main_plot or self._configured_main_plot
+
+    def set_main_plot(self, main_plot: str) -> None:
+        """Show the image, or the heat-map of one range, in the main panel.
+
+        Without an image all heat-maps are alike, and so they are if there is no such range. A heat-map of a range
+        beyond the first `heatmaps` begins with the rows that come from now on.
+
+        Parameters
+        ----------
+        main_plot
+            ``"image"`` or ``"buffer i"``.
+
+        Raises
+        ------
+        ValueError
+            It is neither.
+        """
+        number = buffer_number(main_plot)
+        with self._lock:
+            self._main_plot = IMAGE if number is None else f"buffer {number}"
+        self._news.set()
+
+    def set_scale(self, scale: Scale) -> None:
+        """Show intensities of all panels linear, by their square root (``"sqrt"``) or logarithmic.
+
+        Raises
+        ------
+        ValueError
+            `scale` is none of the three.
+        """
+        self.curves.set_scale(scale)
+        self.image.set_scale(scale)
+        with self._documents:
+            self._make_grid.keywords["scale"] = scale
+            for grid in self.grids:
+                grid.set_scale(scale)
+
+    def set_percentiles(self, low: float, high: float) -> None:
+        """Set the percentiles, 0 to 100, that the colours of image and heat-maps span.
+
+        Raises
+        ------
+        ValueError
+            They do not rise from 0 to 100.
+        """
+        self.image.set_percentiles(low, high)
+        with self._documents:
+            self._make_grid.keywords.update(percentiles=(low, high), clim=None)
+            for grid in self.grids:
+                grid.set_percentiles(low, high)
+
+    def set_calibrant(self, name: str | None) -> None:
+        """Draw the lines of a calibrant over the curves, and as rings on the image.
+
+        Positions follow from the run's wavelength; on an axis of r also from the detector, which is known where frames
+        are offered.
+
+        Parameters
+        ----------
+        name
+            Any that pyFAI knows, ``"CeO2"`` say; None removes the lines.
+
+        Raises
+        ------
+        ValueError
+            pyFAI does not know it; the message offers names that are near.
+        """
+        self._lines = None if name is None else Lines(name, tuple(float(d) for d in calibrant_lines(name)))
+        self._pass_lines()
 
     def reset(self) -> None:
         """Empty the heat-maps."""
@@ -161,8 +268,10 @@ class DiffractogramFigure(View, CallbackBase):
 
     def collect(self, on: bool) -> None:
         """Whether diffractograms that come become rows of the heat-maps, lavue's "Collect"."""
-        for grid in self.grids:
-            grid.collect(on)
+        with self._documents:
+            self._collecting = bool(on)
+            for grid in self.grids:
+                grid.collect(on)
 
     def freeze(self) -> None:
         """Keep the curves that are shown now as grey references."""
@@ -171,6 +280,8 @@ class DiffractogramFigure(View, CallbackBase):
     def clear(self) -> None:
         """Remove the grey references."""
         self.curves.clear()
+
+    # -- the window, on the main thread -------------------------------------------------------------------
 
     @property
     def live(self) -> bool:
@@ -196,32 +307,87 @@ class DiffractogramFigure(View, CallbackBase):
 
             plt.close(self.figure)
 
-    def _lay_out(self) -> None:
-        """Put the panels where the figure's size and their number want them, if either has changed."""
+    def set_strip(self, *, height: float = 0.0, width: float = 0.0) -> None:
+        """Keep room free for controls, in inches: a row at the bottom, or a column at the right.
+
+        `layout` says where it is then, as ``row`` and ``column``.
+        """
+        self._strip = Strip(height, width)
+        self._resized(None)
+
+    def refresh(self, *, full: bool = False) -> None:
+        """Bring all panels up to date; nothing is rendered."""
+        self._news.clear()
+        choice = self._choice()
+        self._provide_grids(choice)
+        moved = self._place(choice)
+        for view in self._views(choice):
+            if full or moved or view.changed():
+                view.refresh(full=full)
         with self._lock:
-            panels = self._panels
-        width, height = self.figure.get_size_inches()
-        if (width, height, panels) == self._laid_out:
+            run_label = self._run_label
+        shown = [grid for grid in self.grids if grid.number in choice.heatmaps]
+        runs = runs_text(shown[0].run_labels() if shown else ()) or run_label
+        self._heading.set_text(SEPARATOR.join(filter(None, (runs, self.curves.caption()))))
+
+    def _resized(self, event: Any) -> None:
+        if self._place(self._choice()):
+            self._news.set()
+
+    def _choice(self) -> Shown:
+        with self._lock:
+            return choose(
+                self._main_plot or self._configured_main_plot,
+                self._ranges,
+                self._heatmaps,
+                buffering=self._buffering,
+                image=self.image.frame is not None,
+            )
+
+    def _views(self, choice: Shown) -> list[View]:
+        """The panels that are seen."""
+        seen = choice.heatmaps[: len(self.layout.heatmaps)]
+        return [
+            *([self.image] if choice.image else []),
+            *(grid for grid in self.grids if grid.number in seen),
+            self.curves,
+        ]
+
+    def _provide_grids(self, choice: Shown) -> None:
+        """Make the heat-map of a range beyond the first ones, which takes the place of the last such one."""
+        number = choice.heatmaps[0] if choice.main else 0
+        if number in (0, *(grid.number for grid in self.grids)):
             return
-        self._laid_out = (width, height, panels)
-        layout = two_rows(width, height, panels)
-        self._heading.set_position((layout.curves[0], 1 - 0.12 / height))
-        for index, grid in enumerate(self.grids):
-            grid.ax.set_visible(index < panels)
-            if index < panels:
-                grid.ax.set_position(layout.heatmaps[index])
-                grid.colorbar.ax.set_position(layout.bars[index])
-                grid.ax.tick_params(labelleft=index == 0)
-            else:
-                grid.colorbar.ax.set_visible(False)
-        self.curves.ax.set_position(layout.curves)
+        new = self._grid(number)
+        with self._documents:
+            for old in self.grids[self._heatmaps :]:
+                old.ax.remove()
+                old.colorbar.ax.remove()
+            for documents in self._open.values():
+                for name, doc in documents:
+                    new(name, doc)
+            new.collect(self._collecting)
+            self.grids = (*self.grids[: self._heatmaps], new)
 
+    def _pass_lines(self) -> None:
+        geometry = None if self._projection is None else self._projection.geometry
+        self.curves.set_lines(self._lines, geometry)
+        self.image.set_lines(self._lines)
 
-def _panels(stream: Stream, heatmaps: int) -> int:
-    """How many heat-maps are shown: of the ranges 1, 2, … as far as there are any."""
-    if not stream.configuration.get("buffering", True):
-        return 0
-    numbered = 0
-    while numbered < heatmaps and numbered + 1 in stream.ranges:
-        numbered += 1
-    return numbered
+    def _grid(self, number: int) -> LiveDiffractogramGrid:
+        return self._make_grid(number, ax=self._axes(f"heat-map {number}"), cax=self._axes(f"colour bar {number}"))
+
+    def _axes(self, label: str) -> Axes:
+        return self.figure.add_axes((0.1, 0.5, 0.1, 0.1), label=label)
+
+    def _place(self, choice: Shown) -> bool:
+        """Put the panels where the figure's size and their number want them; whether anything has moved."""
+        width, height = self.figure.get_size_inches()
+        ratio = self.image.ratio if choice.image else None
+        wanted = (width, height, choice, ratio, self._strip, tuple(map(id, self.grids)))
+        if wanted == self._placed:
+            return False
+        self._placed = wanted
+        self.layout = two_rows(width, height, len(choice.heatmaps), image=ratio, main=choice.main, strip=self._strip)
+        place(self.layout, choice, self._heading, self.image, self.grids, self.curves, height)
+        return True

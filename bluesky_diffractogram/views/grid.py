@@ -14,6 +14,7 @@ from .heatmap import Heatmap
 from .labels import intensity_units, radial_label, range_text, runs_text
 from .redraw import View, new_figure
 from .rows import BUFFER_SIZE, RangeRows, Rows
+from .scales import Scale, check_percentiles, check_scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,8 +42,8 @@ class LiveDiffractogramGrid(View, LiveGrid):
         What the y axis shows: ``"frame"``, ``"time"`` (seconds since the first frame), the name of a carried reading,
         or ``"auto"``, the first carried dimension of the scan. A reading that is missing, or neither rises nor falls
         throughout, gives frame numbers.
-    log
-        Whether colours are logarithmic.
+    scale
+        Of the colours: ``"linear"``, ``"sqrt"`` or ``"log"``.
     clim
         Colour limits; None: the `percentiles` of what is kept, so that a few spikes do not darken the rest.
     percentiles
@@ -71,7 +72,8 @@ class LiveDiffractogramGrid(View, LiveGrid):
     Raises
     ------
     ValueError
-        `number` or `buffer_size` is below 1, `x_positive` or `y_positive` is none of LiveGrid's, a colour is none.
+        `number` or `buffer_size` is below 1, `x_positive` or `y_positive` is none of LiveGrid's, a scale,
+        percentiles or a colour are none.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class LiveDiffractogramGrid(View, LiveGrid):
         *,
         buffer_size: int | None = None,
         row_axis: str = "auto",
-        log: bool = False,
+        scale: Scale = "linear",
         clim: tuple[float, float] | None = None,
         percentiles: tuple[float, float] = PERCENTILES,
         cmap: Any = "viridis",
@@ -137,13 +139,14 @@ class LiveDiffractogramGrid(View, LiveGrid):
             x_positive=x_positive,
             y_positive=y_positive,
             clim=clim,
-            percentiles=percentiles,
-            log=log,
+            percentiles=check_percentiles(percentiles),
+            scale=check_scale(scale),
         )
         self.im, self.colorbar = self._heatmap.im, self._heatmap.colorbar
         if title:
             ax.set_title(title)
         self._drawn_labels: tuple[str, ...] = ()
+        self._rows_labelled = True
         self._refreshing = False
         for signal in ("xlim_changed", "ylim_changed"):
             ax.callbacks.connect(signal, self._zoomed)
@@ -181,6 +184,22 @@ class LiveDiffractogramGrid(View, LiveGrid):
     def collect(self, on: bool) -> None:
         """Whether diffractograms that come become rows, lavue's "Collect"."""
         self._rows.collecting = bool(on)
+
+    def set_scale(self, scale: Scale) -> None:
+        """Colour intensities linear, by their square root (``"sqrt"``) or logarithmic; ValueError for all else."""
+        self._heatmap.scale = check_scale(scale)
+        self._news.set()
+
+    def set_percentiles(self, low: float, high: float) -> None:
+        """Set the percentiles that the colours span, 0 to 100; ValueError if they do not rise within that."""
+        self._heatmap.percentiles, self._heatmap.clim = check_percentiles((low, high)), None
+        self._news.set()
+
+    def label_rows(self, on: bool) -> None:
+        """Whether the y axis has numbers and a label, which the heat-map at its left may have for both."""
+        self._rows_labelled = bool(on)
+        self.ax.tick_params(labelleft=self._rows_labelled)
+        self._news.set()
 
     def rows(self) -> Rows | None:
         """What the heat-map holds, all of it; None while that is nothing."""
@@ -222,7 +241,8 @@ class LiveDiffractogramGrid(View, LiveGrid):
     def _label(self, rows: Rows) -> None:
         rows_label = self._heatmap.label_rows(rows, self.row_axis)
         self._heatmap.label_intensity(intensity_units(rows.stream, self.number))
-        self.ax.set_ylabel(rows_label if self._ylabel is None else self._ylabel)
+        wanted = rows_label if self._ylabel is None else self._ylabel
+        self.ax.set_ylabel(wanted if self._rows_labelled else "")
         self.ax.set_xlabel(radial_label(rows.stream) if self._xlabel is None else self._xlabel)
         color = self._range_colors[self.number]
         if self.title is None:

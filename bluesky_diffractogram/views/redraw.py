@@ -91,6 +91,11 @@ class RedrawClock:
     interval
         In seconds.
 
+    Attributes
+    ----------
+    running, closed
+        Whether it draws; whether it did, in a window that is gone.
+
     Raises
     ------
     RuntimeError
@@ -108,6 +113,7 @@ class RedrawClock:
         self._draw = draw
         self._rest_until = 0.0
         self._failed = False
+        self.closed = False
         self.running = has_event_loop(figure.canvas)
         if not self.running:
             return
@@ -136,6 +142,7 @@ class RedrawClock:
         """Draw no more: the window is gone."""
         if self.running:
             self._timer.stop()
+            self.closed = True
         self.running = False
 
 

@@ -13,7 +13,7 @@ from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction.calibration import load_geometry
 from bluesky_diffractogram.reduction.geometry import Geometry
 from bluesky_diffractogram.reduction.limits import IntegrationRange, integration_ranges
-from bluesky_diffractogram.reduction.outlines import Outline, outline, ring, two_theta_of_line
+from bluesky_diffractogram.reduction.outlines import Outline, outline, ring
 from bluesky_diffractogram.reduction.projection import Projection
 
 SHAPE = (80, 100)
@@ -181,8 +181,3 @@ def test_rays_that_miss_the_detector_are_none(tmp_path):
     projection = Projection(geometry_of(tmp_path))
     assert np.isnan(ring(math.radians(95), projection)).all()
     assert np.isfinite(ring(math.radians(30), projection)).all()
-
-
-def test_braggs_law():
-    assert math.degrees(two_theta_of_line(3.1356, 1.54056e-10)) == pytest.approx(28.44, abs=0.005)  # Si 111, Cu Kα1
-    assert math.isnan(two_theta_of_line(0.4, 1e-10))

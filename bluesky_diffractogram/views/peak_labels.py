@@ -1,0 +1,96 @@
+"""Positions written at the peaks, as many as have room."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.text import Text
+
+MOST = 16
+FONT_POINTS = 7.5
+# of a digit's width and height to the size of the font, with some air
+WIDE, HIGH = 0.62, 1.15
+ABOVE_POINTS = 7.5  # the marker is there
+
+
+class PeakLabels:
+    """Texts above the markers of peaks, the highest first; one that would touch another is left out.
+
+    Parameters
+    ----------
+    ax
+        The axes.
+    """
+
+    def __init__(self, ax: Axes) -> None:
+        self._ax = ax
+        self._texts: list[Text] = []
+
+    def show(self, peaks: Mapping[int, NDArray], colors: Mapping[int, str], step: float) -> None:
+        """Write positions anew; the limits of the axes must be those with which they will be seen.
+
+        Parameters
+        ----------
+        peaks
+            ``(2, n)`` by range: positions and heights.
+        colors
+            By range.
+        step
+            The width of a bin, which says how many decimals are worth writing.
+        """
+        decimals = max(0, 1 - math.floor(math.log10(step))) if step > 0 and math.isfinite(step) else 3
+        left = list(self._texts)
+        for number, x, y, words in _placed(self._ax, peaks, decimals):
+            text = left.pop(0) if left else self._new()
+            text.set(text=words, color=colors[number], visible=True)
+            text.xy = (x, y)  # type: ignore[attr-defined]
+        for text in left:
+            text.set_visible(False)
+
+    def texts(self) -> list[Text]:
+        """What is written."""
+        return [text for text in self._texts if text.get_visible()]
+
+    def _new(self) -> Text:
+        text = self._ax.annotate(
+            "", (0, 0), xytext=(0, ABOVE_POINTS), textcoords="offset points", ha="center", va="bottom",
+            fontsize=FONT_POINTS, zorder=4, annotation_clip=True,
+        )  # fmt: skip
+        self._texts.append(text)
+        return text
+
+
+def _placed(ax: Axes, peaks: Mapping[int, NDArray], decimals: int) -> list[tuple[int, float, float, str]]:
+    """Number, position, height and text of the peaks that have room for one."""
+    every = [(number, x, y) for number, each in peaks.items() for x, y in each.T]
+    if not every:
+        return []
+    every.sort(key=lambda peak: -peak[2])
+    with np.errstate(invalid="ignore"):
+        pixels = ax.transData.transform([(x, y) for _, x, y in every])
+    point = ax.figure.dpi / 72
+    box = ax.get_window_extent()
+    high = HIGH * FONT_POINTS * point
+    taken: list[tuple[float, float, float, float]] = []
+    placed = []
+    for (number, x, y), (at, bottom) in zip(every, pixels, strict=True):
+        words = f"{x:.{decimals}f}"
+        half = WIDE * FONT_POINTS * point * len(words) / 2
+        low = bottom + ABOVE_POINTS * point
+        area = (at - half, low, at + half, low + high)
+        if not (box.x0 <= area[0] and area[2] <= box.x1 and box.y0 <= bottom and area[3] <= box.y1):
+            continue
+        if any(area[0] < b[2] and b[0] < area[2] and area[1] < b[3] and b[1] < area[3] for b in taken):
+            continue
+        taken.append(area)
+        placed.append((number, float(x), float(y), words))
+        if len(placed) == MOST:
+            break
+    return placed
