@@ -63,12 +63,19 @@ class DiffractogramCallback(ReductionCallback):
             figure = DiffractogramFigure()
             if plot is True or figure.live:
                 self.figure = figure
+                self._add_controls()
                 figure.show()
         elif callable(plot):
             self.figure = plot
+            self._add_controls()
         if self.figure is not None:
             self.subscribe(self.figure)
             self._tell_figure("collect", self.config.collect)
+
+    def _add_controls(self) -> None:
+        """Where there is a window, somebody can click in it."""
+        if getattr(self.figure, "live", False) and getattr(self.figure, "interaction", self) is None:
+            self.figure.add_controls(self)
 
     def reset(self) -> None:
         """Empty the buffers, and the heat-maps that show them."""

@@ -102,6 +102,13 @@ def pyfai_version() -> str:
     return str(pyFAI.version)
 
 
+def calibrant_names() -> tuple[str, ...]:
+    """The calibrants that pyFAI knows, in the order of the alphabet."""
+    from pyFAI.calibrant import ALL_CALIBRANTS
+
+    return tuple(sorted(ALL_CALIBRANTS.keys(), key=str.lower))
+
+
 def calibrant_lines(name: str) -> NDArray[np.float64]:
     """d-spacings in Å, ``(n,)``, largest first, of a calibrant that pyFAI knows (``"CeO2"``, ``"LaB6"``, …).
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 logger = logging.getLogger(__name__)
 
+_TASKS: set[asyncio.Future[Any]] = set()
 WIDGET_MESSAGES = ("comm_msg", "comm_open", "comm_close")
 
 
@@ -47,7 +48,9 @@ class BrowserMessages:
         for frames in self._later:
             answer = self._usual(frames)
             if inspect.isawaitable(answer):
-                asyncio.ensure_future(answer)
+                task = asyncio.ensure_future(answer)
+                _TASKS.add(task)  # the loop holds tasks weakly
+                task.add_done_callback(_TASKS.discard)
         self._later = []
 
     def turn(self) -> None:

@@ -35,8 +35,14 @@ class Window(Protocol):
     """What the controls need of the figure that they are part of."""
 
     figure: Figure
-    scale: str
-    calibrant: str | None
+
+    @property
+    def scale(self) -> str:
+        """The scale of the intensities."""
+
+    @property
+    def calibrant(self) -> str | None:
+        """The calibrant whose lines are drawn."""
 
     def main_plots(self) -> Sequence[str]:
         """What the main panel can show."""
@@ -104,12 +110,16 @@ class Controls:
     ----------
     buttons, boxes, choices
         The widgets by their names.
+    focus
+        Who has the keyboard, and whether a menu is open.
+    message
+        The line in which refusals are said.
     """
 
     def __init__(self, window: Window, commands: Commands | None) -> None:
         self._window, self._commands = window, commands
         self._figure = window.figure
-        self._focus = Focus()
+        self.focus = Focus()
         self._news = threading.Event()
         self._thread = CommandThread(self._told)
         self._shown: DiffractogramConfig | None = None
@@ -160,7 +170,7 @@ class Controls:
             self._box(name, lambda box, text: self._editor.submitted(box, text))
         self._editor = RangeEditor(
             [self.boxes[name] for name in names],
-            self._focus,
+            self.focus,
             lambda changes: self._do(lambda: commands.configure(changes(commands.config))),
             self._told,
         )
@@ -177,13 +187,13 @@ class Controls:
         return self._figure.add_axes((0.0, 0.0, 0.01, 0.01), label=f"control: {name}")
 
     def _button(self, name: str, label: str, pressed: Callable[[], Any]) -> None:
-        self.buttons[name] = PushButton(self._axes(name), label, self._focus, pressed)
+        self.buttons[name] = PushButton(self._axes(name), label, self.focus, pressed)
 
     def _choice(self, name: str, words: Callable[[], Sequence[str]], chosen: Callable[[str], Any]) -> None:
-        self.choices[name] = Choice(self._axes(name), self._focus, words, chosen)
+        self.choices[name] = Choice(self._axes(name), self.focus, words, chosen)
 
     def _box(self, name: str, submitted: Callable[[EntryBox, str], Any]) -> None:
-        self.boxes[name] = EntryBox(self._axes(name), self._focus, submitted)
+        self.boxes[name] = EntryBox(self._axes(name), self.focus, submitted)
 
     def _text(self, name: str, text: str) -> None:
         self._texts[f"{name} text"] = self._figure.text(0, 0, text, ha="right", va="center", fontsize=FONT_SIZE)
@@ -295,6 +305,10 @@ class Controls:
     def _do(self, command: Callable[[], Any]) -> None:
         self.message.say("…")
         self._thread.do(command)
+
+    def refuse(self, reason: str) -> None:
+        """Say at the next drawing why something was refused."""
+        self._told(reason)
 
     def _told(self, reply: str | None) -> None:
         self._reply = reply

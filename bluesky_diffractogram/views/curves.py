@@ -24,6 +24,7 @@ from .latest import SEPARATOR, ShownEvent, read_event
 from .legend import write_legend
 from .lines import DrawnLines, Lines
 from .peak_labels import PeakLabels
+from .readout import curves_text
 from .redraw import View, new_figure
 from .scales import Scale, check_scale, scale_intensities
 
@@ -102,7 +103,8 @@ class LiveDiffractogram(View, CallbackBase):
         self._title, self._xlabel, self._ylabel = title, xlabel, ylabel
         self._legend_above = legend == "above"
         self._runs = DerivedRuns()
-        self._shown: ShownEvent | None = None
+        self._latest: ShownEvent | None = None
+        self._held: ShownEvent | None = None
         self._drawn: Stream | None = None
         # replaced as a whole at every change, so that the drawing sees by identity whether it is drawn already
         self._references: tuple[NDArray[np.float64], ...] = ()
@@ -122,6 +124,7 @@ class LiveDiffractogram(View, CallbackBase):
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_visible(False)
         self._empty = ax.text(0.5, 0.5, "no frames yet", transform=ax.transAxes, ha="center", va="center", color="0.5")
+        ax.format_coord = self.readout  # type: ignore[method-assign]
         if auto_redraw:
             self.redraw_by_clock()
 
@@ -143,7 +146,7 @@ class LiveDiffractogram(View, CallbackBase):
             return
         shown = read_event(stream, doc, with_peaks=self._with_peaks)
         with self._lock:
-            self._shown = shown
+            self._latest = shown
         self._news.set()
 
     def stop(self, doc: Mapping[str, Any]) -> None:
@@ -162,6 +165,29 @@ class LiveDiffractogram(View, CallbackBase):
         with self._lock:
             self._references = ()
         self._news.set()
+
+    def hold(self, event: ShownEvent | None) -> None:
+        """Show the curves of another event instead of the latest; None shows these again."""
+        with self._lock:
+            self._held = event
+        self._news.set()
+
+    @property
+    def held(self) -> bool:
+        """Whether other curves than the latest are shown."""
+        with self._lock:
+            return self._held is not None
+
+    @property
+    def _shown(self) -> ShownEvent | None:
+        """What is to be shown; with `_lock` held."""
+        return self._held or self._latest
+
+    def readout(self, x: float, y: float) -> str:
+        """What is at a point of the axes: radial value, d, and the intensity of the nearest curve there."""
+        with self._lock:
+            shown = self._shown
+        return "" if shown is None else curves_text(shown.stream, shown.curves, x, y)
 
     def set_scale(self, scale: Scale) -> None:
         """Give the intensity axis another scale: linear, sqrt or log; ValueError for anything else."""

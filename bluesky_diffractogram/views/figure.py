@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bluesky.callbacks.core import CallbackBase, make_class_safe
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from bluesky_diffractogram.reduction.projection import Projection
+
+    from .commands import Commands
+    from .interaction import Interaction
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +76,10 @@ class DiffractogramFigure(View, CallbackBase):
         The heat-maps that there are; those that are not shown are hidden.
     curves
         The `LiveDiffractogram`.
+    interaction
+        The controls (`Interaction`), once they were added; or None.
+    scale, calibrant
+        As they were set.
     layout
         Where the panels are (`Layout`), and the room kept free for controls.
 
@@ -101,6 +110,9 @@ class DiffractogramFigure(View, CallbackBase):
         self.figure = new_figure(figsize=figsize)
         self._runs = DerivedRuns()
         self._heatmaps = heatmaps
+        self.scale: Scale = scale
+        self.calibrant: str | None = None
+        self.interaction: Interaction | None = None
         self._ranges, self._buffering = 1, True
         self._main_plot: str | None = None
         self._configured_main_plot = IMAGE
@@ -182,6 +194,8 @@ class DiffractogramFigure(View, CallbackBase):
 
     def changed(self) -> bool:
         """Whether there is something that is not drawn yet."""
+        if self.interaction is not None and self.interaction.changed():
+            return True
         return self._news.is_set() or any(view.changed() for view in self._views(self._choice()))
 
     # -- commands, from any thread ------------------------------------------------------------------------
@@ -223,6 +237,7 @@ class DiffractogramFigure(View, CallbackBase):
         """
         self.curves.set_scale(scale)
         self.image.set_scale(scale)
+        self.scale = scale
         with self._documents:
             self._make_grid.keywords["scale"] = scale
             for grid in self.grids:
@@ -259,6 +274,7 @@ class DiffractogramFigure(View, CallbackBase):
             pyFAI does not know it; the message offers names that are near.
         """
         self._lines = None if name is None else Lines(name, tuple(float(d) for d in calibrant_lines(name)))
+        self.calibrant = name
         self._pass_lines()
 
     def reset(self) -> None:
@@ -307,6 +323,25 @@ class DiffractogramFigure(View, CallbackBase):
 
             plt.close(self.figure)
 
+    def add_controls(self, commands: Commands | None = None) -> None:
+        """Show lavue's controls at the bottom, and let edges of ranges be dragged and rows be clicked.
+
+        On the main thread, once.
+
+        Parameters
+        ----------
+        commands
+            The callback that they command; None leaves out all but the looks.
+        """
+        from .interaction import Interaction
+
+        self.interaction = Interaction(self, commands)
+
+    def save(self, path: str | Path, **kwargs: Any) -> None:
+        """Write the figure without its controls to a file, see `View.save`."""
+        with self._drawing, nullcontext() if self.interaction is None else self.interaction.out_of_sight():
+            super().save(path, **kwargs)
+
     def set_strip(self, *, height: float = 0.0, width: float = 0.0) -> None:
         """Keep room free for controls, in inches: a row at the bottom, or a column at the right.
 
@@ -329,6 +364,8 @@ class DiffractogramFigure(View, CallbackBase):
         shown = [grid for grid in self.grids if grid.number in choice.heatmaps]
         runs = runs_text(shown[0].run_labels() if shown else ()) or run_label
         self._heading.set_text(SEPARATOR.join(filter(None, (runs, self.curves.caption()))))
+        if self.interaction is not None:
+            self.interaction.refresh()
 
     def _resized(self, event: Any) -> None:
         if self._place(self._choice()):

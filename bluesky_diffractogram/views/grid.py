@@ -12,6 +12,7 @@ from bluesky.callbacks.mpl_plotting import LiveGrid
 from .colors import RangeColors
 from .heatmap import Heatmap
 from .labels import intensity_units, radial_label, range_text, runs_text
+from .readout import heatmap_text
 from .redraw import View, new_figure
 from .rows import BUFFER_SIZE, RangeRows, Rows
 from .scales import Scale, check_percentiles, check_scale
@@ -68,6 +69,8 @@ class LiveDiffractogramGrid(View, LiveGrid):
     ----------
     ax, im, colorbar
         The axes, the image and its colour bar.
+    drawn
+        The rows as they were last drawn, or None.
 
     Raises
     ------
@@ -146,8 +149,12 @@ class LiveDiffractogramGrid(View, LiveGrid):
         if title:
             ax.set_title(title)
         self._drawn_labels: tuple[str, ...] = ()
+        self.drawn: Rows | None = None
         self._rows_labelled = True
         self._refreshing = False
+        if extent is None:
+            ax.format_coord = self.readout  # type: ignore[method-assign]
+            self.im.mouseover = False  # the value is part of the readout
         for signal in ("xlim_changed", "ylim_changed"):
             ax.callbacks.connect(signal, self._zoomed)
         if auto_redraw:
@@ -222,7 +229,7 @@ class LiveDiffractogramGrid(View, LiveGrid):
     def refresh(self, *, full: bool = False) -> None:
         """Bring image, limits, labels and title up to date; nothing is rendered."""
         self._news.clear()
-        rows = self._rows.snapshot()
+        rows = self.drawn = self._rows.snapshot()
         self._drawn_labels = () if rows is None else rows.run_labels
         if rows is None:
             self._heatmap.clear()
@@ -233,6 +240,10 @@ class LiveDiffractogramGrid(View, LiveGrid):
         finally:
             self._refreshing = False
         self._label(rows)
+
+    def readout(self, x: float, y: float) -> str:
+        """What is at a point of the axes: frame, time, readings, radial value and intensity."""
+        return "" if self.drawn is None else heatmap_text(self.drawn, self.number, x, y)
 
     def _zoomed(self, ax: Axes) -> None:
         if not self._refreshing:  # another zoom needs another resolution

@@ -19,6 +19,7 @@ from .labels import intensity_exponent, intensity_formatter, intensity_label
 from .lines import Lines
 from .outlines import DrawnOutlines, DrawnRings
 from .raster import color_limits
+from .readout import image_text
 from .redraw import View, new_figure
 from .scales import Scale, check_percentiles, check_scale, color_norm
 
@@ -144,6 +145,8 @@ class LiveImage(View):
         self._rings = DrawnRings(ax)
         self._empty = ax.text(0.5, 0.5, "no frames yet", transform=ax.transAxes, ha="center", va="center", color="0.4")
         self._show_axes(False)
+        ax.format_coord = self.readout  # type: ignore[method-assign]
+        self.im.mouseover = False  # the value is part of the readout
         for signal in ("xlim_changed", "ylim_changed"):
             ax.callbacks.connect(signal, self._zoomed)
         if auto_redraw:
@@ -272,6 +275,11 @@ class LiveImage(View):
         self.colorbar.ax.set_visible(filled)
         for axis in (self.ax.xaxis, self.ax.yaxis):
             axis.set_visible(filled)
+
+    def readout(self, x: float, y: float) -> str:
+        """What is at a point of the axes: the pixel, its angles, and its counts as they were read."""
+        frame = self._drawn
+        return "" if frame is None else image_text(frame, x, y)
 
     def _zoomed(self, ax: Axes) -> None:
         if not self._refreshing:  # another part, or another resolution

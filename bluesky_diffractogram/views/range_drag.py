@@ -16,7 +16,7 @@ from bluesky_diffractogram.reduction.range_edges import Edge, moved_edge, neares
 
 from .colors import RangeColors
 from .push_button import Focus
-from .readout import ShownFrame
+from .readout import SeenFrame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +32,7 @@ class DraggedImage(Protocol):
     ax: Axes
 
     @property
-    def frame(self) -> ShownFrame | None:
+    def frame(self) -> SeenFrame | None:
         """The frame that is shown."""
 
 
@@ -188,7 +188,7 @@ class RangeDrag:
             self._paint()
 
 
-def on_detector(frame: ShownFrame, event: Any) -> bool:
+def on_detector(frame: SeenFrame, event: Any) -> bool:
     """Whether the mouse is on a pixel."""
     ny, nx = frame.detector.shape
     return -0.5 <= event.xdata <= nx - 0.5 and -0.5 <= event.ydata <= ny - 0.5

@@ -20,7 +20,7 @@ from .rows import Rows
 SEPARATOR = "  "
 
 
-class ShownFrame(Protocol):
+class SeenFrame(Protocol):
     """A frame with its geometry, as the worker offers it."""
 
     @property
@@ -32,7 +32,7 @@ class ShownFrame(Protocol):
         """How it is shown."""
 
 
-def image_text(frame: ShownFrame, column: float, row: float) -> str:
+def image_text(frame: SeenFrame, column: float, row: float) -> str:
     """The pixel under the cursor, its 2θ, q, d, χ and r, and its raw counts.
 
     Angles are those of the pixel's centre, as pyFAI has them.
@@ -81,9 +81,7 @@ def heatmap_text(rows: Rows, number: int, x: float, y: float) -> str:
     ])  # fmt: skip
 
 
-def curves_text(
-    stream: Stream, curves: Mapping[int, NDArray], x: float, y: float, wavelength: float | None = None
-) -> str:
+def curves_text(stream: Stream, curves: Mapping[int, NDArray], x: float, y: float) -> str:
     """The radial value under the cursor, its d, and the intensity there of the line that is nearest.
 
     Parameters
@@ -92,11 +90,9 @@ def curves_text(
         ``(2, npt)`` by range: radial, intensity.
     x, y
         The cursor.
-    wavelength
-        In metres, to give d for 2θ; None if it is not known.
     """
     words = [quantity_text(stream, x)]
-    d = spacing(stream.unit, x, wavelength)
+    d = spacing(stream.unit, x, stream.wavelength)
     if d is not None and stream.unit != "d_A":
         words.append(f"d {_number(d, 4)} Å")
     number = nearest_curve(curves, x, y)

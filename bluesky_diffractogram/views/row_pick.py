@@ -34,8 +34,10 @@ class RowPick:
 
     Parameters
     ----------
+    canvas
+        That they are drawn on.
     grids
-        The heat-maps.
+        Gives the heat-maps, of which others may come.
     hold
         Called with what is to be shown instead of the latest curves; None for these again.
     covered
@@ -44,7 +46,8 @@ class RowPick:
 
     def __init__(
         self,
-        grids: Sequence[PickedGrid],
+        canvas: Any,
+        grids: Callable[[], Sequence[PickedGrid]],
         hold: Callable[[ShownEvent | None], Any],
         covered: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -52,11 +55,10 @@ class RowPick:
         self._marks: list[Line2D] = []
         self.picked: int | None = None
         self._first = 0
-        if grids:
-            self._canvas: Any = grids[0].ax.figure.canvas
-            events: list[tuple[Any, Any]] = [("button_press_event", self._press), ("key_press_event", self._key)]
-            for name, func in events:
-                self._canvas.mpl_connect(name, func)
+        self._canvas = canvas
+        events: list[tuple[Any, Any]] = [("button_press_event", self._press), ("key_press_event", self._key)]
+        for name, func in events:
+            canvas.mpl_connect(name, func)
 
     def release(self) -> None:
         """Show the latest curves again."""
@@ -68,21 +70,21 @@ class RowPick:
 
     def follow(self) -> None:
         """Let go of a row if the heat-maps were emptied since; to be called when they have been drawn."""
-        first = [grid.drawn.first for grid in self._grids if grid.drawn is not None]
+        first = [grid.drawn.first for grid in self._grids() if grid.drawn is not None]
         if self.picked is not None and (not first or min(first) < self._first):
             self.release()
 
     def _press(self, event: Any) -> None:
         if event.button != 1 or self._covered() or getattr(getattr(self._canvas, "toolbar", None), "mode", ""):
             return
-        for grid in self._grids:
+        for grid in self._grids():
             rows = grid.drawn
             if event.inaxes is not grid.ax or rows is None or not grid.ax.get_visible():
                 continue
             index = row_index(rows, event.ydata)
             if index is not None:
                 self.picked, self._first = rows.first + index, rows.first
-                self._hold(picked_event(rows, index, self._grids))
+                self._hold(picked_event(rows, index, self._grids()))
                 self._mark(self.picked)
             return
 
@@ -92,10 +94,11 @@ class RowPick:
 
     def _mark(self, row: int | None) -> None:
         for mark in self._marks:
-            mark.remove()
+            if mark.axes is not None and mark in mark.axes.lines:  # the heat-map may be gone
+                mark.remove()
         self._marks = []
         if row is not None:
-            self._marks = [grid.ax.axhline(row, zorder=3, **MARK) for grid in self._grids]  # type: ignore[arg-type]
+            self._marks = [grid.ax.axhline(row, zorder=3, **MARK) for grid in self._grids()]  # type: ignore[arg-type]
 
 
 def picked_event(rows: Rows, index: int, grids: Sequence[PickedGrid]) -> ShownEvent:
