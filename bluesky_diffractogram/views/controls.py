@@ -68,6 +68,9 @@ class Window(Protocol):
     def save(self, path: str | Path, /) -> None:
         """Write the figure to a file."""
 
+    def hasten(self) -> None:
+        """Draw what is new soon."""
+
 
 REDUCTION = (
     (Piece("show", 0.55), Piece("next", 0.5), Piece("collect", 1.05), Piece("reset", 0.55)),
@@ -313,6 +316,7 @@ class Controls:
     def _told(self, reply: str | None) -> None:
         self._reply = reply
         self._news.set()
+        self._window.hasten()
 
     def _typed(self, box: EntryBox, key: str, value: Any) -> None:
         if self._shown is not None and getattr(self._shown, key) == value:

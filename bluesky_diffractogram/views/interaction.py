@@ -11,6 +11,7 @@ from bluesky_diffractogram.reduction.pyfai_library import calibrant_names
 
 from .commands import Commands
 from .controls import Controls
+from .latest import ShownEvent
 from .main_plot import BUFFER, IMAGE
 from .range_drag import RangeDrag
 from .row_pick import RowPick
@@ -40,7 +41,7 @@ class Interaction:
         self.figure = view.figure
         self.controls = Controls(self, commands)
         focus = self.controls.focus
-        self.pick = RowPick(view.figure.canvas, lambda: view.grids, view.curves.hold, lambda: focus.menu is not None)
+        self.pick = RowPick(view.figure.canvas, lambda: view.grids, self._hold, lambda: focus.menu is not None)
         self.drag: RangeDrag | None = None
         if commands is not None:
             self.drag = RangeDrag(
@@ -96,6 +97,14 @@ class Interaction:
     def save(self, path: str | Path) -> None:
         """See `DiffractogramFigure.save`."""
         self._view.save(path)
+
+    def hasten(self) -> None:
+        """See `View.hasten`."""
+        self._view.hasten()
+
+    def _hold(self, event: ShownEvent | None) -> None:
+        self._view.curves.hold(event)
+        self._view.hasten()
 
     # -- what the figure asks of them ---------------------------------------------------------------------
 

@@ -6,15 +6,20 @@ import gc
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .web_page import call_where_drawn, drawn_here, handle_events_one_at_a_time
 
 if TYPE_CHECKING:
     from matplotlib.backend_bases import FigureCanvasBase
     from matplotlib.figure import Figure
 
 logger = logging.getLogger(__name__)
+
+_RUNNING: weakref.WeakSet[RedrawClock] = weakref.WeakSet()
 
 INTERVAL = 0.1
 # of the GUI thread's time; the rest belongs to the person, and under bluesky to the scan
@@ -76,6 +81,15 @@ def _interactive_figure(*, keep: bool = False, **kwargs: Any) -> Figure | None:
     return figure if alive else None
 
 
+def turn_clocks() -> None:
+    """Do what the timers of windows would do whose event loop is the main thread's own, a Jupyter kernel's say.
+
+    To be called in the main thread when it waits for something else.
+    """
+    for clock in list(_RUNNING):
+        clock.turn()
+
+
 class RedrawClock:
     """Looks, on the canvas's own thread, whether there is something new, and draws it then.
 
@@ -119,10 +133,16 @@ class RedrawClock:
             return
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("make views of a window on the main thread, before the scan")
+        self._canvas = figure.canvas
         self._timer = figure.canvas.new_timer(interval=int(1000 * interval))
         self._timer.add_callback(self.tick)
-        self._timer.start()
+        call_where_drawn(self._canvas, self._timer.start)
         figure.canvas.mpl_connect("close_event", self.stop)
+        _RUNNING.add(self)
+
+    def hasten(self) -> None:
+        """Draw at the next tick, however short ago the last drawing was: somebody has clicked and waits."""
+        self._rest_until = 0.0
 
     def tick(self) -> None:
         """Draw if there is something new and the last drawing is long enough ago."""
@@ -138,10 +158,19 @@ class RedrawClock:
         end = time.monotonic()
         self._rest_until = end + (end - begin) * (1 / LARGEST_SHARE - 1)
 
+    def turn(self) -> None:
+        """`tick`, if no call of the toolkit's would make the timer fire meanwhile."""
+        from matplotlib.backend_bases import FigureCanvasBase
+
+        turned = type(self._canvas).flush_events is not FigureCanvasBase.flush_events
+        if self.running and not turned and drawn_here(self._canvas):
+            self.tick()
+
     def stop(self, event: Any = None) -> None:
         """Draw no more: the window is gone."""
         if self.running:
-            self._timer.stop()
+            call_where_drawn(self._canvas, self._timer.stop)
+            _RUNNING.discard(self)
             self.closed = True
         self.running = False
 
@@ -163,11 +192,17 @@ class View:
 
     def redraw_by_clock(self) -> None:
         """Redraw whenever there is something new, if the figure has a window."""
+        handle_events_one_at_a_time(self.figure.canvas, self._drawing)
         self._clock = RedrawClock(self.figure, self.changed, self.draw)
 
     def changed(self) -> bool:
         """Whether there is something that is not drawn yet."""
         return self._news.is_set()
+
+    def hasten(self) -> None:
+        """Draw what is new without the pause that lets others compute: somebody has clicked. From any thread."""
+        if self._clock is not None:
+            self._clock.hasten()
 
     def refresh(self, *, full: bool = False) -> None:
         """Bring the artists up to date with what has come; nothing is rendered.
@@ -180,7 +215,13 @@ class View:
         raise NotImplementedError
 
     def draw(self) -> None:
-        """Bring the figure up to date and render it, now. On the main thread if it has a window."""
+        """Bring the figure up to date and render it, now. On the main thread if it has a window.
+
+        A page in a browser is drawn by its server, soon.
+        """
+        if not drawn_here(self.figure.canvas):
+            self._news.set()
+            return
         with self._drawing:
             self.refresh()
             self.figure.canvas.draw()

@@ -7,13 +7,18 @@ from typing import Any
 
 from bluesky.utils import DuringTask
 
+from .browser_messages import BrowserMessages
+from .redraw import turn_clocks
+
 TURN_S = 0.03
 
 
 class KeepWindowsAlive(DuringTask):
     """Turns the event loop of every open matplotlib window, of any toolkit, while a plan runs.
 
-    bluesky's own default does so for Qt only: with Tk, GTK or macOS, windows stand still until the plan ends.
+    bluesky's own default does so for Qt only: with Tk, GTK or macOS, windows stand still until the plan ends. In a
+    Jupyter notebook (ipympl) figures are drawn, and clicks in the browser are handled, which otherwise wait for the
+    end of the cell.
 
     Examples
     --------
@@ -24,9 +29,12 @@ class KeepWindowsAlive(DuringTask):
         """Wait for the plan's end."""
         from matplotlib._pylab_helpers import Gcf
 
-        while not blocking_event.wait(TURN_S):
-            for manager in Gcf.get_all_fig_managers():
-                manager.canvas.flush_events()
+        with BrowserMessages() as browser:
+            while not blocking_event.wait(TURN_S):
+                for manager in Gcf.get_all_fig_managers():
+                    manager.canvas.flush_events()
+                browser.turn()
+                turn_clocks()
 
 
 def wait_until_closed(canvas: Any) -> None:
