@@ -426,5 +426,5 @@ class DiffractogramFigure(View, CallbackBase):
             return False
         self._placed = wanted
         self.layout = two_rows(width, height, len(choice.heatmaps), image=ratio, main=choice.main, strip=self._strip)
-        place(self.layout, choice, self._heading, self.image, self.grids, self.curves, height)
+        place(self.layout, choice, (width, height), self._heading, self.image, self.grids, self.curves)
         return True

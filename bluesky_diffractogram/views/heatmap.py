@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from numpy.typing import NDArray
 
 from .labels import intensity_exponent, intensity_formatter, intensity_label
-from .raster import block_mean, color_limits, equidistant_columns
+from .raster import block_mean, color_limits, equidistant_columns, settled
 from .rowaxis import RowFormatter, RowLocator, RowScale, row_values
 from .rows import Rows
 from .scales import Scale, color_norm
@@ -99,7 +99,7 @@ class Heatmap:
         by_row, by_column = (1, 1) if full else self._factors(count, npt, (left, right), (bottom, top))
         image = block_mean(intensity, by_row, by_column)
         scale = self.scale  # another thread may set it meanwhile
-        self._set_colors(intensity, scale)
+        self._set_colors(intensity, scale, full)
         # the last block may reach beyond the data; the axes' limits cut it
         width = (right - left) * image.shape[1] * by_column / npt
         height = (top - bottom) * image.shape[0] * by_row / count
@@ -141,13 +141,16 @@ class Heatmap:
             factor(npt, x, self.ax.get_xlim(), pixels.width, self.ax.get_autoscalex_on()),
         )
 
-    def _set_colors(self, intensity: NDArray, scale: Scale) -> None:
+    def _set_colors(self, intensity: NDArray, scale: Scale, full: bool) -> None:
         limits = self.clim or color_limits(intensity, self.percentiles, positive=scale == "log")
         if scale != self._drawn_scale:
             self._drawn_scale, self._labelled = scale, None
             self.im.set_norm(color_norm(scale, *(limits or (0.1, 1.0))))
-        elif limits is not None and limits != self.im.get_clim():
-            self.im.set_clim(*limits)
+        elif limits is not None:
+            if self.clim is None and not full:
+                limits = settled(limits, self.im.get_clim(), log=scale == "log")
+            if limits != self.im.get_clim():
+                self.im.set_clim(*limits)
 
     def label_intensity(self, units: str) -> None:
         """Label the colour bar; the power of ten goes from its ticks into the label."""

@@ -18,7 +18,7 @@ from .colors import RangeColors
 from .labels import intensity_exponent, intensity_formatter, intensity_label
 from .lines import Lines
 from .outlines import DrawnOutlines, DrawnRings
-from .raster import color_limits
+from .raster import color_limits, settled
 from .readout import image_text
 from .redraw import View, new_figure
 from .scales import Scale, check_percentiles, check_scale, color_norm
@@ -223,7 +223,7 @@ class LiveImage(View):
         by, (rows, columns) = (1, (slice(0, ny), slice(0, nx))) if full else self._window(ny, nx)
         values = preview(frame.image, frame.detector, by, (rows, columns))
         scale = self._scale
-        self._set_colors(values, scale)
+        self._set_colors(values, scale, full)
         if scale == "log":
             values = np.maximum(values, self.im.get_clim()[0] or 0.0)  # NaN stays
         self.im.set_data(values)
@@ -244,15 +244,18 @@ class LiveImage(View):
 
         return by, (visible(low_y, high_y, ny), visible(low_x, high_x, nx))
 
-    def _set_colors(self, values: NDArray[np.float32], scale: Scale) -> None:
+    def _set_colors(self, values: NDArray[np.float32], scale: Scale, full: bool) -> None:
         log = scale == "log"
         limits = self._clim or color_limits(values, self._percentiles, positive=log)
         if scale != self._drawn_scale:
             low, high = limits or (0.1, 1.0)
             self.im.set_norm(color_norm(scale, low, high))
             self._drawn_scale, self._labelled = scale, None
-        elif limits is not None and limits != self.im.get_clim():
-            self.im.set_clim(*limits)
+        elif limits is not None:
+            if self._clim is None and not full:
+                limits = settled(limits, self.im.get_clim(), log=log)
+            if limits != self.im.get_clim():
+                self.im.set_clim(*limits)
         exponent = 0 if log else intensity_exponent(max(abs(limit or 0.0) for limit in self.im.get_clim()))
         if exponent != self._labelled:
             self._labelled = exponent

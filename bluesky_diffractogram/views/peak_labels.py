@@ -17,7 +17,8 @@ MOST = 16
 FONT_POINTS = 7.5
 # of a digit's width and height to the size of the font, with some air
 WIDE, HIGH = 0.62, 1.15
-ABOVE_POINTS = 7.5  # the marker is there
+MARKER_POINTS = 7.0
+ABOVE_POINTS = 7.5  # the marker is below
 
 
 class PeakLabels:
@@ -72,12 +73,16 @@ def _placed(ax: Axes, peaks: Mapping[int, NDArray], decimals: int) -> list[tuple
     every = [(number, x, y) for number, each in peaks.items() for x, y in each.T]
     if not every:
         return []
-    every.sort(key=lambda peak: -peak[2])
+    # of equal peaks, that of the first range: its colour should not change from frame to frame
+    highest = max(abs(y) for *_, y in every) or 1.0
+    every.sort(key=lambda peak: (-round(peak[2] / highest, 2), peak[0]))
     with np.errstate(invalid="ignore"):
         pixels = ax.transData.transform([(x, y) for _, x, y in every])
     point = ax.figure.dpi / 72
     box = ax.get_window_extent()
     high = HIGH * FONT_POINTS * point
+    side, tall = MARKER_POINTS * point / 2, MARKER_POINTS * point
+    markers = [(at - side, bottom, at + side, bottom + tall) for at, bottom in pixels]
     taken: list[tuple[float, float, float, float]] = []
     placed = []
     for (number, x, y), (at, bottom) in zip(every, pixels, strict=True):
@@ -87,10 +92,16 @@ def _placed(ax: Axes, peaks: Mapping[int, NDArray], decimals: int) -> list[tuple
         area = (at - half, low, at + half, low + high)
         if not (box.x0 <= area[0] and area[2] <= box.x1 and box.y0 <= bottom and area[3] <= box.y1):
             continue
-        if any(area[0] < b[2] and b[0] < area[2] and area[1] < b[3] and b[1] < area[3] for b in taken):
+        others = [marker for marker in markers if abs((marker[0] + marker[2]) / 2 - at) > side]
+        if any(_touch(area, other) for other in (*taken, *others)):
             continue
         taken.append(area)
         placed.append((number, float(x), float(y), words))
         if len(placed) == MOST:
             break
     return placed
+
+
+def _touch(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Whether two boxes of left, bottom, right, top have a part in common."""
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

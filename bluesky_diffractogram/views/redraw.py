@@ -22,8 +22,12 @@ logger = logging.getLogger(__name__)
 _RUNNING: weakref.WeakSet[RedrawClock] = weakref.WeakSet()
 
 INTERVAL = 0.1
-# of the GUI thread's time; the rest belongs to the person, and under bluesky to the scan
+# of the GUI thread's time; the rest belongs to the person
 LARGEST_SHARE = 1 / 3
+# While something else in this process computes, drawing takes the interpreter from it: from the scan, say.
+BUSY = 0.3  # of a processor
+SHARE_WHEN_BUSY = 1 / 16
+LONGEST_REST = 2.5  # s, however long a drawing takes
 
 
 def has_event_loop(canvas: FigureCanvasBase) -> bool:
@@ -93,8 +97,9 @@ def turn_clocks() -> None:
 class RedrawClock:
     """Looks, on the canvas's own thread, whether there is something new, and draws it then.
 
-    At most every `interval` seconds, and so that drawing takes no more than a third of that thread's time. A canvas
-    without an event loop gets no timer and no thread; who owns it calls ``draw()``.
+    At most every `interval` seconds, and so that drawing takes no more than a third of that thread's time, or a
+    sixteenth while the process is busy with something else. A canvas without an event loop gets no timer and no
+    thread; who owns it calls ``draw()``.
 
     Parameters
     ----------
@@ -126,6 +131,7 @@ class RedrawClock:
         self._changed = changed
         self._draw = draw
         self._rest_until = 0.0
+        self._drawn_at = (time.monotonic(), time.process_time())
         self._failed = False
         self.closed = False
         self.running = has_event_loop(figure.canvas)
@@ -149,6 +155,9 @@ class RedrawClock:
         begin = time.monotonic()
         if begin < self._rest_until or not self._changed():
             return
+        since, used = self._drawn_at
+        busy = time.process_time() - used > BUSY * (begin - since)
+        share = SHARE_WHEN_BUSY if busy else LARGEST_SHARE
         try:
             self._draw()
         except Exception:  # toolkits end the process, or stop the timer, at an exception in a timer
@@ -156,7 +165,9 @@ class RedrawClock:
                 logger.exception("the figure cannot be drawn; this is said once")
             self._failed = True
         end = time.monotonic()
-        self._rest_until = end + (end - begin) * (1 / LARGEST_SHARE - 1)
+        rest = (end - begin) * (1 / share - 1)
+        self._rest_until = end + (min(rest, LONGEST_REST) if busy else rest)
+        self._drawn_at = (end, time.process_time())
 
     def turn(self) -> None:
         """`tick`, if no call of the toolkit's would make the timer fire meanwhile."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 
 matplotlib.use("WebAgg")
 matplotlib.rcParams["webagg.open_in_browser"] = False
@@ -21,7 +22,6 @@ matplotlib.rcParams["webagg.port"] = int(sys.argv[2])
 
 from bluesky import RunEngine  # noqa: E402
 from bluesky.plan_stubs import sleep  # noqa: E402
-from bluesky.preprocessors import msg_mutator, plan_mutator  # noqa: E402, F401
 
 from bluesky_diffractogram import DiffractogramCallback, KeepWindowsAlive  # noqa: E402
 from bluesky_diffractogram.sim.beamline import simulated_beamline  # noqa: E402
@@ -34,6 +34,19 @@ def answer(**what: Any) -> None:
     print(json.dumps(what), flush=True)
 
 
+def pixel_of(diff: DiffractogramCallback, two_theta: float, chi: float) -> list[float]:
+    """Where a direction in degrees is on the drawn image, in pixels of the figure."""
+    image = diff.figure.image
+    pixels = image.frame.detector.projection.pixels(np.radians([two_theta]), np.radians([chi]))
+    return [float(each) for each in image.ax.transData.transform(pixels[0])]
+
+
+def row_of(diff: DiffractogramCallback, row: float) -> list[float]:
+    """Where a row of the first heat-map is, in pixels of the figure."""
+    ax = diff.figure.grids[0].ax
+    return [float(each) for each in ax.transData.transform((sum(ax.get_xlim()) / 2, row))]
+
+
 def boxes(diff: DiffractogramCallback) -> dict[str, list[float]]:
     """The middle of every control, in pixels of the figure."""
     controls = diff.figure.interaction.controls
@@ -42,6 +55,14 @@ def boxes(diff: DiffractogramCallback) -> dict[str, list[float]]:
         box = widget.ax.bbox
         found[name] = [(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2]
     return found
+
+
+def slow_scan(frames: int, seconds: float) -> Any:
+    """The simulated scan with a pause after each frame."""
+    for message in heating_scan(beamline.detector, beamline.furnace, num=frames):
+        yield message
+        if message.command == "save":
+            yield from sleep(seconds)
 
 
 beamline = simulated_beamline(Path(sys.argv[1]), detector="small")
@@ -55,13 +76,7 @@ for line in sys.stdin:
         frames, seconds = int(arguments[0]), float(arguments[1])
         begin = time.monotonic()
 
-        def slowly():
-            for message in heating_scan(beamline.detector, beamline.furnace, num=frames):
-                yield message
-                if message.command == "save":
-                    yield from sleep(seconds)
-
-        engine(slowly())
+        engine(slow_scan(frames, seconds))
         diff.wait()
         answer(scanned=frames, seconds=time.monotonic() - begin, rows=len(diff.buffers[0]))
     elif word == "state":
@@ -72,6 +87,12 @@ for line in sys.stdin:
             held=diff.figure.curves.held,
             picked=diff.figure.interaction.pick.picked,
         )
+    elif word == "pixel":
+        answer(at=pixel_of(diff, float(arguments[0]), float(arguments[1])))
+    elif word == "row":
+        answer(at=row_of(diff, float(arguments[0])))
+    elif word == "boxes":
+        answer(boxes=boxes(diff))
     elif word == "end":
         break
 diff.close()

@@ -1,0 +1,170 @@
+"""A terminal program whose figure is a page (WebAgg): looked at and clicked in a real browser while it scans."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+
+PROGRAM = Path(__file__).with_name("scan_program.py")
+PACKAGE = Path(__file__).parents[2]
+
+
+class Program:
+    """The terminal program, and what it answers."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.port = port
+        self._process = subprocess.Popen(
+            [sys.executable, str(PROGRAM), str(folder), str(port)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=dict(os.environ, PYTHONPATH=str(PACKAGE), MPLBACKEND="WebAgg"),
+        )  # fmt: skip
+        self.ready = self.answer()
+
+    def tell(self, command: str) -> None:
+        self._process.stdin.write(command + "\n")
+        self._process.stdin.flush()
+
+    def answer(self) -> dict:
+        while True:
+            line = self._process.stdout.readline()
+            assert line, "the program has ended"
+            if line.startswith("{"):
+                return json.loads(line)
+
+    def ask(self, command: str) -> dict:
+        self.tell(command)
+        return self.answer()
+
+    def state_where(self, condition, timeout: float = 15.0) -> dict:
+        """The state once it is as wanted."""
+        end = time.monotonic() + timeout
+        while True:
+            state = self.ask("state")
+            if condition(state):
+                return state
+            assert time.monotonic() < end, state
+            time.sleep(0.2)
+
+    def end(self) -> None:
+        try:
+            self.tell("end")
+            assert self._process.wait(30) == 0
+        finally:
+            self._process.kill()
+            self._process.wait()
+
+
+@pytest.fixture
+def program(tmp_path):
+    pytest.importorskip("tornado", reason="tornado is not installed, which WebAgg needs")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    made = Program(tmp_path / "beamline", port)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def page(browser, program):
+    from browsing import Picture, until
+    from selenium.webdriver.common.by import By
+
+    browser.get(f"http://127.0.0.1:{program.port}/1")
+    canvas = until(lambda: browser.find_elements(By.TAG_NAME, "canvas"), "the figure on the page")[-1]
+    until(lambda: canvas.size["width"] >= 900, "the figure's size")
+    return Picture(browser, canvas)
+
+
+def pixels(png: bytes):
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+
+
+def changed(before: bytes, after: bytes) -> float:
+    """The share of pixels that differ."""
+    return float((np.abs(pixels(before) - pixels(after)).max(axis=-1) > 24).mean())
+
+
+def test_the_page_shows_a_scan_while_it_runs_and_takes_clicks(program, page, keep):
+    boxes = program.ready["boxes"]
+    empty = page.png()
+    program.tell("scan 10 0.7")
+    time.sleep(3.5)
+    early = page.png()
+    time.sleep(1.5)
+    late = page.png()
+    keep("web-page-during-scan", late)
+    assert changed(empty, early) > 0.02
+    assert changed(early, late) > 0.001
+    page.click(*boxes["show"])  # Stop
+    done = program.answer()
+    assert done["scanned"] == 10
+    assert 3 <= done["rows"] < 10
+    state = program.state_where(lambda state: not state["configuration"]["show_diff"])
+    assert state["rows"] == done["rows"]
+    page.click(*boxes["next"])
+    state = program.state_where(lambda state: state["rows"] == done["rows"] + 1)
+    page.click(*boxes["reset"])
+    program.state_where(lambda state: state["rows"] == 0)
+
+
+def test_everything_in_the_window_works_in_the_browser(program, page, browser, keep):
+    from browsing import until
+    from selenium.webdriver.common.by import By
+
+    boxes = program.ready["boxes"]
+    assert program.ask("scan 6 0.1")["rows"] == 6
+    time.sleep(1.5)  # drawn
+    keep("web-page-after-scan", page.png())
+
+    page.point(*program.ask("pixel 6 90")["at"])
+    readout = until(
+        lambda: [each.text for each in browser.find_elements(By.CSS_SELECTOR, ".mpl-message") if "2θ" in each.text],
+        "the readout",
+    )[0]
+    assert all(word in readout for word in ("x ", "y ", "2θ ", "q ", "d ", "χ ", "r ", "I "))
+    two_theta, chi = (float(readout.split(f"{word} ")[1].split("°")[0].replace("−", "-")) for word in ("2θ", "χ"))
+    assert (two_theta, chi) == pytest.approx((6, 90), abs=2)  # the pixels are large
+
+    page.click(*program.ask("row 3")["at"])
+    assert program.state_where(lambda state: state["held"])["picked"] == 3
+    time.sleep(0.6)
+    keep("web-page-row-picked", page.png())
+    page.keys("escape")
+    program.state_where(lambda state: not state["held"])
+
+    page.click(*boxes["buffer"])
+    page.keys("enter")
+    page.click(*boxes["buffer"])
+    page.keys(*["\ue003"] * 4, "0", "enter")  # Backspace
+    refused = program.state_where(lambda state: state["message"])
+    assert refused["message"].startswith("buffer_size = 0: allowed: an integer")
+    assert refused["configuration"]["buffer_size"] == 512
+    time.sleep(0.6)
+    keep("web-page-refused", page.png())
+
+    page.drag(program.ask("pixel 12 5")["at"], program.ask("pixel 12 40")["at"])
+    moved = program.state_where(lambda state: state["configuration"]["diff_ranges"][1][1] > 20)
+    assert moved["configuration"]["diff_ranges"][1] == pytest.approx([-5, 40, 5, 15], abs=1)
+
+    page.click(*boxes["unit"])
+    time.sleep(0.8)
+    keep("web-page-menu", page.png())
+    left, bottom = boxes["unit"]
+    page.click(left, bottom + 13 + 25 * 6.5)  # the uppermost of seven words
+    state = program.state_where(lambda state: state["configuration"]["diff_units"] == "q [1/nm]")
+    assert state["message"] == ""
