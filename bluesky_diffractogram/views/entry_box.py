@@ -47,7 +47,7 @@ class EntryBox(Control):
         self._submitted = submitted
         self.ring: Sequence[EntryBox] = (self,)
         self.typing = self.pending = False
-        self._held_text = ""
+        self._value = self._held_text = ""
         self._cursor_at = 0
         self._keymaps: Any = {}
         self._line = ax.text(
@@ -60,14 +60,14 @@ class EntryBox(Control):
     @property
     def text(self) -> str:
         """What is in the box."""
-        return str(self._line.get_text())
+        return self._value
 
     def show(self, text: str) -> None:
         """Show `text` as what holds, unless somebody is typing; it is seen at the next drawing."""
         self._held_text = text
         self.pending = False
         if not self.typing:
-            self._line.set_text(text)
+            self._value = text
             self._rest()
 
     def begin_typing(self) -> None:
@@ -99,7 +99,7 @@ class EntryBox(Control):
         self.focus.drop(self)
         if not submit:
             self.pending = False
-            self._line.set_text(self._held_text)
+            self._value = self._held_text
         elif self.text != self._held_text:
             self.pending = True
         self._rest()
@@ -119,7 +119,7 @@ class EntryBox(Control):
         if self.ignore(event):
             return
         if self.under(event):
-            self.begin_typing()
+            self.begin_typing()  # shows all of the text, its end in the box
             self._go_to(self._index_at(event.x))
         elif not any(box.under(event) for box in self.ring):
             self.stop_typing()
@@ -168,12 +168,13 @@ class EntryBox(Control):
         self._write(self.text[:at] + text + self.text[at:], at + len(text))
 
     def _write(self, text: str, cursor: int) -> None:
-        self._line.set_text(text)
+        self._value = text
         self._go_to(cursor)
 
     def _go_to(self, index: int) -> None:
         """Put the cursor before a character, and that into the box."""
         self._cursor_at = min(max(index, 0), len(self.text))
+        self._line.set_text(self.text)
         at = self._scroll(self._cursor_at)
         self._cursor.set_data([at, at], [CURSOR, 1 - CURSOR])
         self._cursor.set_visible(True)
@@ -187,7 +188,20 @@ class EntryBox(Control):
             return
         self._cursor.set_visible(False)
         self.ax.set_facecolor(PENDING if self.pending else self.face)
-        self._scroll(len(self.text))
+        self._line.set_text(self._shortened())
+        self._line.set_x(self._padding() / max(float(self.ax.bbox.width), 1.0))
+
+    def _shortened(self) -> str:
+        """The text, or as much of its end as fits."""
+        room = float(self.ax.bbox.width) - 2 * self._padding()
+        if self._width(self.text) <= room:
+            return self.text
+        too_short, too_long = 0, len(self.text)
+        while too_long - too_short > 1:
+            middle = (too_short + too_long) // 2
+            fits = self._width(f"…{self.text[-middle:]}") <= room
+            too_short, too_long = (middle, too_long) if fits else (too_short, middle)
+        return f"…{self.text[-too_short:]}" if too_short else ""
 
     def _scroll(self, index: int) -> float:
         """Move the text so that character `index` is in the box; where that is, as a fraction of its width."""
@@ -211,7 +225,7 @@ class EntryBox(Control):
         """How wide a text is, in pixels of the canvas."""
         if not text:
             return 0.0
-        shown = self.text
+        shown = self._line.get_text()
         self._line.set_text(text)
         width = float(self._line.get_window_extent().width)
         self._line.set_text(shown)

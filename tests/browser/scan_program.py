@@ -37,6 +37,8 @@ def answer(**what: Any) -> None:
 def pixel_of(diff: DiffractogramCallback, two_theta: float, chi: float) -> list[float]:
     """Where a direction in degrees is on the drawn image, in pixels of the figure."""
     image = diff.figure.image
+    if image.frame is None:
+        return []
     pixels = image.frame.detector.projection.pixels(np.radians([two_theta]), np.radians([chi]))
     return [float(each) for each in image.ax.transData.transform(pixels[0])]
 

@@ -223,8 +223,22 @@ def test_of_a_long_path_the_end_is_seen(person, controls):
     box = controls.boxes["calibration"]
     box.show(path)
     person.canvas.draw()
+    assert box.text == path
+    shown = box._line.get_text()
+    assert shown.startswith("…")
+    assert path.endswith(shown[1:])
+    assert shown.endswith("name.poni")
+    extent = box._line.get_window_extent()
+    assert box.ax.bbox.x0 < extent.x0
+    assert extent.x1 < box.ax.bbox.x1
+    person.click("calibration")
+    person.key("end", "x")
+    assert box.text == path + "x"
     assert box._line.get_window_extent().x1 <= box.ax.bbox.x1
-    assert box._line.get_window_extent().x0 < box.ax.bbox.x0
+    person.key("home", "y")
+    assert box.text == "y" + path + "x"
+    assert box._line.get_window_extent().x0 >= box.ax.bbox.x0
+    person.key("escape")
 
 
 def test_a_change_from_the_prompt_is_followed_and_leaves_alone_what_is_being_typed(person, callback, controls):
