@@ -27,6 +27,7 @@ LARGEST_SHARE = 1 / 3
 # While something else in this process computes, drawing takes the interpreter from it: from the scan, say.
 BUSY = 0.3  # of a processor
 SHARE_WHEN_BUSY = 1 / 16
+BRISK_S = 3.0
 LONGEST_REST = 2.5  # s, however long a drawing takes
 
 
@@ -130,7 +131,7 @@ class RedrawClock:
     ) -> None:
         self._changed = changed
         self._draw = draw
-        self._rest_until = 0.0
+        self._rest_until = self._brisk_until = 0.0
         self._drawn_at = (time.monotonic(), time.process_time())
         self._failed = False
         self.closed = False
@@ -147,8 +148,9 @@ class RedrawClock:
         _RUNNING.add(self)
 
     def hasten(self) -> None:
-        """Draw at the next tick, however short ago the last drawing was: somebody has clicked and waits."""
+        """Draw at the next tick, and often for a while: somebody has clicked and waits to see what comes of it."""
         self._rest_until = 0.0
+        self._brisk_until = time.monotonic() + BRISK_S
 
     def tick(self) -> None:
         """Draw if there is something new and the last drawing is long enough ago."""
@@ -157,7 +159,7 @@ class RedrawClock:
             return
         since, used = self._drawn_at
         busy = time.process_time() - used > BUSY * (begin - since)
-        share = SHARE_WHEN_BUSY if busy else LARGEST_SHARE
+        share = SHARE_WHEN_BUSY if busy and begin > self._brisk_until else LARGEST_SHARE
         try:
             self._draw()
         except Exception:  # toolkits end the process, or stop the timer, at an exception in a timer

@@ -21,11 +21,10 @@ matplotlib.rcParams["webagg.open_in_browser"] = False
 matplotlib.rcParams["webagg.port"] = int(sys.argv[2])
 
 from bluesky import RunEngine  # noqa: E402
-from bluesky.plan_stubs import sleep  # noqa: E402
+from scanning import control_boxes, slow_scan  # noqa: E402
 
 from bluesky_diffractogram import DiffractogramCallback, KeepWindowsAlive  # noqa: E402
 from bluesky_diffractogram.sim.beamline import simulated_beamline  # noqa: E402
-from bluesky_diffractogram.sim.scan import heating_scan  # noqa: E402
 
 logging.basicConfig(stream=sys.stderr)
 
@@ -49,36 +48,18 @@ def row_of(diff: DiffractogramCallback, row: float) -> list[float]:
     return [float(each) for each in ax.transData.transform((sum(ax.get_xlim()) / 2, row))]
 
 
-def boxes(diff: DiffractogramCallback) -> dict[str, list[float]]:
-    """The middle of every control, in pixels of the figure."""
-    controls = diff.figure.interaction.controls
-    found = {}
-    for name, widget in (*controls.buttons.items(), *controls.boxes.items(), *controls.choices.items()):
-        box = widget.ax.bbox
-        found[name] = [(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2]
-    return found
-
-
-def slow_scan(frames: int, seconds: float) -> Any:
-    """The simulated scan with a pause after each frame."""
-    for message in heating_scan(beamline.detector, beamline.furnace, num=frames):
-        yield message
-        if message.command == "save":
-            yield from sleep(seconds)
-
-
 beamline = simulated_beamline(Path(sys.argv[1]), detector="small")
 diff = DiffractogramCallback(beamline.configuration)
 engine = RunEngine({}, during_task=KeepWindowsAlive())
 engine.subscribe(diff)
-answer(ready=True, boxes=boxes(diff), threads=[thread.name for thread in threading.enumerate()])
+answer(ready=True, boxes=control_boxes(diff), threads=[thread.name for thread in threading.enumerate()])
 for line in sys.stdin:
     word, *arguments = line.split()
     if word == "scan":
         frames, seconds = int(arguments[0]), float(arguments[1])
         begin = time.monotonic()
 
-        engine(slow_scan(frames, seconds))
+        engine(slow_scan(beamline, frames, seconds))
         diff.wait()
         answer(scanned=frames, seconds=time.monotonic() - begin, rows=len(diff.buffers[0]))
     elif word == "state":
@@ -94,7 +75,7 @@ for line in sys.stdin:
     elif word == "row":
         answer(at=row_of(diff, float(arguments[0])))
     elif word == "boxes":
-        answer(boxes=boxes(diff))
+        answer(boxes=control_boxes(diff))
     elif word == "end":
         break
 diff.close()

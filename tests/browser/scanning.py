@@ -1,0 +1,27 @@
+"""What the programs that are looked at in a browser share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bluesky.plan_stubs import sleep
+
+from bluesky_diffractogram.sim.scan import heating_scan
+
+
+def slow_scan(beamline: Any, frames: int, seconds: float) -> Any:
+    """The simulated scan with a pause after each frame."""
+    for message in heating_scan(beamline.detector, beamline.furnace, num=frames):
+        yield message
+        if message.command == "save":
+            yield from sleep(seconds)
+
+
+def control_boxes(diff: Any) -> dict[str, list[float]]:
+    """The middle of every control, in pixels of the figure."""
+    controls = diff.figure.interaction.controls
+    found = {}
+    for name, widget in (*controls.buttons.items(), *controls.boxes.items(), *controls.choices.items()):
+        box = widget.ax.bbox
+        found[name] = [(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2]
+    return found
