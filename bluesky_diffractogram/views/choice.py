@@ -115,7 +115,7 @@ class Choice(PushButton):
             for index in (before, self._marked):
                 if index is not None:
                     self._marks[index].set_facecolor(self._face(index))
-            paint(self.menu)
+            paint(self.menu, self.focus)
 
     def on_resize(self, event: Any) -> None:
         """The figure has another size: the menu would be in the wrong place."""

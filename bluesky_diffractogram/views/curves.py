@@ -113,6 +113,7 @@ class LiveDiffractogram(View, CallbackBase):
         self._lines: tuple[Lines | None, Geometry | None] = (None, None)
         self._drawn_lines: tuple[Lines | None, Geometry | None, Stream | None] = (None, None, None)
         self._powder = DrawnLines(ax)
+        self._fitted = False
         self._labels = PeakLabels(ax)
         self._scale, self._drawn_scale = check_scale(scale), check_scale(scale)
         scale_intensities(ax, self._scale)
@@ -200,6 +201,10 @@ class LiveDiffractogram(View, CallbackBase):
             self._lines = (lines, geometry)
         self._news.set()
 
+    def moving(self) -> list[Artist]:
+        """What changes with every frame."""
+        return [*self.lines.values(), *self.markers.values(), *self._labels.texts()]
+
     def caption(self) -> str:
         """The frame that is shown, in words, with its carried readings; empty if none is."""
         with self._lock:
@@ -214,7 +219,7 @@ class LiveDiffractogram(View, CallbackBase):
                 self._references = ()  # they were drawn over another axis
             references, lines = self._references, self._lines
         if self._scale != self._drawn_scale:
-            self._drawn_scale, self._labelled = self._scale, None
+            self._drawn_scale, self._labelled, self._fitted = self._scale, None, False
             scale_intensities(self.ax, self._scale)
         if shown is None:
             return
@@ -227,10 +232,19 @@ class LiveDiffractogram(View, CallbackBase):
         self._draw_lines(lines, shown.stream)
         if self._title is None:
             self.ax.set_title(SEPARATOR.join((shown.stream.run_label, shown.caption)), loc="left", fontsize="medium")
-        self.ax.relim()
-        self.ax.autoscale_view()
+        self._fit(full)
         self._label_intensity(shown.stream)
         self._label_peaks(shown)
+
+    def _fit(self, full: bool) -> None:
+        """Bring the limits to the curves, unless somebody has zoomed; small steps only for a file."""
+        before = self.ax.get_ylim()
+        self.ax.relim()
+        self.ax.autoscale_view()
+        low, high = self.ax.get_ylim()
+        if not full and self.ax.get_autoscaley_on() and self._fitted and _fits((low, high), before):
+            self.ax.set_ylim(before, auto=None)
+        self._fitted = True
 
     def _begin(self, shown: ShownEvent, colors: RangeColors) -> None:
         """Make the lines of a new stream, and its labels."""
@@ -253,7 +267,7 @@ class LiveDiffractogram(View, CallbackBase):
         self.ax.set_xlabel(radial_label(shown.stream) if self._xlabel is None else self._xlabel)
         if self._title:
             self.ax.set_title(self._title)
-        self._drawn = shown.stream
+        self._drawn, self._fitted = shown.stream, False
         self._write_legend(shown.stream)
 
     def _draw_references(self, references: tuple[NDArray[np.float64], ...], stream: Stream) -> None:
@@ -300,3 +314,10 @@ class LiveDiffractogram(View, CallbackBase):
             self.ax.set_ylabel(intensity_label(*labelled))
             if plain:
                 self.ax.yaxis.set_major_formatter(intensity_formatter(exponent))
+
+
+def _fits(wanted: tuple[float, float], shown: tuple[float, float]) -> bool:
+    """Whether limits that are `shown` will do for those that are `wanted`: all is seen, and not much too small."""
+    margin = 0.06 * (shown[1] - shown[0])  # a part of what is kept free above and below the curves
+    inside = wanted[0] >= shown[0] - margin and wanted[1] <= shown[1] + margin
+    return inside and wanted[1] - wanted[0] >= 0.8 * (shown[1] - shown[0])

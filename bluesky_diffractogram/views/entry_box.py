@@ -103,7 +103,7 @@ class EntryBox(Control):
         elif self.text != self._held_text:
             self.pending = True
         self._rest()
-        paint(self.ax)
+        paint(self.ax, self.focus)
         if submit:
             self._submitted(self, self.text)
 
@@ -179,7 +179,7 @@ class EntryBox(Control):
         self._cursor.set_data([at, at], [CURSOR, 1 - CURSOR])
         self._cursor.set_visible(True)
         self.ax.set_facecolor(TYPING)
-        paint(self.ax)
+        paint(self.ax, self.focus)
 
     def _rest(self) -> None:
         """Look as somebody left it."""

@@ -24,10 +24,13 @@ from .layout import Layout, Strip, two_rows
 from .lines import Lines
 from .main_plot import IMAGE, Shown, buffer_number, choose
 from .placing import place
+from .quick import QuickDrawing
 from .redraw import View, new_figure
 from .scales import Scale
+from .web_page import drawn_here
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
     from bluesky_diffractogram.reduction.projection import Projection
@@ -121,6 +124,7 @@ class DiffractogramFigure(View, CallbackBase):
         self._run_label = ""
         self._heading = self.figure.suptitle("", ha="left", va="top", fontsize="large")
         self._placed: tuple[Any, ...] = ()
+        self._complete: tuple[Any, ...] = ()
         self._projection: Projection | None = None
         self._collecting = True
         self._documents = threading.RLock()
@@ -149,7 +153,8 @@ class DiffractogramFigure(View, CallbackBase):
         self.figure.canvas.mpl_connect("resize_event", self._resized)
         if self.figure.canvas.manager is not None:
             self.figure.canvas.manager.set_window_title(title)
-        self.redraw_by_clock()
+        self._quick = QuickDrawing(self.figure, self._moving, self._heading, self._above)
+        self.redraw_by_clock(self.draw_quickly if self._quick.possible else None)
 
     # -- what comes in ------------------------------------------------------------------------------------
 
@@ -359,6 +364,9 @@ class DiffractogramFigure(View, CallbackBase):
         for view in self._views(choice):
             if full or moved or view.changed():
                 view.refresh(full=full)
+        self._write_heading(choice)
+
+    def _write_heading(self, choice: Shown) -> None:
         with self._lock:
             run_label = self._run_label
         shown = [grid for grid in self.grids if grid.number in choice.heatmaps]
@@ -370,6 +378,51 @@ class DiffractogramFigure(View, CallbackBase):
     def _resized(self, event: Any) -> None:
         if self._place(self._choice()):
             self._news.set()
+
+    def draw(self) -> None:
+        """Bring the figure up to date and render it, now, see `View.draw`."""
+        if not drawn_here(self.figure.canvas):
+            self._news.set()
+            return
+        with self._drawing:
+            self.refresh()
+            self._quick.mark()
+            self.figure.canvas.draw()
+            self._complete = self._signature(self._choice())
+
+    def draw_quickly(self) -> None:
+        """Bring image, curves and heading up to date, and the window as far as neither axes nor labels change.
+
+        The rest, and heat-maps, are left to the next complete drawing.
+        """
+        if self.interaction is not None and self.interaction.dragging:
+            return  # its outline is drawn in the same way
+        choice = self._choice()
+        with self._drawing:
+            if not (self._quick.ready and self._signature(choice) == self._complete):
+                return
+            views = [view for view in self._views(choice) if view in (self.image, self.curves) and view.changed()]
+            for view in views:
+                view.refresh()
+            if views and self._signature(choice) != self._complete:
+                self._news.set()
+            elif views:
+                self._write_heading(choice)
+                self._quick.mark()
+                self._quick.draw()
+
+    def _signature(self, choice: Shown) -> tuple[Any, ...]:
+        """What of the axes a drawing without them takes for granted."""
+        axes = [(view.ax.get_xlim(), view.ax.get_ylim(), view.ax.get_ylabel()) for view in (self.image, self.curves)]
+        still = (self.curves.ax.get_xlabel(), self.curves.ax.get_yscale(), self.curves.ax.get_legend())
+        return (*self._placed, choice, *axes, *still, self.image.im.get_clim(), self.image.im.norm)
+
+    def _moving(self) -> list[Artist]:
+        image = self.image.moving() if self.image.ax.get_visible() else []
+        return [*image, *self.curves.moving()]
+
+    def _above(self, complete: bool) -> list[Artist]:
+        return [] if self.interaction is None else self.interaction.above(complete)
 
     def _choice(self) -> Shown:
         with self._lock:

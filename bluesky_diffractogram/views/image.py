@@ -24,6 +24,7 @@ from .redraw import View, new_figure
 from .scales import Scale, check_percentiles, check_scale, color_norm
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 logger = logging.getLogger(__name__)
@@ -188,6 +189,11 @@ class LiveImage(View):
         with self._lock:
             self._lines = lines
         self._news.set()
+
+    def moving(self) -> list[Artist]:
+        """What changes with every frame, and what lies over that."""
+        over = [*self._rings.artists, *self.outlines.artists, *self.ax.spines.values()]
+        return [self.im, *sorted(over, key=lambda artist: artist.get_zorder()), self.ax.title]
 
     def refresh(self, *, full: bool = False) -> None:
         """Bring image, outlines, limits and title up to date; nothing is rendered."""

@@ -17,6 +17,8 @@ from .range_drag import RangeDrag
 from .row_pick import RowPick
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+
     from .figure import DiffractogramFigure
 
 
@@ -116,6 +118,20 @@ class Interaction:
         """Bring the controls up to date; nothing is rendered."""
         self.controls.refresh()
         self.pick.follow()
+
+    @property
+    def dragging(self) -> bool:
+        """Whether somebody holds an edge."""
+        return self.drag is not None and self.drag.held
+
+    def above(self, complete: bool) -> list[Artist]:
+        """What lies over the panels: an open menu; and unless the figure was drawn completely, controls drawn since."""
+        focus = self.controls.focus
+        if complete:
+            focus.painted.clear()
+        menu = None if focus.menu is None else focus.menu.menu
+        painted = [ax for ax in focus.painted if ax is not menu and ax.figure is not None]
+        return [*painted, *([] if menu is None else [menu])]
 
     def place(self) -> None:
         """Have as much room as the width of the figure needs."""

@@ -32,6 +32,8 @@ class DrawnOutlines:
 
     Attributes
     ----------
+    artists
+        All that is drawn.
     labels
         The ranges' numbers as texts, by number; those that are not on the detector have none.
     """
@@ -39,7 +41,7 @@ class DrawnOutlines:
     def __init__(self, ax: Axes, *, tint: float = 0.0) -> None:
         self._ax = ax
         self._tint = tint
-        self._artists: list[Artist] = []
+        self.artists: list[Artist] = []
         self.labels: Mapping[int, Text] = {}
 
     def show(self, outlines: Sequence[Outline], colors: RangeColors, shape: tuple[int, int]) -> None:
@@ -48,13 +50,13 @@ class DrawnOutlines:
         for each in outlines:
             self._draw(each, colors[each.number], shape)
         self.labels = {each.number: self._label(each, colors[each.number]) for each in outlines if each.label}
-        self._artists += self.labels.values()
+        self.artists += self.labels.values()
 
     def clear(self) -> None:
         """Draw none."""
-        for artist in self._artists:
+        for artist in self.artists:
             artist.remove()
-        self._artists, self.labels = [], {}
+        self.artists, self.labels = [], {}
 
     def _draw(self, drawn: Outline, color: str, shape: tuple[int, int]) -> None:
         from matplotlib.collections import LineCollection
@@ -70,7 +72,7 @@ class DrawnOutlines:
             area = Path.make_compound_path(*(Path(polygon, closed=True) for polygon in drawn.rings))
             parts.append(PathPatch(area, facecolor=color, alpha=self._tint, linewidth=0, zorder=1.5))
         for part in parts:
-            self._artists.append(_cut(self._ax, part, shape))
+            self.artists.append(_cut(self._ax, part, shape))
 
     def _label(self, drawn: Outline, color: str) -> Text:
         box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": color, "alpha": 0.85}
@@ -86,17 +88,17 @@ class DrawnRings:
 
     def __init__(self, ax: Axes) -> None:
         self._ax = ax
-        self._artist: Artist | None = None
+        self.artists: list[Artist] = []
 
     def show(self, rings: Sequence[Polyline], shape: tuple[int, int]) -> None:
         """Draw `rings` on a detector of ``(ny, nx)`` pixels, instead of those that were there."""
         from matplotlib.collections import LineCollection
 
-        if self._artist is not None:
-            self._artist.remove()
-            self._artist = None
+        for artist in self.artists:
+            artist.remove()
+        self.artists = []
         if rings:
-            self._artist = _cut(self._ax, LineCollection(rings, zorder=1.8, **RING), shape)
+            self.artists = [_cut(self._ax, LineCollection(rings, zorder=1.8, **RING), shape)]
 
 
 def _cut(ax: Axes, artist: Any, shape: tuple[int, int]) -> Artist:

@@ -17,11 +17,20 @@ FONT_SIZE = 8.5
 
 
 class Focus:
-    """Which control of a figure has the keyboard, and which has an open menu over the others."""
+    """Which control of a figure has the keyboard, and which has an open menu over the others.
+
+    Attributes
+    ----------
+    typing, menu
+        The control with the keyboard, the one whose menu is open; or None.
+    painted
+        The axes that were drawn alone since the figure was drawn.
+    """
 
     def __init__(self) -> None:
         self.typing: Any = None
         self.menu: Any = None
+        self.painted: dict[Axes, None] = {}
         self._handled: Any = None
 
     def first(self, event: Any) -> bool:
@@ -52,9 +61,10 @@ def style(ax: Axes, *, face: str = FACE) -> None:
         spine.set(color=EDGE, linewidth=0.8)
 
 
-def paint(ax: Axes) -> None:
+def paint(ax: Axes, focus: Focus) -> None:
     """Draw a control alone, on a canvas that can do so: the rest of the figure takes a hundred times longer."""
     canvas: Any = ax.figure.canvas
+    focus.painted[ax] = None
     if canvas.supports_blit and hasattr(canvas, "get_renderer"):
         ax.draw_artist(ax)
         canvas.blit(ax.bbox)
@@ -120,7 +130,7 @@ class Control(AxesWidget):
         """Have this colour, seen at once."""
         if to_rgba(wanted) != self.ax.get_facecolor():
             self.ax.set_facecolor(wanted)
-            paint(self.ax)
+            paint(self.ax, self.focus)
 
 
 class PushButton(Control):

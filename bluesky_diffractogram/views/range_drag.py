@@ -85,6 +85,11 @@ class RangeDrag:
             self._canvas.mpl_connect(name, func)
 
     @property
+    def held(self) -> bool:
+        """Whether an edge is held."""
+        return self._edge is not None
+
+    @property
     def text(self) -> str:
         """The range as it would be if it were let go now; empty while none is held."""
         if self._edge is None or self._changes is None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +28,9 @@ INTERVAL = 0.1
 LARGEST_SHARE = 1 / 3
 # While something else in this process computes, drawing takes the interpreter from it: from the scan, say.
 BUSY = 0.3  # of a processor
-SHARE_WHEN_BUSY = 1 / 16
+SHARE_WHEN_BUSY = 1 / 10
 BRISK_S = 3.0
+SWITCH_INTERVAL = 5e-4  # s
 LONGEST_REST = 2.5  # s, however long a drawing takes
 
 
@@ -99,7 +102,7 @@ class RedrawClock:
     """Looks, on the canvas's own thread, whether there is something new, and draws it then.
 
     At most every `interval` seconds, and so that drawing takes no more than a third of that thread's time, or a
-    sixteenth while the process is busy with something else. A canvas without an event loop gets no timer and no
+    tenth while the process is busy with something else. A canvas without an event loop gets no timer and no
     thread; who owns it calls ``draw()``.
 
     Parameters
@@ -110,6 +113,8 @@ class RedrawClock:
         Whether there is something new; draw it.
     interval
         In seconds.
+    quick
+        Draws what it can with little work, in between.
 
     Attributes
     ----------
@@ -128,10 +133,11 @@ class RedrawClock:
         changed: Callable[[], bool],
         draw: Callable[[], None],
         interval: float = INTERVAL,
+        quick: Callable[[], None] | None = None,
     ) -> None:
         self._changed = changed
-        self._draw = draw
-        self._rest_until = self._brisk_until = 0.0
+        self._draw, self._quick = draw, quick
+        self._rest_until = self._complete_from = self._brisk_until = 0.0
         self._drawn_at = (time.monotonic(), time.process_time())
         self._failed = False
         self.closed = False
@@ -149,7 +155,7 @@ class RedrawClock:
 
     def hasten(self) -> None:
         """Draw at the next tick, and often for a while: somebody has clicked and waits to see what comes of it."""
-        self._rest_until = 0.0
+        self._rest_until = self._complete_from = 0.0
         self._brisk_until = time.monotonic() + BRISK_S
 
     def tick(self) -> None:
@@ -157,19 +163,25 @@ class RedrawClock:
         begin = time.monotonic()
         if begin < self._rest_until or not self._changed():
             return
+        complete = self._quick is None or begin >= self._complete_from
         since, used = self._drawn_at
         busy = time.process_time() - used > BUSY * (begin - since)
         share = SHARE_WHEN_BUSY if busy and begin > self._brisk_until else LARGEST_SHARE
         try:
-            self._draw()
+            with _yielding():
+                (self._draw if complete or self._quick is None else self._quick)()
         except Exception:  # toolkits end the process, or stop the timer, at an exception in a timer
             if not self._failed:
                 logger.exception("the figure cannot be drawn; this is said once")
             self._failed = True
         end = time.monotonic()
-        rest = (end - begin) * (1 / share - 1)
-        self._rest_until = end + (min(rest, LONGEST_REST) if busy else rest)
         self._drawn_at = (end, time.process_time())
+        rest = (end - begin) * (1 / share - 1)
+        if busy:
+            rest = min(rest, LONGEST_REST)
+        if complete and self._quick is not None:
+            self._complete_from, rest = end + rest, 0.0
+        self._rest_until = end + rest
 
     def turn(self) -> None:
         """`tick`, if no call of the toolkit's would make the timer fire meanwhile."""
@@ -188,6 +200,21 @@ class RedrawClock:
         self.running = False
 
 
+@contextmanager
+def _yielding() -> Iterator[None]:
+    """Let other threads have the interpreter often.
+
+    bluesky passes each message between threads, and at every turn waits for who draws to let go of the interpreter:
+    by default for 5 ms, with which a drawing of 0.1 s would hold up a scan for 0.5 s.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(before, SWITCH_INTERVAL))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
 class View:
     """What all views share: documents come from any thread and are stored; drawing is asked for, or a clock's.
 
@@ -203,10 +230,10 @@ class View:
         self._news = threading.Event()
         self._clock: RedrawClock | None = None
 
-    def redraw_by_clock(self) -> None:
-        """Redraw whenever there is something new, if the figure has a window."""
+    def redraw_by_clock(self, quick: Callable[[], None] | None = None) -> None:
+        """Redraw whenever there is something new, if the figure has a window; see `RedrawClock`."""
         handle_events_one_at_a_time(self.figure.canvas, self._drawing)
-        self._clock = RedrawClock(self.figure, self.changed, self.draw)
+        self._clock = RedrawClock(self.figure, self.changed, self.draw, quick=quick)
 
     def changed(self) -> bool:
         """Whether there is something that is not drawn yet."""

@@ -247,7 +247,7 @@ def test_a_window_redraws_itself_and_stops_when_it_is_closed(live_backend):
     thread.start()
     thread.join()
     assert canvas.drawn == drawn_before  # never by who brings the data
-    figure._clock._rest_until = 0.0
+    figure._clock._rest_until = figure._clock._complete_from = 0.0
     live_backend.fire_timers()
     assert canvas.drawn == drawn_before + 1
     assert len(figure.grids[0].im.get_array()) == 3
