@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -13,8 +12,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-import numpy as np
 import pytest
+from windows.program import changed
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
@@ -29,7 +28,7 @@ def laboratory(tmp_path):
     import nbformat
     from notebook_cells import AFTER, SCAN, SET_UP
 
-    paths = [str(HERE.parents[1]), str(HERE)]
+    paths = [str(HERE.parents[1]), str(HERE.parent / "windows")]
     cells = [
         SET_UP.format(paths=paths, folder=str(tmp_path / "beamline")),
         SCAN.format(frames=24, seconds=0.8),
@@ -78,16 +77,6 @@ def laboratory(tmp_path):
             server.kill()
             server.wait()
         log.close()
-
-
-def pixels(png: bytes):
-    from PIL import Image
-
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
-
-
-def changed(before: bytes, after: bytes) -> float:
-    return float((np.abs(pixels(before) - pixels(after)).max(axis=-1) > 24).mean())
 
 
 def test_a_notebook_shows_a_scan_while_its_cell_runs_and_takes_clicks(browser, laboratory, keep):

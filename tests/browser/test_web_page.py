@@ -2,68 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import json
-import os
 import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
 
-import numpy as np
 import pytest
+from windows.program import Program, changed
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
-
-PROGRAM = Path(__file__).with_name("scan_program.py")
-PACKAGE = Path(__file__).parents[2]
-
-
-class Program:
-    """The terminal program, and what it answers."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self.port = port
-        self._process = subprocess.Popen(
-            [sys.executable, str(PROGRAM), str(folder), str(port)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=dict(os.environ, PYTHONPATH=str(PACKAGE), MPLBACKEND="WebAgg"),
-        )  # fmt: skip
-        self.ready = self.answer()
-
-    def tell(self, command: str) -> None:
-        self._process.stdin.write(command + "\n")
-        self._process.stdin.flush()
-
-    def answer(self) -> dict:
-        while True:
-            line = self._process.stdout.readline()
-            assert line, "the program has ended"
-            if line.startswith("{"):
-                return json.loads(line)
-
-    def ask(self, command: str) -> dict:
-        self.tell(command)
-        return self.answer()
-
-    def state_where(self, condition, timeout: float = 15.0) -> dict:
-        """The state once it is as wanted."""
-        end = time.monotonic() + timeout
-        while True:
-            state = self.ask("state")
-            if condition(state):
-                return state
-            assert time.monotonic() < end, state
-            time.sleep(0.2)
-
-    def end(self) -> None:
-        try:
-            self.tell("end")
-            assert self._process.wait(30) == 0
-        finally:
-            self._process.kill()
-            self._process.wait()
 
 
 @pytest.fixture
@@ -72,7 +17,7 @@ def program(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    made = Program(tmp_path / "beamline", port)
+    made = Program("WebAgg", tmp_path / "beamline", port=port)
     yield made
     made.end()
 
@@ -86,17 +31,6 @@ def page(browser, program):
     canvas = until(lambda: browser.find_elements(By.TAG_NAME, "canvas"), "the figure on the page")[-1]
     until(lambda: canvas.size["width"] >= 900, "the figure's size")
     return Picture(browser, canvas)
-
-
-def pixels(png: bytes):
-    from PIL import Image
-
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
-
-
-def changed(before: bytes, after: bytes) -> float:
-    """The share of pixels that differ."""
-    return float((np.abs(pixels(before) - pixels(after)).max(axis=-1) > 24).mean())
 
 
 def test_the_page_shows_a_scan_while_it_runs_and_takes_clicks(program, page, keep):
