@@ -218,10 +218,7 @@ class LiveImage(View):
         if self._drawn is None or self._drawn.detector.shape != (ny, nx):
             self._show_axes(True)
             self.ax.autoscale(True)  # a zoom into another detector means nothing
-        if self.ax.get_autoscale_on():
-            edge = 0.5 + EDGE * max(ny, nx)
-            self.ax.set_xlim(-edge, nx - 1 + edge, auto=None)
-            self.ax.set_ylim(-edge, ny - 1 + edge, auto=None)
+        self._follow(ny, nx)
         self._drawn = frame
         by, (rows, columns) = (1, (slice(0, ny), slice(0, nx))) if full else self._window(ny, nx)
         values = preview(frame.image, frame.detector, by, (rows, columns))
@@ -233,6 +230,14 @@ class LiveImage(View):
         # the last block may reach beyond the detector, by less than a pixel of the screen
         left, bottom = columns.start - 0.5, rows.start - 0.5
         self.im.set_extent((left, left + by * values.shape[1], bottom, bottom + by * values.shape[0]))
+        self._follow(ny, nx)  # the extent has taken the limits with it
+
+    def _follow(self, ny: int, nx: int) -> None:
+        """Show all of the detector, unless somebody has zoomed."""
+        if self.ax.get_autoscale_on():
+            edge = 0.5 + EDGE * max(ny, nx)
+            self.ax.set_xlim(-edge, nx - 1 + edge, auto=None)
+            self.ax.set_ylim(-edge, ny - 1 + edge, auto=None)
 
     def _window(self, ny: int, nx: int) -> tuple[int, tuple[slice, slice]]:
         """How many pixels become one of the screen, and which rows and columns can be seen."""
