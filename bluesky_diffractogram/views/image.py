@@ -15,12 +15,11 @@ from bluesky_diffractogram.reduction.outlines import farthest, ring
 from bluesky_diffractogram.reduction.preview import DetectorView, preview
 
 from .colors import RangeColors
-from .labels import intensity_exponent, intensity_formatter, intensity_label
 from .lines import Lines
 from .outlines import DrawnOutlines, DrawnRings
 from .raster import color_limits, settled
 from .redraw import View, new_figure
-from .scales import Scale, check_percentiles, check_scale, color_norm
+from .scales import Scale, check_percentiles, check_scale, color_norm, label_colors
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -123,7 +122,7 @@ class LiveImage(View):
         self._lines: Lines | None = None
         self._drawn_lines: tuple[Lines | None, DetectorView | None] = (None, None)
         self._outlined: tuple[Any, ...] = ()
-        self._labelled: int | None = None
+        self._labelled: tuple[int, str] | None = None
         self._refreshing = False
         self.im = ax.imshow(
             [[np.nan]],
@@ -264,12 +263,7 @@ class LiveImage(View):
                 limits = settled(limits, self.im.get_clim(), log=log)
             if limits != self.im.get_clim():
                 self.im.set_clim(*limits)
-        exponent = 0 if log else intensity_exponent(max(abs(limit or 0.0) for limit in self.im.get_clim()))
-        if exponent != self._labelled:
-            self._labelled = exponent
-            self.colorbar.set_label(intensity_label(exponent, "counts"))
-            if not log:
-                self.colorbar.formatter = intensity_formatter(exponent)
+        self._labelled = label_colors(self.colorbar, scale, "counts", self._labelled)
 
     def _draw_outlines(self, frame: ShownFrame) -> None:
         configured = getattr(frame.config, "colors", None)

@@ -492,6 +492,14 @@ def test_files_of_a_window_hold_what_moves(live_backend, tmp_path):
     assert np.abs(one - other).max() < 0.2
 
 
+def test_a_figure_may_do_without_images():
+    figure = drawn(DerivedRun(WIDE[:2], 2), images=False)
+    figure.offer(offered())
+    figure.draw()
+    assert not figure.image.ax.get_visible()
+    assert figure.image.frame is None
+
+
 def test_frames_are_not_kept_for_a_window_that_is_closed(live_backend):
     figure = DiffractogramFigure()
     figure.close()
