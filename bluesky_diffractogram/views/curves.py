@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 REFERENCE = "0.65"
 GRID = "0.9"
+MARGIN = 0.08
+PEAK_TEXT = 0.26  # inches
 
 
 @make_class_safe(logger=logger)
@@ -119,7 +121,7 @@ class LiveDiffractogram(View, CallbackBase):
         scale_intensities(ax, self._scale)
         ax.set_ylabel("intensity" if ylabel is None else ylabel)
         self._labelled: tuple[int, str] | None = None
-        ax.margins(x=0, y=0.14 if peaks else 0.08)  # room for the peaks' positions
+        ax.margins(x=0, y=MARGIN)
         ax.grid(color=GRID, linewidth=0.6)
         ax.set_axisbelow(True)
         for axis in (ax.xaxis, ax.yaxis):
@@ -239,6 +241,11 @@ class LiveDiffractogram(View, CallbackBase):
     def _fit(self, full: bool) -> None:
         """Bring the limits to the curves, unless somebody has zoomed; small steps only for a file."""
         before = self.ax.get_ylim()
+        high = self.ax.get_window_extent().height / self.figure.dpi
+        # of the height, as much as the peaks' positions need
+        self.ax.margins(
+            y=min(max(PEAK_TEXT / max(high - 2 * PEAK_TEXT, 0.1), 0.08), 0.25) if self._with_peaks else 0.08
+        )
         self.ax.relim()
         self.ax.autoscale_view()
         low, high = self.ax.get_ylim()
@@ -291,8 +298,11 @@ class LiveDiffractogram(View, CallbackBase):
 
     def _label_peaks(self, shown: ShownEvent) -> None:
         colors = {number: str(line.get_color()) for number, line in self.lines.items()}
-        steps = [abs(float(curve[0, -1] - curve[0, 0])) / max(curve.shape[1] - 1, 1) for curve in shown.curves.values()]
-        self._labels.show(shown.peaks, colors, min(steps, default=0.0))
+        steps = {
+            number: abs(float(curve[0, -1] - curve[0, 0])) / max(curve.shape[1] - 1, 1)
+            for number, curve in shown.curves.items()
+        }
+        self._labels.show(shown.peaks, colors, steps)
 
     def _write_legend(self, stream: Stream) -> None:
         lines = {range_text(stream, number): line for number, line in self.lines.items()}

@@ -66,6 +66,8 @@ class DiffractogramFigure(View, CallbackBase):
         See `LiveDiffractogramGrid`.
     colors
         One colour per range, see `RangeColors`; None: those of the configuration.
+    images
+        Whether frames that are offered are shown.
     title
         The window's title.
 
@@ -104,6 +106,7 @@ class DiffractogramFigure(View, CallbackBase):
         cmap: Any = "viridis",
         colors: Sequence[Any] | None = None,
         reset_on_start: bool | None = None,
+        images: bool = True,
         title: str = "Diffractograms",
     ) -> None:
         if heatmaps < 0:
@@ -112,7 +115,7 @@ class DiffractogramFigure(View, CallbackBase):
         View.__init__(self)
         self.figure = new_figure(figsize=figsize)
         self._runs = DerivedRuns()
-        self._heatmaps = heatmaps
+        self._heatmaps, self._images = heatmaps, images
         self.scale: Scale = scale
         self.calibrant: str | None = None
         self.interaction: Interaction | None = None
@@ -190,7 +193,7 @@ class DiffractogramFigure(View, CallbackBase):
 
     def offer(self, frame: ShownFrame) -> None:
         """Take a frame to be shown, for `ReductionCallback.on_frame`; the latest is kept, by reference."""
-        if self._clock is not None and self._clock.closed:
+        if not self._images or (self._clock is not None and self._clock.closed):
             return
         self.image.offer(frame)
         if frame.detector.projection is not self._projection:

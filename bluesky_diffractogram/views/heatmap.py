@@ -8,11 +8,10 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from numpy.typing import NDArray
 
-from .labels import intensity_exponent, intensity_formatter, intensity_label
 from .raster import block_mean, color_limits, equidistant_columns, settled
 from .rowaxis import RowFormatter, RowLocator, RowScale, row_values
 from .rows import Rows
-from .scales import Scale, color_norm
+from .scales import Scale, color_norm, label_colors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -153,18 +152,8 @@ class Heatmap:
                 self.im.set_clim(*limits)
 
     def label_intensity(self, units: str) -> None:
-        """Label the colour bar; the power of ten goes from its ticks into the label."""
-        exponent = (
-            0
-            if self._drawn_scale == "log"
-            else intensity_exponent(max(abs(limit or 0.0) for limit in self.im.get_clim()))
-        )
-        if self._labelled == (exponent, units):
-            return
-        self._labelled = (exponent, units)
-        self.colorbar.set_label(intensity_label(exponent, units))
-        if self._drawn_scale != "log":
-            self.colorbar.formatter = intensity_formatter(exponent)
+        """Label the colour bar with the intensities' `units`."""
+        self._labelled = label_colors(self.colorbar, self._drawn_scale, units, self._labelled)
 
     def _follow(self, axis: str, low: float, high: float) -> None:
         """Show all of the image, unless the user has zoomed."""

@@ -15,13 +15,12 @@ from bluesky_diffractogram.reduction.outlines import farthest, ring
 from bluesky_diffractogram.reduction.preview import DetectorView, preview
 
 from .colors import RangeColors
-from .labels import intensity_exponent, intensity_formatter, intensity_label
 from .lines import Lines
 from .outlines import DrawnOutlines, DrawnRings
 from .raster import color_limits, settled
 from .readout import image_text
 from .redraw import View, new_figure
-from .scales import Scale, check_percentiles, check_scale, color_norm
+from .scales import Scale, check_percentiles, check_scale, color_norm, label_colors
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -124,7 +123,7 @@ class LiveImage(View):
         self._lines: Lines | None = None
         self._drawn_lines: tuple[Lines | None, DetectorView | None] = (None, None)
         self._outlined: tuple[Any, ...] = ()
-        self._labelled: int | None = None
+        self._labelled: tuple[int, str] | None = None
         self._refreshing = False
         self.im = ax.imshow(
             [[np.nan]],
@@ -221,10 +220,7 @@ class LiveImage(View):
         if self._drawn is None or self._drawn.detector.shape != (ny, nx):
             self._show_axes(True)
             self.ax.autoscale(True)  # a zoom into another detector means nothing
-        if self.ax.get_autoscale_on():
-            edge = 0.5 + EDGE * max(ny, nx)
-            self.ax.set_xlim(-edge, nx - 1 + edge, auto=None)
-            self.ax.set_ylim(-edge, ny - 1 + edge, auto=None)
+        self._follow(ny, nx)
         self._drawn = frame
         by, (rows, columns) = (1, (slice(0, ny), slice(0, nx))) if full else self._window(ny, nx)
         values = preview(frame.image, frame.detector, by, (rows, columns))
@@ -236,6 +232,14 @@ class LiveImage(View):
         # the last block may reach beyond the detector, by less than a pixel of the screen
         left, bottom = columns.start - 0.5, rows.start - 0.5
         self.im.set_extent((left, left + by * values.shape[1], bottom, bottom + by * values.shape[0]))
+        self._follow(ny, nx)  # the extent has taken the limits with it
+
+    def _follow(self, ny: int, nx: int) -> None:
+        """Show all of the detector, unless somebody has zoomed."""
+        if self.ax.get_autoscale_on():
+            edge = 0.5 + EDGE * max(ny, nx)
+            self.ax.set_xlim(-edge, nx - 1 + edge, auto=None)
+            self.ax.set_ylim(-edge, ny - 1 + edge, auto=None)
 
     def _window(self, ny: int, nx: int) -> tuple[int, tuple[slice, slice]]:
         """How many pixels become one of the screen, and which rows and columns can be seen."""
@@ -262,12 +266,7 @@ class LiveImage(View):
                 limits = settled(limits, self.im.get_clim(), log=log)
             if limits != self.im.get_clim():
                 self.im.set_clim(*limits)
-        exponent = 0 if log else intensity_exponent(max(abs(limit or 0.0) for limit in self.im.get_clim()))
-        if exponent != self._labelled:
-            self._labelled = exponent
-            self.colorbar.set_label(intensity_label(exponent, "counts"))
-            if not log:
-                self.colorbar.formatter = intensity_formatter(exponent)
+        self._labelled = label_colors(self.colorbar, scale, "counts", self._labelled)
 
     def _draw_outlines(self, frame: ShownFrame) -> None:
         configured = getattr(frame.config, "colors", None)

@@ -12,7 +12,7 @@ BETWEEN_ROWS = 0.95  # the heat-maps' x labels, the curves' title
 TITLE = 0.45  # two lines above a heat-map
 HEATMAP_SHARE = 0.56  # of the height left for data
 BETWEEN_PANELS = 0.22
-BAR_GAP, BAR_WIDTH, BAR_TEXT = 0.06, 0.11, 0.62
+BAR_GAP, BAR_WIDTH, BAR_TEXT = 0.06, 0.11, 0.68
 BESIDE = BAR_GAP + BAR_WIDTH + BAR_TEXT
 SMALLEST = 0.2
 # with a main panel: its part of the height, and at most of the width; what another needs beside it

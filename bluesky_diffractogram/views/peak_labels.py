@@ -34,7 +34,7 @@ class PeakLabels:
         self._ax = ax
         self._texts: list[Text] = []
 
-    def show(self, peaks: Mapping[int, NDArray], colors: Mapping[int, str], step: float) -> None:
+    def show(self, peaks: Mapping[int, NDArray], colors: Mapping[int, str], steps: Mapping[int, float]) -> None:
         """Write positions anew; the limits of the axes must be those with which they will be seen.
 
         Parameters
@@ -43,10 +43,10 @@ class PeakLabels:
             ``(2, n)`` by range: positions and heights.
         colors
             By range.
-        step
-            The width of a bin, which says how many decimals are worth writing.
+        steps
+            By range the width of a bin, which says how many decimals are worth writing.
         """
-        decimals = max(0, 1 - math.floor(math.log10(step))) if step > 0 and math.isfinite(step) else 3
+        decimals = {number: _decimals(step) for number, step in steps.items()}
         left = list(self._texts)
         for number, x, y, words in _placed(self._ax, peaks, decimals):
             text = left.pop(0) if left else self._new()
@@ -68,7 +68,7 @@ class PeakLabels:
         return text
 
 
-def _placed(ax: Axes, peaks: Mapping[int, NDArray], decimals: int) -> list[tuple[int, float, float, str]]:
+def _placed(ax: Axes, peaks: Mapping[int, NDArray], decimals: Mapping[int, int]) -> list[tuple[int, float, float, str]]:
     """Number, position, height and text of the peaks that have room for one."""
     every = [(number, x, y) for number, each in peaks.items() for x, y in each.T]
     if not every:
@@ -86,7 +86,7 @@ def _placed(ax: Axes, peaks: Mapping[int, NDArray], decimals: int) -> list[tuple
     taken: list[tuple[float, float, float, float]] = []
     placed = []
     for (number, x, y), (at, bottom) in zip(every, pixels, strict=True):
-        words = f"{x:.{decimals}f}"
+        words = f"{x:.{decimals[number]}f}"
         half = WIDE * FONT_POINTS * point * len(words) / 2
         low = bottom + ABOVE_POINTS * point
         area = (at - half, low, at + half, low + high)
@@ -100,6 +100,11 @@ def _placed(ax: Axes, peaks: Mapping[int, NDArray], decimals: int) -> list[tuple
         if len(placed) == MOST:
             break
     return placed
+
+
+def _decimals(step: float) -> int:
+    """As many as resolve a tenth of `step`."""
+    return max(0, 1 - math.floor(math.log10(step))) if step > 0 and math.isfinite(step) else 3
 
 
 def _touch(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 HEADING = 0.12  # inches below the upper edge
 # how far labels are from their axes, in inches: where matplotlib finds that out by itself, it measures every tick
 # label in every drawing, a third of its time
-X_LABEL, Y_LABEL, BAR_LABEL = 0.29, 0.6, 0.45
+X_LABEL, Y_LABEL, BAR_LABEL = 0.29, 0.6, 0.5
 TITLE = 0.06
 
 

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from .labels import intensity_exponent, intensity_formatter, intensity_label
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colorbar import Colorbar
     from matplotlib.colors import Normalize
 
 Scale = Literal["linear", "sqrt", "log"]
@@ -58,6 +61,38 @@ def scale_intensities(ax: Axes, scale: Scale) -> None:
         ax.set_yscale("function", functions=(_signed_root, _signed_square))
     else:
         ax.set_yscale("linear")
+
+
+def label_colors(colorbar: Colorbar, scale: Scale, units: str, before: tuple[int, str] | None) -> tuple[int, str]:
+    """Label a colour bar; the power of ten goes from its ticks into the label, so that they are narrow.
+
+    Parameters
+    ----------
+    colorbar
+        The colour bar, with the norm and limits that it is to be labelled for.
+    scale
+        Of its norm.
+    units
+        Of the intensities; may be empty.
+    before
+        What this gave the last time, or None: then everything is set anew.
+
+    Returns
+    -------
+    tuple
+        The power of ten and the units.
+    """
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    exponent = intensity_exponent(max(abs(limit or 0.0) for limit in colorbar.mappable.get_clim()))
+    if (exponent, units) == before:
+        return exponent, units
+    colorbar.set_label(intensity_label(exponent, units))
+    if scale == "log":
+        colorbar.locator = LogLocator(subs=(1.0, 2.0, 5.0))
+        colorbar.minorlocator = NullLocator()
+    colorbar.formatter = intensity_formatter(exponent)
+    return exponent, units
 
 
 def _signed_root(values: NDArray) -> NDArray:
