@@ -60,14 +60,16 @@ class Choice(PushButton):
 
     def open(self) -> None:
         """Open the menu."""
-        self._offered = list(self._words())
+        words = list(self._words())
         figure: Any = self.ax.figure
         width, height = figure.get_size_inches()
         place = self.ax.get_position()
         room = height * (1 - place.y1) - MARGIN
-        columns = ceil(len(self._offered) / max(1, int(room / ROW)))
+        rows, one = max(1, int(room / ROW)), CHARACTER * max(map(len, words)) + 2 * MARGIN
+        self._offered = words[: rows * max(1, int((width - 2 * MARGIN) / one))]  # there may be thousands of ranges
+        columns = ceil(len(self._offered) / rows)
         self._rows = ceil(len(self._offered) / columns)
-        wide = columns * (CHARACTER * max(map(len, self._offered)) + 2 * MARGIN)
+        wide = columns * one
         wide = min(max(wide, place.width * width), width - 2 * MARGIN)
         left = max(min(place.x0 * width, width - MARGIN - wide), MARGIN)
         box = (left / width, place.y1, wide / width, self._rows * ROW / height)

@@ -293,7 +293,9 @@ class Controls:
         return self._thread.wait(timeout)
 
     def close(self) -> None:
-        """Command no more: the window is gone."""
+        """Command no more, and give matplotlib its keys back: the window is gone."""
+        if self.focus.typing is not None:
+            self.focus.typing.abandon()
         self._thread.close()
 
     def configure(self, changes: Mapping[str, Any]) -> None:

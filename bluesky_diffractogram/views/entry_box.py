@@ -89,14 +89,7 @@ class EntryBox(Control):
         """Give the keyboard back; submit the text, or bring back what was there."""
         if not self.typing:
             return
-        self.typing = False
-        tools = self._tools()
-        if tools is not None:
-            tools.keypresslock.release(self)
-        params: Any = mpl.rcParams
-        params.update(self._keymaps)
-        self._keymaps = {}
-        self.focus.drop(self)
+        self.abandon()
         if not submit:
             self.pending = False
             self._value = self._held_text
@@ -106,6 +99,17 @@ class EntryBox(Control):
         paint(self.ax, self.focus)
         if submit:
             self._submitted(self, self.text)
+
+    def abandon(self) -> None:
+        """Give the keyboard back, and no more: the window is closing."""
+        self.typing = False
+        tools = self._tools()
+        if tools is not None:
+            tools.keypresslock.release(self)
+        params: Any = mpl.rcParams
+        params.update(self._keymaps)
+        self._keymaps = {}
+        self.focus.drop(self)
 
     def leave(self) -> None:
         """Somebody has gone on to another control."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 
@@ -371,3 +372,48 @@ def test_every_unit_fits_into_its_button(callback, window):
 def test_refusals_are_those_of_the_configuration(callback):
     with pytest.raises(ConfigError):  # the example is no easier than the real callback
         callback.configure({"diff_number": 0})
+
+
+def test_closing_the_window_while_somebody_types_gives_the_keys_back(person, controls):
+    before = list(mpl.rcParams["keymap.save"])
+    person.click("buffer")
+    assert mpl.rcParams["keymap.save"] == []
+    controls.close()
+    assert mpl.rcParams["keymap.save"] == before
+
+
+def test_a_menu_of_very_many_words_stays_in_the_figure(person, controls, window, monkeypatch):
+    names = [f"powder number {n}" for n in range(30_000)]
+    monkeypatch.setattr(window, "calibrants", lambda: names)
+    person.click("calibrant")
+    menu = controls.choices["calibrant"].menu
+    person.canvas.draw()
+    box = menu.bbox
+    assert 0 <= box.x0 < box.x1 <= window.figure.bbox.width
+    assert 0 <= box.y0 < box.y1 <= window.figure.bbox.height
+    extents = [text.get_window_extent() for text in menu.texts]
+    assert len(extents) > 50
+    for one, other in itertools.pairwise(extents):
+        assert one.y0 >= other.y1 - 2 or one.x1 <= other.x0
+    word = menu.texts[-1].get_text()
+    person.click_at(*extents[-1].get_points().mean(axis=0))
+    assert window.calibrant == word
+
+
+def test_a_typed_box_is_drawn_alone(person, controls, window, monkeypatch):
+    canvas = window.figure.canvas
+    person.click("buffer")
+    before = np.asarray(canvas.buffer_rgba()).copy()
+    monkeypatch.setattr(canvas, "draw", lambda: pytest.fail("the whole figure was drawn"))
+    monkeypatch.setattr(type(canvas), "supports_blit", True)
+    monkeypatch.setattr(canvas, "blit", lambda bbox: None, raising=False)
+    person.key("9")
+    after = np.asarray(canvas.buffer_rgba())
+    changed = np.argwhere((before != after).any(axis=-1))
+    box = controls.boxes["buffer"].ax.bbox
+    assert len(changed)
+    rows, columns = 700 - changed[:, 0], changed[:, 1]
+    assert (columns >= box.x0 - 2).all()
+    assert (columns <= box.x1 + 2).all()
+    assert (rows >= box.y0 - 2).all()
+    assert (rows <= box.y1 + 2).all()

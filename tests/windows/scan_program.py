@@ -29,7 +29,7 @@ matplotlib.rcParams["webagg.open_in_browser"] = False
 matplotlib.rcParams["webagg.port"] = int(PORT)
 
 from bluesky import RunEngine  # noqa: E402
-from scanning import control_boxes, slow_scan  # noqa: E402
+from scanning import control_boxes, slow_scan, window_origin  # noqa: E402
 
 from bluesky_diffractogram import DiffractogramCallback, KeepWindowsAlive  # noqa: E402
 from bluesky_diffractogram.sim.beamline import simulated_beamline  # noqa: E402
@@ -68,17 +68,6 @@ def state() -> dict[str, Any]:
     }
 
 
-def origin() -> list[int]:
-    """The upper left corner of the figure on the screen, and its size."""
-    if BACKEND == "QtAgg":
-        from matplotlib.backends.qt_compat import QtCore
-
-        corner = canvas.mapToGlobal(QtCore.QPoint(0, 0))
-        return [corner.x(), corner.y(), canvas.width(), canvas.height()]
-    widget = canvas.get_tk_widget()
-    return [widget.winfo_rootx(), widget.winfo_rooty(), widget.winfo_width(), widget.winfo_height()]
-
-
 def click_in_qt(x: float, y: float) -> None:
     """A click by Qt's own test library, where there is no screen."""
     from matplotlib.backends.qt_compat import QtCore
@@ -114,7 +103,7 @@ def obey(line: str) -> bool:
         case "boxes":
             answer(boxes=control_boxes(diff))
         case "origin":
-            answer(origin=origin())
+            answer(origin=window_origin(diff))
         case "click":
             click_in_qt(*numbers)
             answer(clicked=numbers)

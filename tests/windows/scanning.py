@@ -25,3 +25,15 @@ def control_boxes(diff: Any) -> dict[str, list[float]]:
         box = widget.ax.bbox
         found[name] = [(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2]
     return found
+
+
+def window_origin(diff: Any) -> list[int]:
+    """The upper left corner of the figure on the screen, and its size."""
+    canvas = diff.figure.figure.canvas
+    if hasattr(canvas, "get_tk_widget"):
+        widget = canvas.get_tk_widget()
+        return [widget.winfo_rootx(), widget.winfo_rooty(), widget.winfo_width(), widget.winfo_height()]
+    from matplotlib.backends.qt_compat import QtCore
+
+    corner = canvas.mapToGlobal(QtCore.QPoint(0, 0))
+    return [corner.x(), corner.y(), canvas.width(), canvas.height()]
