@@ -189,8 +189,8 @@ class LiveDiffractogram(View, CallbackBase):
     def readout(self, x: float, y: float) -> str:
         """What is at a point of the axes: radial value, d, and the intensity of the nearest curve there."""
         with self._lock:
-            shown = self._shown
-        return "" if shown is None else curves_text(shown.stream, shown.curves, x, y)
+            shown, (_, geometry) = self._shown, self._lines
+        return "" if shown is None else curves_text(shown.stream, shown.curves, x, y, geometry)
 
     def set_scale(self, scale: Scale) -> None:
         """Give the intensity axis another scale: linear, sqrt or log; ValueError for anything else."""

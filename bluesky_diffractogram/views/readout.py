@@ -9,6 +9,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bluesky_diffractogram.config import Arc, parse_unit
+from bluesky_diffractogram.config.arc import FULL_RING
+from bluesky_diffractogram.config.units import TTH_DEG
+from bluesky_diffractogram.reduction.conversion import convert_limit
+from bluesky_diffractogram.reduction.geometry import Geometry
 from bluesky_diffractogram.reduction.pixel_angles import pixel_angles
 from bluesky_diffractogram.reduction.preview import DetectorView
 from bluesky_diffractogram.reduction.transformation import transform
@@ -81,7 +86,9 @@ def heatmap_text(rows: Rows, number: int, x: float, y: float) -> str:
     ])  # fmt: skip
 
 
-def curves_text(stream: Stream, curves: Mapping[int, NDArray], x: float, y: float) -> str:
+def curves_text(
+    stream: Stream, curves: Mapping[int, NDArray], x: float, y: float, geometry: Geometry | None = None
+) -> str:
     """The radial value under the cursor, its d, and the intensity there of the line that is nearest.
 
     Parameters
@@ -90,9 +97,11 @@ def curves_text(stream: Stream, curves: Mapping[int, NDArray], x: float, y: floa
         ``(2, npt)`` by range: radial, intensity.
     x, y
         The cursor.
+    geometry
+        Of the detector, to give d for a radius; None if it is not known.
     """
     words = [quantity_text(stream, x)]
-    d = spacing(stream.unit, x, stream.wavelength)
+    d = spacing(stream.unit, x, stream.wavelength, geometry, *stream.first_arc())
     if d is not None and stream.unit != "d_A":
         words.append(f"d {_number(d, 4)} Å")
     number = nearest_curve(curves, x, y)
@@ -123,7 +132,9 @@ def nearest_bin(radial: NDArray, x: float) -> int | None:
     return bin_
 
 
-def spacing(unit: str, value: float, wavelength: float | None) -> float | None:
+def spacing(
+    unit: str, value: float, wavelength: float | None, geometry: Geometry | None = None, arc: Arc = FULL_RING
+) -> float | None:
     """d in Å of a radial value: 2π/q, or λ / (2 sin θ); None where that is not known.
 
     Parameters
@@ -134,6 +145,8 @@ def spacing(unit: str, value: float, wavelength: float | None) -> float | None:
         In that unit.
     wavelength
         In metres.
+    geometry, arc
+        For radii: the detector, and the azimuths over which a radius is averaged.
     """
     if value <= 0:
         return None
@@ -144,6 +157,9 @@ def spacing(unit: str, value: float, wavelength: float | None) -> float | None:
     if unit in ("2th_deg", "2th_rad") and wavelength is not None:
         sine = math.sin((math.radians(value) if unit == "2th_deg" else value) / 2)
         return wavelength * 1e10 / (2 * sine) if sine > 0 else None
+    if unit in ("r_mm", "r_pixel") and geometry is not None:
+        degrees = convert_limit(value, parse_unit(unit), TTH_DEG, arc, geometry)
+        return spacing(TTH_DEG.name, degrees, wavelength)
     return None
 
 

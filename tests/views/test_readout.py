@@ -116,6 +116,16 @@ def test_d_by_braggs_law(unit, value, d):
         assert spacing(unit, value, None) is None
 
 
+def test_d_of_a_radius_follows_from_the_detector(tmp_path):
+    from ponis import write_poni
+
+    from bluesky_diffractogram.reduction.calibration import load_geometry
+
+    geometry = load_geometry(write_poni(tmp_path / "flat.poni", distance=0.1, wavelength=0.4e-10))
+    two_theta = 2 * math.asin(0.4 / 6)
+    assert spacing("r_mm", 100 * math.tan(two_theta), 0.4e-10, geometry) == pytest.approx(3.0, rel=1e-9)
+
+
 def test_empty_bins_are_of_no_curve_and_beyond_the_axis_there_is_none():
     radial = np.array([1.0, 2.0, 3.0])
     curves = {1: np.array([radial, [5.0, np.nan, 5.0]]), 2: np.array([radial, [9.0, 9.0, np.nan]])}
