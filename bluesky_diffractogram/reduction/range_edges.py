@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from ..config import Arc, ConfigError, DiffractogramConfig, DiffractogramRange
+from ..config.arc import FULL_RING
 from .conversion import convert_limit
 from .geometry import Geometry
 from .limits import given_limits
@@ -64,12 +65,14 @@ def nearest_edge(
     within
         How many pixels away an edge may be.
     """
-    found = [
-        (distance, each.number, side)
-        for each in config.ranges
-        for side, distance in _distances(each, config, geometry, row, column, within)
-        if distance <= within
-    ]
+    # The point is the same for all ranges but on the axis of pixels, whose scale is that of an arc.
+    shared = None if config.unit.name == "r_pixel" else _point(geometry, config, FULL_RING, row, column)
+    found = []
+    for each in config.ranges:
+        point = shared or _point(geometry, config, each.arc, row, column)
+        for side, distance in _distances(each, config, geometry, point, within):
+            if distance <= within:
+                found.append((distance, each.number, side))
     if not found:
         return None
     _, number, side = min(found)
@@ -77,12 +80,10 @@ def nearest_edge(
 
 
 def _distances(
-    wanted: DiffractogramRange, config: DiffractogramConfig, geometry: Geometry, row: float, column: float,
-    within: float,
-) -> Iterator[tuple[Side, float]]:  # fmt: skip
+    wanted: DiffractogramRange, config: DiffractogramConfig, geometry: Geometry, point: _Point, within: float
+) -> Iterator[tuple[Side, float]]:
     """How many pixels away the edges of a range are, as far as the point is beside them."""
     unit = config.unit
-    point = _point(geometry, config, wanted.arc, row, column)
     try:
         limits = given_limits(wanted, config.radial_limit_unit or unit, unit, geometry)
     except ConfigError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.patches import Rectangle
 
-from .push_button import EDGE, FONT_SIZE, HOVER, PRESSED, TEXT, Focus, PushButton, paint
+from .push_button import EDGE, FONT_SIZE, HOVER, PRESSED, TEXT, Focus, PushButton, guarded, paint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,7 +105,7 @@ class Choice(PushButton):
         index = self._index_under(event)
         self.close()
         if index is not None:
-            self._chosen(self._offered[index])
+            guarded(self._chosen, self._offered[index])
 
     def on_motion(self, event: Any) -> None:
         """The mouse has moved: mark the word under it."""

@@ -44,6 +44,10 @@ class Window(Protocol):
     def calibrant(self) -> str | None:
         """The calibrant whose lines are drawn."""
 
+    @property
+    def live_curves(self) -> bool:
+        """Whether the latest curves are shown, not those of a row."""
+
     def main_plots(self) -> Sequence[str]:
         """What the main panel can show."""
 
@@ -258,6 +262,7 @@ class Controls:
         self.place()
         if answered:
             self.message.refused(self._reply or "")
+        self.buttons["live"].show("Live", pressed=self._window.live_curves)
         self.choices["scale"].choose(self._window.scale)
         self.choices["calibrant"].choose(self._window.calibrant or NO_CALIBRANT)
         if self._commands is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 
 from .clipboard import clipboard_text
-from .push_button import FONT_SIZE, TEXT, Control, Focus, paint
+from .push_button import FONT_SIZE, TEXT, Control, Focus, guarded, paint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,7 +98,7 @@ class EntryBox(Control):
         self._rest()
         paint(self.ax, self.focus)
         if submit:
-            self._submitted(self, self.text)
+            guarded(self._submitted, self, self.text)
 
     def abandon(self) -> None:
         """Give the keyboard back, and no more: the window is closing."""

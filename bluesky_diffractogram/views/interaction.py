@@ -67,6 +67,11 @@ class Interaction:
         """The calibrant whose lines are drawn."""
         return self._view.calibrant
 
+    @property
+    def live_curves(self) -> bool:
+        """Whether the latest curves are shown, not those of a row."""
+        return not self._view.curves.held
+
     def main_plots(self) -> Sequence[str]:
         """The image, and every range's heat-map."""
         ranges = 1 if self._commands is None else self._commands.config.diff_number

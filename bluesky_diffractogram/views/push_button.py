@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from matplotlib.widgets import AxesWidget
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+logger = logging.getLogger(__name__)
 
 FACE, HOVER, PRESSED = "0.93", "0.86", "#cfe3f2"
 EDGE, TEXT = "0.6", "0.1"
@@ -70,6 +73,14 @@ def paint(ax: Axes, focus: Focus) -> None:
         canvas.blit(ax.bbox)
     else:
         canvas.draw_idle()
+
+
+def guarded(func: Callable[..., Any], *arguments: Any) -> None:
+    """Call what a control is for; with some toolkits an exception in a callback of theirs ends the process."""
+    try:
+        func(*arguments)
+    except Exception:
+        logger.exception("a control failed")
 
 
 class Control(AxesWidget):
@@ -155,7 +166,7 @@ class PushButton(Control):
 
     def clicked(self) -> None:
         """Do what the button is for."""
-        self._pressed()
+        guarded(self._pressed)
 
     def show(self, label: str, *, pressed: bool = False) -> None:
         """Change the word, and whether it looks pressed; it is seen at the next drawing."""

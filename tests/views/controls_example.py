@@ -45,7 +45,7 @@ class Window:
     def __init__(self, figsize=(10.0, 7.0)) -> None:
         self.figure = Figure(figsize=figsize, dpi=100)
         FigureCanvasAgg(self.figure)
-        self.scale, self.calibrant = "linear", None
+        self.scale, self.calibrant, self.live_curves = "linear", None, True
         self.asked: list[Any] = []
 
     def main_plots(self):

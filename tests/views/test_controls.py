@@ -417,3 +417,17 @@ def test_a_typed_box_is_drawn_alone(person, controls, window, monkeypatch):
     assert (columns <= box.x1 + 2).all()
     assert (rows >= box.y0 - 2).all()
     assert (rows <= box.y1 + 2).all()
+
+
+def test_nothing_raises_out_of_a_widget(person, controls, caplog):
+    controls.buttons["following"]._pressed = lambda: 1 / 0
+    person.click("following")
+    controls.choices["main"]._chosen = lambda word: 1 / 0
+    person.choose("main", "buffer 1")
+    controls.boxes["buffer"]._submitted = lambda box, text: 1 / 0
+    person.fill("buffer", "5")
+    person.key("enter")
+    assert caplog.text.count("ZeroDivisionError") == 3
+    person.click("reset")
+    person.settle()
+    assert controls.message.full == ""

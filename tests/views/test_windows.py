@@ -82,3 +82,18 @@ def test_figures_of_toolkits_that_turn_are_left_to_their_timers(live_backend: An
     curves.clear()
     turn_clocks()
     assert curves.figure.canvas.drawn == drawn
+
+
+def test_a_window_that_fails_does_not_end_the_scan(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    class Broken:
+        def flush_events(self) -> None:
+            raise RuntimeError("the window was destroyed")
+
+    monkeypatch.setattr(Gcf, "get_all_fig_managers", lambda: [SimpleNamespace(canvas=Broken())])
+    engine = RunEngine({}, during_task=KeepWindowsAlive())
+
+    def plan():  # type: ignore[no-untyped-def]
+        yield from sleep(0.3)
+
+    engine(plan())
+    assert caplog.text.count("a window could not be kept alive") == 1
