@@ -88,6 +88,7 @@ class Offering:
         self._offered: _Offered | None = None
         self._read_at = -UNREDUCED_EVERY_S
         self._due = False
+        self._failed = False
 
     def reduced(self, frame: Frame, reducer: Reducer, setting: Setting, origin: OriginOfFrame, run_uid: str) -> None:
         """Offer a frame that was reduced."""
@@ -132,9 +133,15 @@ class Offering:
         self._offer(self._offered, reducer, setting)
 
     def _offer(self, offered: _Offered, reducer: Reducer, setting: Setting) -> None:
-        if self._view is None or self._view[0] is not reducer:
-            self._view = reducer, detector_view(reducer)
         self._offered = offered
+        if self._view is None or self._view[0] is not reducer:
+            try:
+                self._view = reducer, detector_view(reducer)
+            except Exception:  # what cannot be shown is reduced all the same
+                if not self._failed:
+                    logger.exception("frames of %s cannot be shown; this is said once", reducer.geometry.path)
+                self._failed = True
+                return
         frame, origin = offered.frame, offered.origin
         self._subscribers.call(
             OfferedFrame(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LIMIT_ROWS = 256
-UNSEEN = 0.03
+UNSEEN = 0.1
 
 
 def block_mean(rows: NDArray, row_factor: int, column_factor: int) -> NDArray[np.float64]:

@@ -80,7 +80,7 @@ def _interactive_figure(*, keep: bool = False, **kwargs: Any) -> Figure | None:
     try:
         with plt.ioff():  # otherwise IPython shows it at once
             figure = plt.figure(**kwargs)
-    except ImportError as error:  # the backend asked for wants a display, or is not installed
+    except (ImportError, RuntimeError) as error:  # the backend wants a display (Qt: another than that), or is not there
         logger.info("no window can be opened: %s", error)
         return None
     alive = has_event_loop(figure.canvas)

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def measure(kind: str, frames: int, exposure: float, picture: str | None) -> dic
     radius = np.hypot(y - SHAPE[0] / 2, x - SHAPE[1] / 2)
     rng = np.random.default_rng(0)
     rings = sum(400 * np.exp(-(((radius - at) / 2) ** 2)) for at in (120, 190, 260, 330, 420))
-    images = [rng.poisson(5 + rings * (1 + 0.1 * n)).astype(np.int32) for n in range(IMAGES)]
+    images = [rng.poisson(5 + rings * (1 + 0.004 * n)).astype(np.int32) for n in range(IMAGES)]
 
     class Camera(Device):
         """Gives one image after the other from memory."""
@@ -98,7 +99,7 @@ def measure(kind: str, frames: int, exposure: float, picture: str | None) -> dic
             },
             plot=kind != "none",
         )  # fmt: skip
-        drawn: list[float] = []
+        drawn: dict[str, list[float]] = {"draw": [], "quick": []}
         if kind != "none":
             count_drawings(diff.figure, drawn)
         engine = RunEngine({}, **during)
@@ -109,7 +110,7 @@ def measure(kind: str, frames: int, exposure: float, picture: str | None) -> dic
         diff.wait()
         seconds, resident = [], []
         for _ in range(SCANS):
-            drawn_before, begin = len(drawn), time.perf_counter()
+            before, begin = {name: len(took) for name, took in drawn.items()}, time.perf_counter()
             engine(bp.count([camera], frames))
             diff.wait()
             seconds.append(time.perf_counter() - begin)
@@ -117,8 +118,9 @@ def measure(kind: str, frames: int, exposure: float, picture: str | None) -> dic
             resident.append(resident_mb())
         result = {
             "kind": kind, "seconds": seconds, "resident_mb": resident, "errors": dict(diff.errors),
-            "reduced": len(diff.buffers[0]), "drawings_in_last_scan": len(drawn) - drawn_before,
-            "median_drawing_ms": 1e3 * statistics.median(drawn) if drawn else None,
+            "reduced": len(diff.buffers[0]),
+            "drawings_in_last_scan": {name: len(took) - before[name] for name, took in drawn.items()},
+            "median_drawing_ms": {name: 1e3 * statistics.median(took or [0.0]) for name, took in drawn.items()},
         }  # fmt: skip
         if picture and kind != "none":
             diff.figure.save(picture)
@@ -126,16 +128,20 @@ def measure(kind: str, frames: int, exposure: float, picture: str | None) -> dic
     return result
 
 
-def count_drawings(figure: Any, drawn: list[float]) -> None:
-    """Note how long each drawing takes."""
-    clock, draw = figure._clock, figure._clock._draw
+def count_drawings(figure: Any, drawn: dict[str, list[float]]) -> None:
+    """Note how long each drawing takes, the complete ones and those of what moves."""
 
-    def timed() -> None:
-        begin = time.perf_counter()
-        draw()
-        drawn.append(time.perf_counter() - begin)
+    def timed(draw: Any, took: list[float]) -> Any:
+        def drawing() -> None:
+            begin = time.perf_counter()
+            draw()
+            took.append(time.perf_counter() - begin)
 
-    clock._draw = timed
+        return drawing
+
+    clock = figure._clock
+    for name, took in drawn.items():
+        setattr(clock, f"_{name}", timed(getattr(clock, f"_{name}"), took))
 
 
 def resident_mb() -> float:
@@ -187,11 +193,12 @@ def main() -> None:
             found[kind].append(run_case(kind, options.frames, options.exposure))
     cases = [summary(kind, found[kind], found["none"]) for kind in kinds]
     print(f"{options.frames} frames of {SHAPE[0]} × {SHAPE[1]}, {options.exposure:g} s each beside all else")
-    print("window   scan (s)   longer   drawings   one (ms)   memory per 1000 frames (MB)")
+    print("window   scan (s)   longer   complete drawings (ms)   quick ones (ms)   memory per scan (MB)")
     for case in cases:
         print(
             f"{case['window']:<8} {case['scan_s']:8.2f} {100 * case['longer']:7.1f}%"
-            f" {case['drawings']:10.0f} {case['drawing_ms'] or 0:10.0f} {case['mb_per_1000_frames']:10.1f}"
+            f" {case['drawings']['draw']:17.0f} ({case['drawing_ms']['draw']:3.0f})"
+            f" {case['drawings']['quick']:12.0f} ({case['drawing_ms']['quick']:3.0f}) {case['mb_per_scan']:15.1f}"
         )
     if options.json:
         about = {"python": platform.python_version(), "cpus": os.cpu_count(), "machine": platform.machine()}
@@ -204,18 +211,24 @@ def summary(kind: str, runs: list[dict[str, Any]], without: list[dict[str, Any]]
     """Medians over rounds and scans; memory from the first scan, in which the buffers fill, to the last."""
     seconds = statistics.median(s for run in runs for s in run["seconds"])
     reference = statistics.median(s for run in without for s in run["seconds"])
-    frames = statistics.median((run["resident_mb"][-1] - run["resident_mb"][0]) / (SCANS - 1) for run in runs)
+    memory = statistics.median((run["resident_mb"][-1] - run["resident_mb"][0]) / (SCANS - 1) for run in runs)
     assert not any(run["errors"] for run in runs), runs
     return {
         "window": kind,
         "scan_s": seconds,
         "longer": seconds / reference - 1,
-        "drawings": statistics.median(run["drawings_in_last_scan"] for run in runs),
-        "drawing_ms": statistics.median(run["median_drawing_ms"] or 0 for run in runs) or None,
-        "mb_per_1000_frames": frames,
+        "drawings": middle(run["drawings_in_last_scan"] for run in runs),
+        "drawing_ms": middle(run["median_drawing_ms"] for run in runs),
+        "mb_per_scan": memory,
         "scans": [run["seconds"] for run in runs],
         "resident_mb": [run["resident_mb"] for run in runs],
     }
+
+
+def middle(of_runs: Iterable[dict[str, float]]) -> dict[str, float]:
+    """The median of each entry."""
+    every = list(of_runs)
+    return {name: statistics.median(each[name] for each in every) for name in every[0]}
 
 
 if __name__ == "__main__":

@@ -97,6 +97,20 @@ def test_a_changed_configuration_offers_the_last_frame_again(cfg):
     assert kept[2].config.colors is not None
 
 
+def test_a_detector_that_cannot_be_shown_is_reduced_all_the_same(cfg, monkeypatch, caplog):
+    def fails(reducer):
+        raise ValueError("no plane")
+
+    monkeypatch.setattr(offering, "detector_view", fails)
+    kept = Kept()
+    diff = ReductionCallback(cfg, background=False, strict=True)
+    diff.on_frame(kept)
+    send(diff, raw_run([image(0), image(1)]))
+    assert kept == []
+    assert diff.results is not None
+    assert caplog.text.count("no plane") == 1
+
+
 def test_a_viewer_that_raises_harms_nobody_and_subscriptions_end(cfg, caplog):
     def broken(frame):
         raise RuntimeError("no window")
