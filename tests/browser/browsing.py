@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -19,8 +17,6 @@ FLAGS = (
 )  # fmt: skip
 KEYS = {"enter": Keys.ENTER, "tab": Keys.TAB, "escape": Keys.ESCAPE}
 
-T = TypeVar("T")
-
 
 def open_browser(profile: Any, width: int = 1300, height: int = 1000) -> webdriver.Chrome:
     """Start Chromium with an empty profile in the folder `profile`."""
@@ -29,20 +25,6 @@ def open_browser(profile: Any, width: int = 1300, height: int = 1000) -> webdriv
     for flag in (*FLAGS, f"--window-size={width},{height}", f"--user-data-dir={profile}"):
         options.add_argument(flag)
     return webdriver.Chrome(options=options, service=Service(DRIVER))
-
-
-def until(condition: Callable[[], T], what: str, timeout: float = 60.0) -> T:
-    """Wait until `condition` gives something true, and return that."""
-    end = time.monotonic() + timeout
-    while True:
-        try:
-            found = condition()
-        except Exception:  # the page is being built
-            found = None
-        if found:
-            return found
-        assert time.monotonic() < end, f"waited in vain: {what}"
-        time.sleep(0.1)
 
 
 class Picture:

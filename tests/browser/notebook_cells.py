@@ -19,7 +19,7 @@ RE.subscribe(diff)
 print("BOXES", json.dumps(control_boxes(diff)), "END")"""
 
 SCAN = """\
-RE(slow_scan(beamline, {frames}, {seconds}))
+RE(slow_scan(beamline, {frames}, {seconds}, Path({enough!r})))
 diff.wait()
 print("SCANNED", len(diff.buffers[0]), "END")"""
 

@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from windows.program import changed
+from windows.program import changed, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
@@ -31,7 +31,7 @@ def laboratory(tmp_path):
     paths = [str(HERE.parents[1]), str(HERE.parent / "windows")]
     cells = [
         SET_UP.format(paths=paths, folder=str(tmp_path / "beamline")),
-        SCAN.format(frames=24, seconds=0.8),
+        SCAN.format(frames=150, seconds=0.6, enough=str(tmp_path / "enough")),
         AFTER,
     ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
@@ -79,8 +79,8 @@ def laboratory(tmp_path):
         log.close()
 
 
-def test_a_notebook_shows_a_scan_while_its_cell_runs_and_takes_clicks(browser, laboratory, keep):
-    from browsing import Picture, until
+def test_a_notebook_shows_a_scan_while_its_cell_runs_and_takes_clicks(browser, laboratory, tmp_path, keep):
+    from browsing import Picture
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
@@ -115,15 +115,17 @@ def test_a_notebook_shows_a_scan_while_its_cell_runs_and_takes_clicks(browser, l
     time.sleep(1.0)
     page = Picture(browser, canvas)
     empty = page.png()
-    until(lambda: changed(empty, page.png()) > 0.03, "the first frames", 15)
+    until(lambda: changed(empty, page.png()) > 0.03, "the first frames")
     early = page.png()
-    until(lambda: changed(early, page.png()) > 0.001, "the next frames", 10)
+    until(lambda: changed(early, page.png()) > 0.001, "the next frames")
     keep("notebook-during-scan", browser.get_screenshot_as_png())
     assert printed("SCANNED") is None  # the cell is running
     page.click(*boxes["show"])  # Stop
     run(2)  # waits for its turn
+    time.sleep(2.0)
+    (tmp_path / "enough").touch()
     rows = until(lambda: printed("SCANNED"), "the end of the scan")
-    assert 2 <= rows < 24
+    assert 2 <= rows < 150
     show_diff, unit = until(lambda: printed("AFTER"), "the last cell")
     assert (show_diff, unit) == (False, "2th [deg]")
 

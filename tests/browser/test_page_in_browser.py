@@ -6,7 +6,7 @@ import socket
 import time
 
 import pytest
-from windows.program import Program, changed
+from windows.program import Program, changed, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
@@ -24,7 +24,7 @@ def program(tmp_path):
 
 @pytest.fixture
 def page(browser, program):
-    from browsing import Picture, until
+    from browsing import Picture
     from selenium.webdriver.common.by import By
 
     browser.get(f"http://127.0.0.1:{program.port}/1")
@@ -36,18 +36,16 @@ def page(browser, program):
 def test_the_page_shows_a_scan_while_it_runs_and_takes_clicks(program, page, keep):
     boxes = program.ready["boxes"]
     empty = page.png()
-    program.tell("scan 10 0.7")
-    time.sleep(3.5)
+    program.tell("scan 150 0.5")
+    until(lambda: changed(empty, page.png()) > 0.02, "the first frames")
     early = page.png()
-    time.sleep(1.5)
-    late = page.png()
-    keep("web-page-during-scan", late)
-    assert changed(empty, early) > 0.02
-    assert changed(early, late) > 0.001
+    until(lambda: changed(early, page.png()) > 0.001, "the next frames")
+    keep("web-page-during-scan", page.png())
     page.click(*boxes["show"])  # Stop
-    done = program.answer()
-    assert done["scanned"] == 10
-    assert 3 <= done["rows"] < 10
+    time.sleep(2.0)
+    done = program.enough()
+    assert done["scanned"] == 150
+    assert 2 <= done["rows"] < 150
     state = program.state_where(lambda state: not state["configuration"]["show_diff"])
     assert state["rows"] == done["rows"]
     page.click(*boxes["next"])
@@ -57,7 +55,6 @@ def test_the_page_shows_a_scan_while_it_runs_and_takes_clicks(program, page, kee
 
 
 def test_everything_in_the_window_works_in_the_browser(program, page, browser, keep):
-    from browsing import until
     from selenium.webdriver.common.by import By
 
     boxes = program.ready["boxes"]

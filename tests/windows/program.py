@@ -25,6 +25,7 @@ class Program:
         self, backend: str, folder: Path, *, port: int = 0, during: str = "ours", env: Mapping[str, str] | None = None
     ) -> None:
         self.port = port
+        self._enough = folder / "enough"
         self._process = subprocess.Popen(
             [sys.executable, str(PROGRAM), backend, str(folder), str(port), during],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -47,6 +48,13 @@ class Program:
         self.tell(command)
         return self.answer()
 
+    def enough(self) -> dict[str, Any]:
+        """Let the scan end at once; what it answers."""
+        self._enough.touch()
+        answer = self.answer()
+        self._enough.unlink()
+        return answer
+
     def state_where(self, condition: Callable[[dict[str, Any]], Any], timeout: float = 15.0) -> dict[str, Any]:
         """The state once it is as wanted."""
         end = time.monotonic() + timeout
@@ -64,6 +72,20 @@ class Program:
         finally:
             self._process.kill()
             self._process.wait()
+
+
+def until(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
+    """Wait until `condition` gives something true, and return that."""
+    end = time.monotonic() + timeout
+    while True:
+        try:
+            found = condition()
+        except Exception:  # a page is being built
+            found = None
+        if found:
+            return found
+        assert time.monotonic() < end, f"waited in vain: {what}"
+        time.sleep(0.1)
 
 
 def pixels(png: bytes) -> np.ndarray:

@@ -91,7 +91,7 @@ def obey(line: str) -> bool:
     match word:
         case "scan":
             begin = time.monotonic()
-            engine(slow_scan(beamline, int(numbers[0]), numbers[1]))
+            engine(slow_scan(beamline, int(numbers[0]), numbers[1], Path(FOLDER) / "enough"))
             diff.wait()
             answer(scanned=int(numbers[0]), seconds=time.monotonic() - begin, rows=len(diff.buffers[0]))
         case "state":

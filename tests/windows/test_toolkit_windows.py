@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from windows.program import Program, changed
+from windows.program import Program, changed, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
@@ -96,17 +96,16 @@ def test_a_window_on_a_screen_shows_a_scan_while_it_runs_and_takes_clicks(screen
         person = Person(screen, program)
         boxes = program.ask("boxes")["boxes"]
         empty = person.png()
-        program.tell("scan 14 0.6")
-        end = time.monotonic() + 15
-        while changed(empty, person.png()) < 0.01:
-            assert time.monotonic() < end, "nothing is shown"
+        program.tell("scan 150 0.5")
+        until(lambda: changed(empty, person.png()) > 0.01, "the first frames")
         early = person.png()
-        while changed(early, person.png()) < 0.0005:
-            assert time.monotonic() < end, "it stands still"
-        person.png(f"window-{backend}-{during}-during-scan")
+        until(lambda: changed(early, person.png()) > 0.0005, "the next frames")
+        before = person.png(f"window-{backend}-{during}-during-scan")
         person.click(*boxes["show"])  # Stop
-        done = program.answer()
-        assert 1 <= done["rows"] < 14
+        until(lambda: changed(before, person.png()) > 0.0005, "the other word on the button")
+        time.sleep(1.5)
+        done = program.enough()
+        assert 1 <= done["rows"] < 150
         assert program.ask("state")["configuration"]["show_diff"] is False
 
         person.click(*boxes["next"])
@@ -131,9 +130,11 @@ def test_a_window_of_qt_without_a_screen(tmp_path):
         boxes = program.ready["boxes"]
         pictures = [tmp_path / f"{n}.png" for n in range(2)]
         program.ask(f"grab {pictures[0]}")
-        program.ask(f"click-later {boxes['show'][0]} {boxes['show'][1]} 3")
-        done = program.ask("scan 10 0.6")
-        assert 1 <= done["rows"] < 10
+        program.ask(f"click-later {boxes['show'][0]} {boxes['show'][1]} 6")
+        program.tell("scan 150 0.5")
+        time.sleep(9)
+        done = program.enough()
+        assert 1 <= done["rows"] < 150
         program.ask(f"click {boxes['reset'][0]} {boxes['reset'][1]}")
         program.state_where(lambda state: state["rows"] == 0)
         program.ask(f"grab {pictures[1]}")
