@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +13,15 @@ from bluesky.callbacks.core import CallbackBase, make_class_safe
 
 from bluesky_diffractogram.reduction.pyfai_library import calibrant_lines
 
-from .curves import LiveDiffractogram
 from .derived import DerivedRuns
 from .grid import PERCENTILES, LiveDiffractogramGrid
-from .image import LiveImage, ShownFrame
+from .image import ShownFrame
 from .labels import runs_text
 from .latest import SEPARATOR
-from .layout import Layout, Strip, two_rows
+from .layout import Layout, Strip
 from .lines import Lines
 from .main_plot import IMAGE, Shown, buffer_number, choose
-from .placing import place
+from .panels import Panels
 from .quick import QuickDrawing
 from .redraw import View, new_figure
 from .scales import Scale
@@ -31,7 +29,6 @@ from .web_page import drawn_here
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
 
     from bluesky_diffractogram.reduction.projection import Projection
 
@@ -77,16 +74,12 @@ class DiffractogramFigure(View, CallbackBase):
         matplotlib's figure.
     image
         The `LiveImage`.
-    grids
-        The heat-maps that there are; those that are not shown are hidden.
     curves
         The `LiveDiffractogram`.
     interaction
         The controls (`Interaction`), once they were added; or None.
     scale, calibrant
         As they were set.
-    layout
-        Where the panels are (`Layout`), and the room kept free for controls.
 
     Raises
     ------
@@ -123,17 +116,17 @@ class DiffractogramFigure(View, CallbackBase):
         self._main_plot: str | None = None
         self._configured_main_plot = IMAGE
         self._lines: Lines | None = None
-        self._strip = Strip()
         self._run_label = ""
         self._heading = self.figure.suptitle("", ha="left", va="top", fontsize="large")
-        self._placed: tuple[Any, ...] = ()
         self._complete: tuple[Any, ...] = ()
         self._projection: Projection | None = None
         self._collecting = True
         self._documents = threading.RLock()
         self._open: dict[str, list[tuple[str, dict[str, Any]]]] = {}  # by run, of what a new heat-map has to know
-        self._make_grid = partial(
-            LiveDiffractogramGrid,
+        self._panels = Panels(
+            self.figure,
+            self._heading,
+            heatmaps,
             scale=scale,
             row_axis=row_axis,
             clim=clim,
@@ -141,23 +134,24 @@ class DiffractogramFigure(View, CallbackBase):
             cmap=cmap,
             colors=colors,
             reset_on_start=reset_on_start,
-            run_in_title=False,
-            auto_redraw=False,
         )
-        self.grids = tuple(self._grid(number) for number in range(1, heatmaps + 1))
-        self.image = LiveImage(
-            ax=self._axes("image"), cax=self._axes("colour bar"), scale=scale, colors=colors, auto_redraw=False
-        )
-        self.curves = LiveDiffractogram(
-            ax=self._axes("curves"), colors=colors, scale=scale, title="", legend="above", auto_redraw=False
-        )
-        self.layout = Layout((), (), (0.1, 0.1, 0.8, 0.3))
-        self._place(self._choice())
+        self.image, self.curves = self._panels.image, self._panels.curves
+        self._panels.place(self._choice())
         self.figure.canvas.mpl_connect("resize_event", self._resized)
         if self.figure.canvas.manager is not None:
             self.figure.canvas.manager.set_window_title(title)
-        self._quick = QuickDrawing(self.figure, self._moving, self._heading, self._above)
+        self._quick = QuickDrawing(self.figure, self._panels.moving, self._heading, self._above)
         self.redraw_by_clock(self.draw_quickly if self._quick.possible else None)
+
+    @property
+    def grids(self) -> tuple[LiveDiffractogramGrid, ...]:
+        """The heat-maps that there are, of range 1 on; those that are not shown are hidden."""
+        return self._panels.grids
+
+    @property
+    def layout(self) -> Layout:
+        """Where the panels are, and the room kept free for controls."""
+        return self._panels.layout
 
     # -- what comes in ------------------------------------------------------------------------------------
 
@@ -204,7 +198,7 @@ class DiffractogramFigure(View, CallbackBase):
         """Whether there is something that is not drawn yet."""
         if self.interaction is not None and self.interaction.changed():
             return True
-        return self._news.is_set() or any(view.changed() for view in self._views(self._choice()))
+        return self._news.is_set() or any(view.changed() for view in self._panels.seen(self._choice()))
 
     # -- commands, from any thread ------------------------------------------------------------------------
 
@@ -243,13 +237,9 @@ class DiffractogramFigure(View, CallbackBase):
         ValueError
             `scale` is none of the three.
         """
-        self.curves.set_scale(scale)
-        self.image.set_scale(scale)
-        self.scale = scale
         with self._documents:
-            self._make_grid.keywords["scale"] = scale
-            for grid in self.grids:
-                grid.set_scale(scale)
+            self._panels.set_scale(scale)
+        self.scale = scale
 
     def set_percentiles(self, low: float, high: float) -> None:
         """Set the percentiles, 0 to 100, that the colours of image and heat-maps span.
@@ -259,11 +249,8 @@ class DiffractogramFigure(View, CallbackBase):
         ValueError
             They do not rise from 0 to 100.
         """
-        self.image.set_percentiles(low, high)
         with self._documents:
-            self._make_grid.keywords.update(percentiles=(low, high), clim=None)
-            for grid in self.grids:
-                grid.set_percentiles(low, high)
+            self._panels.set_percentiles(low, high)
 
     def set_calibrant(self, name: str | None) -> None:
         """Draw the lines of a calibrant over the curves, and as rings on the image.
@@ -355,16 +342,16 @@ class DiffractogramFigure(View, CallbackBase):
 
         `layout` says where it is then, as ``row`` and ``column``.
         """
-        self._strip = Strip(height, width)
+        self._panels.strip = Strip(height, width)
         self._resized(None)
 
     def refresh(self, *, full: bool = False) -> None:
         """Bring all panels up to date; nothing is rendered."""
         self._news.clear()
         choice = self._choice()
-        self._provide_grids(choice)
-        moved = self._place(choice)
-        for view in self._views(choice):
+        self._provide_grid(choice)
+        moved = self._panels.place(choice)
+        for view in self._panels.seen(choice):
             if full or moved or view.changed():
                 view.refresh(full=full)
         self._write_heading(choice)
@@ -379,7 +366,7 @@ class DiffractogramFigure(View, CallbackBase):
             self.interaction.refresh()
 
     def _resized(self, event: Any) -> None:
-        if self._place(self._choice()):
+        if self._panels.place(self._choice()):
             self._news.set()
 
     def draw(self) -> None:
@@ -391,7 +378,7 @@ class DiffractogramFigure(View, CallbackBase):
             self.refresh()
             self._quick.mark()
             self.figure.canvas.draw()
-            self._complete = self._signature(self._choice())
+            self._complete = self._panels.signature(self._choice())
 
     def draw_quickly(self) -> None:
         """Bring image, curves and heading up to date, and the window as far as neither axes nor labels change.
@@ -402,27 +389,17 @@ class DiffractogramFigure(View, CallbackBase):
             return  # its outline is drawn in the same way
         choice = self._choice()
         with self._drawing:
-            if not (self._quick.ready and self._signature(choice) == self._complete):
+            if not (self._quick.ready and self._panels.signature(choice) == self._complete):
                 return
-            views = [view for view in self._views(choice) if view in (self.image, self.curves) and view.changed()]
+            views = [view for view in self._panels.seen(choice) if view in (self.image, self.curves) and view.changed()]
             for view in views:
                 view.refresh()
-            if views and self._signature(choice) != self._complete:
+            if views and self._panels.signature(choice) != self._complete:
                 self._news.set()
             elif views:
                 self._write_heading(choice)
                 self._quick.mark()
                 self._quick.draw()
-
-    def _signature(self, choice: Shown) -> tuple[Any, ...]:
-        """What of the axes a drawing without them takes for granted."""
-        axes = [(view.ax.get_xlim(), view.ax.get_ylim(), view.ax.get_ylabel()) for view in (self.image, self.curves)]
-        still = (self.curves.ax.get_xlabel(), self.curves.ax.get_yscale(), self.curves.ax.get_legend())
-        return (*self._placed, choice, *axes, *still, self.image.im.get_clim(), self.image.im.norm)
-
-    def _moving(self) -> list[Artist]:
-        image = self.image.moving() if self.image.ax.get_visible() else []
-        return [*image, *self.curves.moving()]
 
     def _above(self, complete: bool) -> list[Artist]:
         return [] if self.interaction is None else self.interaction.above(complete)
@@ -437,50 +414,20 @@ class DiffractogramFigure(View, CallbackBase):
                 image=self.image.frame is not None,
             )
 
-    def _views(self, choice: Shown) -> list[View]:
-        """The panels that are seen."""
-        seen = choice.heatmaps[: len(self.layout.heatmaps)]
-        return [
-            *([self.image] if choice.image else []),
-            *(grid for grid in self.grids if grid.number in seen),
-            self.curves,
-        ]
-
-    def _provide_grids(self, choice: Shown) -> None:
-        """Make the heat-map of a range beyond the first ones, which takes the place of the last such one."""
-        number = choice.heatmaps[0] if choice.main else 0
-        if number in (0, *(grid.number for grid in self.grids)):
+    def _provide_grid(self, choice: Shown) -> None:
+        """Make the heat-map of a range beyond the first ones if it is to be the main panel."""
+        number = self._panels.missing(choice)
+        if number is None:
             return
-        new = self._grid(number)
+        new = self._panels.new_grid(number)
         with self._documents:
-            for old in self.grids[self._heatmaps :]:
-                old.ax.remove()
-                old.colorbar.ax.remove()
             for documents in self._open.values():
                 for name, doc in documents:
                     new(name, doc)
             new.collect(self._collecting)
-            self.grids = (*self.grids[: self._heatmaps], new)
+            self._panels.add_grid(new)
 
     def _pass_lines(self) -> None:
         geometry = None if self._projection is None else self._projection.geometry
         self.curves.set_lines(self._lines, geometry)
         self.image.set_lines(self._lines)
-
-    def _grid(self, number: int) -> LiveDiffractogramGrid:
-        return self._make_grid(number, ax=self._axes(f"heat-map {number}"), cax=self._axes(f"colour bar {number}"))
-
-    def _axes(self, label: str) -> Axes:
-        return self.figure.add_axes((0.1, 0.5, 0.1, 0.1), label=label)
-
-    def _place(self, choice: Shown) -> bool:
-        """Put the panels where the figure's size and their number want them; whether anything has moved."""
-        width, height = self.figure.get_size_inches()
-        ratio = self.image.ratio if choice.image else None
-        wanted = (width, height, choice, ratio, self._strip, tuple(map(id, self.grids)))
-        if wanted == self._placed:
-            return False
-        self._placed = wanted
-        self.layout = two_rows(width, height, len(choice.heatmaps), image=ratio, main=choice.main, strip=self._strip)
-        place(self.layout, choice, (width, height), self._heading, self.image, self.grids, self.curves)
-        return True
