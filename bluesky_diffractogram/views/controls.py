@@ -7,98 +7,27 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from bluesky_diffractogram.config import UNITS, DiffractogramConfig
 
 from .choice import Choice
 from .colors import RangeColors
 from .commands import Commands, CommandThread
+from .control_groups import EDITOR, FILES, LOOKS, REDUCTION
+from .controlled import Window
 from .entry_box import EntryBox
 from .free_name import free_name
 from .message_line import MessageLine
 from .push_button import FONT_SIZE, Focus, PushButton
 from .range_editor import RangeEditor
-from .strip import Piece, Strip, strip
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from .strip import Strip, strip
 
 logger = logging.getLogger(__name__)
 
 SCALES = ("linear", "sqrt", "log")
 NO_CALIBRANT = "none"
 PICTURE = "figure.png"
-
-
-class Window(Protocol):
-    """What the controls need of the figure that they are part of."""
-
-    figure: Figure
-
-    @property
-    def scale(self) -> str:
-        """The scale of the intensities."""
-
-    @property
-    def calibrant(self) -> str | None:
-        """The calibrant whose lines are drawn."""
-
-    @property
-    def live_curves(self) -> bool:
-        """Whether the latest curves are shown, not those of a row."""
-
-    def main_plots(self) -> Sequence[str]:
-        """What the main panel can show."""
-
-    def calibrants(self) -> Sequence[str]:
-        """Calibrants that are known."""
-
-    def set_scale(self, scale: str, /) -> None:
-        """Linear, square-root or logarithmic intensities."""
-
-    def set_calibrant(self, name: str | None, /) -> None:
-        """Draw the lines of a calibrant."""
-
-    def freeze(self) -> None:
-        """Keep the curves as references."""
-
-    def clear(self) -> None:
-        """Remove the references."""
-
-    def live_rows(self) -> None:
-        """Show the latest frame's curves again."""
-
-    def save(self, path: str | Path, /) -> None:
-        """Write the figure to a file."""
-
-    def hasten(self) -> None:
-        """Draw what is new soon."""
-
-
-REDUCTION = (
-    (Piece("show", 0.55), Piece("next", 0.5), Piece("collect", 1.05), Piece("reset", 0.55)),
-    (Piece("unit text", 0.28), Piece("unit", 0.95)),
-    (Piece("number text", 0.46), Piece("number", 0.42)),
-    (Piece("buffer text", 0.42), Piece("buffer", 0.55)),
-    (Piece("main text", 0.32), Piece("main", 0.85)),
-)
-EDITOR = (
-    (
-        Piece("range text", 0.58), Piece("previous", 0.24), Piece("following", 0.24),
-        Piece("azimuth text", 0.42), Piece("azimuth start", 0.6), Piece("azimuth end", 0.6),
-        Piece("radial text", 0.62), Piece("radial start", 0.6), Piece("radial end", 0.6),
-    ),
-)  # fmt: skip
-LOOKS = (
-    (Piece("scale text", 0.38), Piece("scale", 0.68)),
-    (Piece("freeze", 0.58), Piece("clear", 0.5), Piece("live", 0.45)),
-    (Piece("calibrant text", 0.62), Piece("calibrant", 0.95)),
-)
-FILES = (
-    (Piece("calibration text", 0.75), Piece("calibration", 2.6)),
-    (Piece("picture", 1.5), Piece("save", 0.5)),
-)
 
 
 class Controls:
