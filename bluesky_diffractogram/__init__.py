@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .replay.errors import ReplayError
     from .replay.nexus import to_nexus
     from .replay.replayed import Replay
-    from .views import DiffractogramFigure, KeepWindowsAlive, LiveDiffractogram, LiveDiffractogramGrid
+    from .views import DiffractogramFigure, KeepWindowsAlive, LiveDiffractogram, LiveDiffractogramGrid, LiveImage
 
 _HOMES = {
     "ConfigError": ".config",
@@ -30,6 +30,7 @@ _HOMES = {
     "KeepWindowsAlive": ".views",
     "LiveDiffractogram": ".views",
     "LiveDiffractogramGrid": ".views",
+    "LiveImage": ".views",
     "ReductionCallback": ".documents.callback",
     "Replay": ".replay.replayed",
     "ReplayError": ".replay.errors",
@@ -49,6 +50,7 @@ __all__ = [
     "KeepWindowsAlive",
     "LiveDiffractogram",
     "LiveDiffractogramGrid",
+    "LiveImage",
     "ReductionCallback",
     "Replay",
     "ReplayError",

@@ -30,6 +30,7 @@ from .earlier import Earlier
 from .intake import Intake
 from .late_turns import LateTurns
 from .messages import FramesPassedOver, ImagesReceived, Message, NextRequested, ResetRequested, SettingChanged
+from .offering import OfferedFrame
 from .pipeline import Pipeline
 from .results import tool_results
 from .setting import Setting
@@ -104,6 +105,7 @@ class ReductionCallback:
         tokens = itertools.count()
         self._subscribers = Subscribers("a subscriber to the derived documents", tokens)
         self._results_subscribers = Subscribers("a subscriber to the results", tokens)
+        self._viewers = Subscribers("a viewer of frames", tokens)
         self._latest: tuple[Reduction, Reducer] | None = None
         self._latest_images: ImagesReceived | None = None
         self._error: BaseException | None = None
@@ -112,15 +114,9 @@ class ReductionCallback:
         self.errors: Counter[str] = Counter()
         assets = Assets(handler_registry, root_map, roots)
         self._pipeline = Pipeline(
-            self._setting,
-            assets,
-            self._subscribers.call,
-            self._on_reduction,
-            self._on_error,
-            file_timeout,
-            ahead,
-            earlier,
-        )
+            self._setting, assets, self._subscribers.call, self._on_reduction, self._on_error, file_timeout,
+            self._viewers, lambda: self._latest_images, ahead, earlier,
+        )  # fmt: skip
         self._turns = Turns(self._pipeline, self._on_error)
         if ahead is not None and not background:
             self._turns = LateTurns(self._pipeline, self._on_error, ahead)
@@ -173,8 +169,12 @@ class ReductionCallback:
         return self._subscribers.add(func, own_thread=own_thread)
 
     def unsubscribe(self, token: int) -> None:
-        """End a subscription to documents or to results; KeyError if there is none with this token."""
-        (self._results_subscribers if token in self._results_subscribers else self._subscribers).remove(token)
+        """End a subscription to documents, results or frames; KeyError if there is none with this token."""
+        for subscribers in (self._results_subscribers, self._viewers):
+            if token in subscribers:
+                subscribers.remove(token)
+                return
+        self._subscribers.remove(token)
 
     def on_results(self, func: Callable[[dict[str, Any]], Any]) -> int:
         """Call `func(results)` after each frame, with the dictionary that lavue gives its user functions.
@@ -185,6 +185,20 @@ class ReductionCallback:
             A token for `unsubscribe`.
         """
         return self._results_subscribers.add(func)
+
+    def on_frame(self, func: Callable[[OfferedFrame], Any]) -> int:
+        """Call `func(frame)` with frames that come, as they were read, to show them.
+
+        With every frame that is reduced, once it is; with about ten a second of those that are not, while `show` is
+        off; and with the last one again when the configuration changes. In the thread that reduces: `func` should
+        keep the frame and return.
+
+        Returns
+        -------
+        int
+            A token for `unsubscribe`.
+        """
+        return self._viewers.add(func)
 
     @property
     def results(self) -> dict[str, Any] | None:

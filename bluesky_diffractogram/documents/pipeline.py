@@ -29,8 +29,10 @@ from .messages import (
     RunStopped,
     SettingChanged,
 )
+from .offering import Offering
 from .one_run import OneRun
 from .setting import Reducers, Setting
+from .subscribers import Subscribers
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +56,8 @@ class Pipeline:
         Gets what went wrong unexpectedly.
     file_timeout, ahead, earlier
         See `OneRun`.
+    viewers, latest
+        Who is offered frames to show, and what gives the image that came last (`Offering`).
     """
 
     def __init__(
@@ -64,6 +68,8 @@ class Pipeline:
         on_reduction: OnReduction,
         on_error: Callable[[Exception], None],
         file_timeout: float,
+        viewers: Subscribers,
+        latest: Callable[[], ImagesReceived | None],
         ahead: Ahead | None = None,
         earlier: Earlier | None = None,
     ) -> None:
@@ -73,6 +79,7 @@ class Pipeline:
         self._on_error = on_error
         self._file_timeout, self._ahead, self._earlier = file_timeout, ahead, earlier
         self._reducers = Reducers()
+        self._offering = Offering(viewers, latest, self._reducers, assets)
         self._runs: dict[str, OneRun] = {}
         self._setting = setting
         self.buffers = _buffers(setting)
@@ -100,6 +107,8 @@ class Pipeline:
                 self._runs[message.run_uid].receive(message)
             case FramesPassedOver():
                 self._runs[message.run_uid].pass_over(message)
+                if message.why == "not_requested":
+                    self._offering.not_requested()
             case ResetRequested():
                 self.reset()
             case NextRequested(images, setting):
@@ -109,12 +118,14 @@ class Pipeline:
                 else:
                     run.reduce_next(images, setting)
             case RunStopped(run_uid, stop, missing):
+                self._offering.not_requested(last=True)
                 self._runs[run_uid].stop(stop.get("exit_status", "success"), stop.get("reason") or "", missing)
             case RunAbandoned(run_uid, reason):
                 self._runs[run_uid].give_up(reason)
             case SettingChanged(setting):
                 self._change(setting)
                 self._reducers.prepare(setting)
+                self._offering.setting_changed(setting)
         self._forget_finished()
 
     @property
@@ -165,6 +176,7 @@ class Pipeline:
         if setting.config.collect and setting.buffer_number == self._setting.buffer_number:
             self._collect(reduction, reducer, origin, run_uid)
         self._on_reduction(reduction, reducer)
+        self._offering.reduced(reduction.frame, reducer, setting, origin, run_uid)
 
     def _collect(self, reduction: Reduction, reducer: Reducer, origin: OriginOfFrame, run_uid: str) -> None:
         if reducer is not self._collected_from:

@@ -110,4 +110,4 @@ def _figure(log: bool) -> Any:
     no_windows()
     from ..views import DiffractogramFigure
 
-    return DiffractogramFigure(log=log)
+    return DiffractogramFigure(scale="log" if log else "linear")
