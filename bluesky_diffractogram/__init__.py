@@ -14,6 +14,7 @@ from .replay import replay
 
 if TYPE_CHECKING:
     from .config import ConfigError, DiffractogramConfig, configuration, load_config
+    from .devices import DiffractogramDevice, ReducedDetector
     from .documents.callback import ReductionCallback
     from .live import DiffractogramCallback
     from .replay.columns import to_chi, to_fxye, to_xy
@@ -26,10 +27,12 @@ _HOMES = {
     "ConfigError": ".config",
     "DiffractogramCallback": ".live",
     "DiffractogramConfig": ".config",
+    "DiffractogramDevice": ".devices",
     "DiffractogramFigure": ".views",
     "KeepWindowsAlive": ".views",
     "LiveDiffractogram": ".views",
     "LiveDiffractogramGrid": ".views",
+    "ReducedDetector": ".devices",
     "ReductionCallback": ".documents.callback",
     "Replay": ".replay.replayed",
     "ReplayError": ".replay.errors",
@@ -45,10 +48,12 @@ __all__ = [
     "ConfigError",
     "DiffractogramCallback",
     "DiffractogramConfig",
+    "DiffractogramDevice",
     "DiffractogramFigure",
     "KeepWindowsAlive",
     "LiveDiffractogram",
     "LiveDiffractogramGrid",
+    "ReducedDetector",
     "ReductionCallback",
     "Replay",
     "ReplayError",

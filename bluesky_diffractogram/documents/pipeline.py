@@ -32,7 +32,7 @@ from .setting import Reducers, Setting
 
 logger = logging.getLogger(__name__)
 
-OnReduction = Callable[[Reduction, Reducer], None]
+OnReduction = Callable[[Reduction, Reducer, OriginOfFrame, str], None]
 
 
 class Pipeline:
@@ -47,7 +47,7 @@ class Pipeline:
     emit
         Gets the derived documents of all runs.
     on_reduction
-        Gets each reduction, after its event is out.
+        Gets each reduction with its reducer, its frame's origin and raw run's uid, after its event is out.
     on_error
         Gets what went wrong unexpectedly.
     file_timeout
@@ -116,7 +116,8 @@ class Pipeline:
     @property
     def parked(self) -> bool:
         """Whether frames of any run wait for their files."""
-        return any(run.parked for run in self._runs.values())
+        # a list, as others than the worker look here too
+        return any(run.parked for run in list(self._runs.values()))
 
     @property
     def waiting_after_stop(self) -> bool:
@@ -160,7 +161,7 @@ class Pipeline:
         # Frames received under an earlier configuration are in the queue before its change: in order, none is late.
         if setting.config.collect and setting.buffer_number == self._setting.buffer_number:
             self._collect(reduction, reducer, origin, run_uid)
-        self._on_reduction(reduction, reducer)
+        self._on_reduction(reduction, reducer, origin, run_uid)
 
     def _collect(self, reduction: Reduction, reducer: Reducer, origin: OriginOfFrame, run_uid: str) -> None:
         if reducer is not self._collected_from:
