@@ -8,7 +8,7 @@ FROM_SCANS = "127.0.0.1:5577"  # where analysis.py listens
 
 
 def engine(address=FROM_SCANS):
-    """A RunEngine that publishes its documents."""
-    RE = RunEngine({})
-    RE.subscribe(Publisher(address, serializer=pack))
-    return RE
+    """A RunEngine that publishes its documents, and its publisher, which is to be closed at the end."""
+    RE, publisher = RunEngine({}), Publisher(address, serializer=pack)
+    RE.subscribe(publisher)
+    return RE, publisher
