@@ -49,6 +49,16 @@ def rings():
     return np.random.default_rng(7).poisson(expected).astype(np.uint16)
 
 
+@pytest.fixture
+def steered(tmp_path):
+    """A RunEngine with a simulated beamline, the callback subscribed, and the device."""
+    from steered import Steered
+
+    session = Steered(tmp_path)
+    yield session
+    session.close()
+
+
 @pytest.fixture(scope="session")
 def lightform():
     """The folder of the real frames; tests that need it are skipped where it is absent."""

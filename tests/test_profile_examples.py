@@ -18,7 +18,6 @@ import bluesky.plans as bp
 import numpy as np
 import pytest
 from ponis import write_poni
-from steered import Steered
 
 PROFILES = Path(__file__).parents[1] / "profile_examples"
 ROOT = PROFILES.parent
@@ -33,13 +32,6 @@ def profile(name):
     """The one file of a profile's start-up."""
     (startup,) = (PROFILES / name / "startup").glob("*.py")
     return startup
-
-
-@pytest.fixture
-def steered(tmp_path):
-    session = Steered(tmp_path)
-    yield session
-    session.close()
 
 
 @pytest.fixture

@@ -80,22 +80,17 @@ class Following:
             wanted = self._callback.latest_event
             if wanted is None or wanted == not_event:
                 return False
+            run = self._callback.latest_run or ""
             if not self._callback.processing:
                 # Looked at after that, for a frame may have been reduced just before it.
-                if self._reduced == wanted:
+                parked = self._callback.parked(run)
+                if self._reduced == wanted and not parked:
                     return True
-                if not self._may_become_readable():
+                if not parked or run == self._unreadable_run:
                     return False
             if time.monotonic() >= deadline:
-                self._unreadable_run = self._run if self._callback.parked else None
+                # Where a frame was awaited in vain, the next ones of the run are not awaited.
+                self._unreadable_run = run if self._callback.parked(run) else None
                 return self._reduced == wanted
             with self._news:
                 self._news.wait(LOOK_EVERY_S)
-
-    def _may_become_readable(self) -> bool:
-        """Whether to go on waiting for a parked frame: not where one of the same run was awaited in vain."""
-        return self._callback.parked and self._run != self._unreadable_run
-
-    @property
-    def _run(self) -> str | None:
-        return self._callback.latest_run

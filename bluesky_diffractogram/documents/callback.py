@@ -211,10 +211,9 @@ class ReductionCallback:
         """Whether something that was received waits in the queue, or is being reduced."""
         return self._turns.busy
 
-    @property
-    def parked(self) -> bool:
-        """Whether frames wait for their files to become readable."""
-        return self._pipeline.parked
+    def parked(self, run_uid: str) -> bool:
+        """Whether frames of this run wait for their files to become readable."""
+        return self._pipeline.parked_in(run_uid)
 
     @property
     def buffers(self) -> tuple[DiffractogramBuffer, ...]:

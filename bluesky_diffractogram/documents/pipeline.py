@@ -116,8 +116,12 @@ class Pipeline:
     @property
     def parked(self) -> bool:
         """Whether frames of any run wait for their files."""
-        # a list, as others than the worker look here too
-        return any(run.parked for run in list(self._runs.values()))
+        return any(run.parked for run in self._runs.values())
+
+    def parked_in(self, run_uid: str) -> bool:
+        """Whether frames of this run wait for their files."""
+        run = self._runs.get(run_uid)
+        return run is not None and run.parked > 0
 
     @property
     def waiting_after_stop(self) -> bool:

@@ -108,7 +108,7 @@ class PeakReader:
                 "no image of this run was received: is the callback of "
                 f"{self.device.name} subscribed to this RunEngine, and an image among the readings?"
             )
-        if callback.parked:
+        if callback.parked(run_uid):
             raise RuntimeError(
                 "the images of this run cannot be read while it goes on, so that nothing can be steered by them: have "
                 "the detector write files that can be read at once (SWMR, or a flush after each frame)"

@@ -497,3 +497,26 @@ def test_the_callback_alone_checks_without_changing(tmp_path):
     assert steered.diff.config is config
     assert isinstance(steered.diff, ReductionCallback)
     steered.close()
+
+
+def test_it_is_a_device_like_others_to_ophyd(steered, capsys):
+    device = steered.device
+    device.wait_for_connection()
+    assert device.connected
+    device.summary()
+    assert "peak_1_position" in capsys.readouterr().out
+    assert device.get().npt == 250
+    assert {walk.item.attr_name for walk in device.walk_signals()} == set(device.component_names)
+    assert device.stage() == [device]
+    assert device.unstage() == [device]
+    device.mean_1.kind = "omitted"
+    assert "diffractogram_mean_1" not in device.read()
+    assert set(device.read()) == set(device.describe())
+
+
+def test_lavues_commands_are_taken_with_the_settings(steered):
+    steered.run(bp.count([steered.detector]))
+    assert steered.diff.wait(20)
+    steered.device.configure({"reset": True, "stop_diff": True, "npt": 130})
+    assert len(steered.diff.buffers[0]) == 0
+    assert (steered.diff.config.show_diff, steered.diff.config.npt) == (False, 130)
