@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 
@@ -54,9 +55,11 @@ def steered(tmp_path):
     """A RunEngine with a simulated beamline, the callback subscribed, and the device."""
     from steered import Steered
 
+    gc.freeze()  # pyFAI collects garbage with every calibration: 0.2 s each time among all that is imported
     session = Steered(tmp_path)
     yield session
     session.close()
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -267,6 +267,7 @@ def test_a_reading_is_never_of_two_frames(steered):
     def look():
         while not stop.is_set():
             seen.append(reading(steered.device))
+            time.sleep(0.0005)
 
     looker = threading.Thread(target=look)
     looker.start()
