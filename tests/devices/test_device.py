@@ -22,6 +22,7 @@ from ophyd.utils import ReadOnlyError
 from bluesky_diffractogram import ConfigError, DiffractogramDevice, ReductionCallback
 from bluesky_diffractogram.config import DiffractogramConfig, load_config
 from bluesky_diffractogram.devices.settings import KEYS, attribute_of, flat, key_of, unflattened
+from bluesky_diffractogram.devices.snapshot import Snapshot
 
 
 def reading(device):
@@ -282,6 +283,34 @@ def test_a_reading_is_never_of_two_frames(steered):
         assert (each["mean_1"], each["total_2"], each["peak_1_height"]) == (
             event["mean_1"], event["total_2"], event["peak_1_height"],
         )  # fmt: skip
+
+
+def test_a_reading_amid_the_arrival_of_a_frame_is_of_one_frame(steered):
+    steered.run(bp.scan([steered.detector], steered.furnace, 300, 900, 2))
+    events = steered.derived_by_seq_num()
+    old, new = (Snapshot.of(2, events[n], "run") for n in (1, 2))
+    device, amid = steered.device, []
+    device.take(old)
+    take = device.total_2.take
+    device.total_2.take = lambda *arguments: (amid.append(reading(device)), take(*arguments))
+    device.take(new)
+    (seen,) = amid
+    for name in ("mean_1", "total_2", "peaks_2_error", "raw_seq_num"):
+        assert seen[name] == events[2][name], name
+        assert name == "peaks_2_error" or events[1][name] != events[2][name]
+
+
+def test_a_late_result_of_before_is_not_read_while_staged(steered):
+    steered.run(bp.count([steered.detector]))
+    late = Snapshot.of(2, steered.derived_by_seq_num()[1], "run")
+    steered.device.stage()
+    steered.device.take(late)
+    assert reading(steered.device)["valid"] == 0
+    steered.device.trigger().wait(5)
+    steered.device.take(late)
+    assert reading(steered.device)["valid"] == 0
+    steered.device.unstage()
+    assert reading(steered.device)["valid"] == 1
 
 
 def test_in_the_point_of_its_own_detector_it_has_the_frame_before(steered):

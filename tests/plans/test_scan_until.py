@@ -108,6 +108,7 @@ def test_it_pauses_and_resumes_and_ends_as_if_nothing_had_happened(steered, numb
     assert (result.met, result.motor, result.points) == (expected.met, expected.motor, expected.points)
     for stream in ("primary", READBACK):
         by_number = {event["seq_num"]: event for event in steered.events(stream)}
+        assert len(steered.events(stream)) <= expected.points + 1  # the interrupted point alone is taken again
         assert sorted(by_number) == list(range(1, expected.points + 1))
     readback = {event["seq_num"]: event["data"] for event in steered.events(READBACK)}
     primary = {event["seq_num"]: event["uid"] for event in steered.events("primary")}
