@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .replay.errors import ReplayError
     from .replay.nexus import to_nexus
     from .replay.replayed import Replay
-    from .views import DiffractogramFigure, KeepWindowsAlive, LiveDiffractogram, LiveDiffractogramGrid
+    from .views import DiffractogramFigure, KeepWindowsAlive, LiveDiffractogram, LiveDiffractogramGrid, LiveImage
 
 _HOMES = {
     "ConfigError": ".config",
@@ -46,6 +46,7 @@ _HOMES = {
     "KeepWindowsAlive": ".views",
     "LiveDiffractogram": ".views",
     "LiveDiffractogramGrid": ".views",
+    "LiveImage": ".views",
     "ReducedDetector": ".devices",
     "ReductionCallback": ".documents.callback",
     "Replay": ".replay.replayed",
@@ -79,6 +80,7 @@ __all__ = [
     "KeepWindowsAlive",
     "LiveDiffractogram",
     "LiveDiffractogramGrid",
+    "LiveImage",
     "ReducedDetector",
     "ReductionCallback",
     "Replay",

@@ -13,7 +13,7 @@ Plot = bool | Literal["auto"] | Callable[[str, dict[str, Any]], Any]
 
 
 class DiffractogramCallback(ReductionCallback):
-    """A `ReductionCallback` that opens a window with the heat-maps and curves where there is a display.
+    """A `ReductionCallback` that opens a window with image, heat-maps and curves where there is a display.
 
     Parameters
     ----------
@@ -21,8 +21,9 @@ class DiffractogramCallback(ReductionCallback):
         See `ReductionCallback`, as for all other arguments.
     plot
         ``"auto"`` opens a `DiffractogramFigure` where there is a display, True also where there is none (its
-        pictures can be saved), False never; or a figure, or anything that takes ``(name, doc)``, of your own. Make the
-        callback on the main thread if it is to have a window.
+        pictures can be saved), False never; or a figure, or anything that takes ``(name, doc)``, of your own, which is
+        offered the frames as well if it has a method ``offer``. Make the callback on the main thread if it is to have
+        a window.
 
     Attributes
     ----------
@@ -63,12 +64,22 @@ class DiffractogramCallback(ReductionCallback):
             figure = DiffractogramFigure()
             if plot is True or figure.live:
                 self.figure = figure
+                self._add_controls()
                 figure.show()
         elif callable(plot):
             self.figure = plot
+            self._add_controls()
         if self.figure is not None:
             self.subscribe(self.figure)
+            if callable(getattr(self.figure, "offer", None)):
+                self.on_frame(self.figure.offer)
             self._tell_figure("collect", self.config.collect)
+            self._tell_figure("set_main_plot", self.config.main_plot)
+
+    def _add_controls(self) -> None:
+        """Where there is a window, somebody can click in it."""
+        if getattr(self.figure, "live", False) and getattr(self.figure, "interaction", self) is None:
+            self.figure.add_controls(self)
 
     def reset(self) -> None:
         """Empty the buffers, and the heat-maps that show them."""
@@ -79,8 +90,11 @@ class DiffractogramCallback(ReductionCallback):
         _check_colors(setting.config)
 
     def _set(self, setting: Setting) -> None:
+        before = self.config.main_plot
         super()._set(setting)
         self._tell_figure("collect", setting.config.collect)
+        if setting.config.main_plot != before:  # else the figure keeps what was chosen there
+            self._tell_figure("set_main_plot", setting.config.main_plot)
 
     def _tell_figure(self, command: str, *arguments: Any) -> None:
         # No document says that a buffer was emptied or is not filled: figures that can be told are told.

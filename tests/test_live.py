@@ -8,7 +8,7 @@ import pytest
 from documents.conftest import image, raw_run, send
 from ponis import write_poni
 
-from bluesky_diffractogram import ConfigError, DiffractogramCallback
+from bluesky_diffractogram import ConfigError, DiffractogramCallback, DiffractogramFigure
 
 matplotlib.use("Agg")
 
@@ -34,6 +34,48 @@ def test_the_figure_shows_what_the_buffers_hold(cfg, tmp_path):
     diff.figure.save(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 10_000
     diff.close()
+
+
+def test_the_figure_shows_the_latest_image_with_the_ranges(cfg):
+    diff = DiffractogramCallback({**cfg, "transformation": "rot-180"}, plot=True)
+    send(diff, raw_run([image(n) for n in range(3)]))
+    assert diff.wait(20)
+    diff.figure.draw()
+    assert diff.figure.image.ax.get_visible()
+    np.testing.assert_array_equal(diff.figure.image.im.get_array(), image(2)[::-1, ::-1])
+    assert list(diff.figure.image.outlines.labels) == [1, 2]
+    diff.configure({"diff_ranges": [[0, 90, 3, 9], [10, 60, 4, 16], [-5, 40, 5, 15]], "diff_number": 3})
+    assert diff.wait(20)
+    diff.figure.draw()
+    assert list(diff.figure.image.outlines.labels) == [1, 2, 3]
+    diff.close()
+
+
+def test_the_main_plot_is_what_the_configuration_says(cfg):
+    diff = DiffractogramCallback({**cfg, "main_plot": "buffer 2"}, plot=True, background=False)
+    assert diff.figure.main_plot == "buffer 2"
+    send(diff, raw_run([image(0)]))
+    diff.figure.draw()
+    assert not diff.figure.image.ax.get_visible()
+    diff.configure({"main_plot": "image"})
+    diff.figure.draw()
+    assert diff.figure.image.ax.get_visible()
+    diff.figure.set_main_plot("buffer 1")
+    diff.configure({"buffer_size": 7})  # what has nothing to do with it leaves it
+    assert diff.figure.main_plot == "buffer 1"
+
+
+def test_a_figure_of_ones_own_is_offered_the_frames(cfg):
+    figure = DiffractogramFigure()
+    diff = DiffractogramCallback(cfg, plot=figure, background=False)
+    send(diff, raw_run([image(0)]))
+    np.testing.assert_array_equal(figure.image.frame.image, image(0))
+
+
+def test_without_a_figure_nothing_is_kept_to_be_shown(cfg):
+    diff = DiffractogramCallback(cfg, plot=False, background=False)
+    send(diff, raw_run([image(0)]))
+    assert len(diff._viewers) == 0
 
 
 def test_reset_and_collect_hold_for_the_figure_too(cfg):

@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 
 import bluesky.plans as bp
-import numpy as np
 import pytest
 from ponis import write_poni
 
@@ -178,7 +177,7 @@ def test_a_process_of_its_own_reduces_what_is_published(tmp_path, steered, monke
     try:
         assert process.stdout.readline() == "listening\n"
         threading.Thread(target=lambda: [said.append(line) for line in process.stdout], daemon=True).start()
-        for _ in range(8):  # 0MQ's subscribers join in their own time, and are told of nothing before
+        for _ in range(20):  # 0MQ's subscribers join in their own time, and are told of nothing before
             engine(bp.count([steered.detector], 2))
             deadline = time.monotonic() + 5
             while len(said) < 2 and time.monotonic() < deadline:
@@ -199,18 +198,6 @@ def test_a_process_of_its_own_reduces_what_is_published(tmp_path, steered, monke
     steered.engine(bp.count([steered.detector], 2))
     assert steered.diff.wait(20)
     assert second.split("/2 ")[1].strip() == str(steered.diff.results["peaks_1"])
-
-
-def test_what_goes_over_the_wire_comes_back_and_nothing_that_runs_code(monkeypatch):
-    monkeypatch.syspath_prepend(str(PROFILES / "zmq_analysis"))
-    wire = importlib.import_module("wire")
-    image = np.arange(6, dtype="<u2").reshape(2, 3)
-    name, doc = wire.unpack(wire.pack(("event", {"data": {"image": image, "x": np.float64(1.5)}, "seq_num": 1})))
-    assert (name, doc["seq_num"], doc["data"]["x"]) == ("event", 1, 1.5)
-    np.testing.assert_array_equal(doc["data"]["image"], image)
-    assert doc["data"]["image"].dtype == image.dtype
-    with pytest.raises(TypeError, match="is not sent"):
-        wire.pack(np.array([object()]))
 
 
 # -- queueserver --------------------------------------------------------------------------------------------

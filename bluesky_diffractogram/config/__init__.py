@@ -1,7 +1,7 @@
 """What users write: the configuration, its units and its ranges."""
 
 from .arc import Arc
-from .changes import NUMBERS, alters_stream, changed_keys, empties_buffers
+from .changes import NUMBERS, alters_stream, changed_keys, empties_buffers, same_meaning
 from .errors import ConfigError
 from .load import (
     Commands,
@@ -36,6 +36,7 @@ __all__ = [
     "parse_range",
     "parse_unit",
     "read_settings",
+    "same_meaning",
     "split_commands",
     "update_config",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,6 +62,15 @@ def same(one: Any, other: Any) -> bool:
 def changed_keys(old: DiffractogramConfig, new: DiffractogramConfig) -> frozenset[str]:
     """The keys whose values differ."""
     return frozenset(key for key in type(new).model_fields if not same(getattr(old, key), getattr(new, key)))
+
+
+def same_meaning(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether data computed under two configurations, each as `configuration_json` gives it, may stand side by side.
+
+    The files that they name are not looked at.
+    """
+    keys = _MEANING - {"calibration", "mask", "dark", "flat"}
+    return all(one.get(key) == other.get(key) for key in keys)
 
 
 def empties_buffers(old: DiffractogramConfig, new: DiffractogramConfig) -> bool:

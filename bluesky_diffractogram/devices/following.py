@@ -54,7 +54,7 @@ class Following:
         origin = latest.origin
         if data is None or (data["raw_event"], data["frame_index"]) != (origin.event_uid, origin.frame_index):
             # Reduced on request, with its run over or counted already: there is no derived event.
-            data = EventData(latest.reducer).data(latest.reduction, origin, {})
+            data = EventData(latest.reducer).data(latest.reduction, origin)
         self._take(Snapshot.of(self._ranges, data, latest.run_uid, results))
         with self._news:
             self._reduced = origin.event_uid

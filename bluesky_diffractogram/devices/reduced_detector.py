@@ -229,7 +229,7 @@ class ReducedDetector(SnapshotDevice):
             reducer = self._reducers.get(setting, frame_shape_of(frame))
             if self._followed is None or self._followed[0] is not reducer:
                 self._followed = reducer, EventData(reducer)
-            data = self._followed[1].data(reducer.reduce(frame), origin_of(images, index), {})
+            data = self._followed[1].data(reducer.reduce(frame), origin_of(images, index))
         return Snapshot.of(self.ranges, data, "")
 
 

@@ -61,15 +61,17 @@ class Assets:
         else:
             self._datums.receive(name, doc)
 
-    def images(self, images: ImagesReceived, begin: int = 0, *, whole: bool = False) -> NamedImages:
+    def images(
+        self, images: ImagesReceived, begin: int = 0, end: int | None = None, *, whole: bool = False
+    ) -> NamedImages:
         """The images of one event; the next ones are read while one is worked on.
 
         Parameters
         ----------
         images
             Which event.
-        begin
-            The first one wanted.
+        begin, end
+            The first one wanted, and the first one behind that is not; None are all.
         whole
             Whether all are wanted or none: it is seen first whether the last one is there.
 
@@ -81,9 +83,9 @@ class Assets:
             They will never be readable: no reader for them, damaged, or documents that were not seen.
         """
         try:
-            rows = images.rows or self._rows_of_datum(images)
+            rows = self.rows(images)
             if rows is None:
-                return self._filled(images, begin)
+                return self._filled(images, begin, end)
             frames = self._frames(rows.resource)
             if whole:
                 frames.require(rows.first + rows.number - 1, self._paths)
@@ -93,7 +95,8 @@ class Assets:
         begun = self._begun.pop(rows, None)
         if begun is not None and begin == 0:
             return 1, iter([(frames.name(rows.first), begun)])
-        indices = range(rows.first + begin, rows.first + rows.number)
+        stop = rows.number if end is None else min(end, rows.number)
+        indices = range(rows.first + begin, rows.first + stop)
         reads = read_ahead(partial(self._read, frames), indices)
         return rows.number, ((frames.name(index), read) for index, read in zip(indices, reads, strict=True))
 
@@ -143,6 +146,23 @@ class Assets:
         except Unreadable as error:
             raise FrameError("unreadable", str(error)) from error
 
+    def rows(self, images: ImagesReceived) -> StreamRows | None:
+        """Where the images of an event lie, if they can be read here without a handler.
+
+        Raises
+        ------
+        NotReadable, Unreadable
+            They lie nowhere that may be opened.
+        """
+        return images.rows or self._rows_of_datum(images)
+
+    def described(self, images: ImagesReceived) -> list[tuple[str, Document]] | None:
+        """The documents that tell where the images of an event lie, as `receive` takes them; None if one is missing."""
+        if images.rows is not None:
+            resource = self._stream_resources.get(images.rows.resource)
+            return None if resource is None else [("stream_resource", resource)]
+        return self._datums.described(images.event["data"].get(images.image_key))
+
     def _rows_of_datum(self, images: ImagesReceived) -> StreamRows | None:
         """Where the images of a datum are, if they can be read here without a handler."""
         found = self._datums.find(images.event["data"][images.image_key])
@@ -160,7 +180,7 @@ class Assets:
         number = int((resource.get("resource_kwargs") or {}).get("frame_per_point") or 1)
         return StreamRows(uid, kwargs["point_number"] * number, number)
 
-    def _filled(self, images: ImagesReceived, begin: int) -> NamedImages:
+    def _filled(self, images: ImagesReceived, begin: int, end: int | None) -> NamedImages:
         datum_id, name = images.event["data"][images.image_key], None
         found = self._datums.find(datum_id)
         if found is not None:
@@ -175,7 +195,7 @@ class Assets:
             name = resource["resource_path"] + ("" if index is None else f":{index}")
         arrays = self._datums.fill(images.event, images.image_key)
         names = [name if len(arrays) == 1 or name is None else f"{name}[{i}]" for i in range(len(arrays))]
-        return len(arrays), iter([(name, as_read(a)) for name, a in zip(names, arrays, strict=True)][begin:])
+        return len(arrays), iter([(name, as_read(a)) for name, a in zip(names, arrays, strict=True)][begin:end])
 
     def _frames(self, uid: str) -> Frames:
         if uid not in self._open:

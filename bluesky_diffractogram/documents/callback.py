@@ -24,8 +24,11 @@ from ..config import (
 from ..reduction.buffer import DiffractogramBuffer
 from ..reduction.diffractogram import Reduction
 from ..reduction.reducer import Reducer
+from .ahead import Ahead
 from .assets import Assets
+from .earlier import Earlier
 from .intake import Intake
+from .late_turns import LateTurns
 from .latest import LatestReduction
 from .messages import (
     FramesPassedOver,
@@ -36,6 +39,7 @@ from .messages import (
     ResetRequested,
     SettingChanged,
 )
+from .offering import OfferedFrame
 from .pipeline import Pipeline
 from .results import tool_results
 from .setting import Setting
@@ -74,6 +78,10 @@ class ReductionCallback:
         How many seconds after a run's end its files may still become readable.
     block_timeout
         How many seconds the scan waits for room for one frame, with ``when_full: "block"``.
+    ahead
+        Reduces frames elsewhere, without `background`. Derived documents are late then, until `wait`.
+    earlier
+        Has frames that need not be reduced again.
 
     Raises
     ------
@@ -97,6 +105,8 @@ class ReductionCallback:
         roots: Sequence[str] | None = None,
         file_timeout: float = 30.0,
         block_timeout: float = 5.0,
+        ahead: Ahead | None = None,
+        earlier: Earlier | None = None,
     ) -> None:
         self._setting = Setting.open(load_config(config))
         self._strict = strict
@@ -104,6 +114,7 @@ class ReductionCallback:
         tokens = itertools.count()
         self._subscribers = Subscribers("a subscriber to the derived documents", tokens)
         self._results_subscribers = Subscribers("a subscriber to the results", tokens)
+        self._viewers = Subscribers("a viewer of frames", tokens)
         self._latest: LatestReduction | None = None
         self._latest_images: ImagesReceived | None = None
         self._error: BaseException | None = None
@@ -112,9 +123,12 @@ class ReductionCallback:
         self.errors: Counter[str] = Counter()
         assets = Assets(handler_registry, root_map, roots)
         self._pipeline = Pipeline(
-            self._setting, assets, self._subscribers.call, self._on_reduction, self._on_error, file_timeout
-        )
+            self._setting, assets, self._subscribers.call, self._on_reduction, self._on_error, file_timeout,
+            self._viewers, lambda: self._latest_images, ahead, earlier,
+        )  # fmt: skip
         self._turns = Turns(self._pipeline, self._on_error)
+        if ahead is not None and not background:
+            self._turns = LateTurns(self._pipeline, self._on_error, ahead)
         if background:
             self._turns.start_worker(self._setting.config, block_timeout, assets.load_handlers)
         self._turns.put(SettingChanged(self._setting))
@@ -164,8 +178,12 @@ class ReductionCallback:
         return self._subscribers.add(func, own_thread=own_thread)
 
     def unsubscribe(self, token: int) -> None:
-        """End a subscription to documents or to results; KeyError if there is none with this token."""
-        (self._results_subscribers if token in self._results_subscribers else self._subscribers).remove(token)
+        """End a subscription to documents, results or frames; KeyError if there is none with this token."""
+        for subscribers in (self._results_subscribers, self._viewers):
+            if token in subscribers:
+                subscribers.remove(token)
+                return
+        self._subscribers.remove(token)
 
     def on_results(self, func: Callable[[dict[str, Any]], Any]) -> int:
         """Call `func(results)` after each frame, with the dictionary that lavue gives its user functions.
@@ -176,6 +194,20 @@ class ReductionCallback:
             A token for `unsubscribe`.
         """
         return self._results_subscribers.add(func)
+
+    def on_frame(self, func: Callable[[OfferedFrame], Any]) -> int:
+        """Call `func(frame)` with frames that come, as they were read, to show them.
+
+        With every frame that is reduced, once it is; with about ten a second of those that are not, while `show` is
+        off; and with the last one again when the configuration changes. In the thread that reduces: `func` should
+        keep the frame and return.
+
+        Returns
+        -------
+        int
+            A token for `unsubscribe`.
+        """
+        return self._viewers.add(func)
 
     @property
     def results(self) -> dict[str, Any] | None:

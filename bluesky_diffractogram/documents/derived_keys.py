@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,10 @@ import numpy as np
 from ..reduction.diffractogram import Peaks, Reduction
 from ..reduction.follow import follow
 from ..reduction.reducer import Reducer
+from .earlier import EarlierEvent, as_computed
 from .messages import Document, OriginOfFrame
+
+logger = logging.getLogger(__name__)
 
 SOURCE = "bluesky-diffractogram"
 OBJECT = "diffractogram"
@@ -117,15 +122,17 @@ def carried_keys(
     }
 
 
-def stream_configuration(reducer: Reducer, text: str, time: float) -> dict[str, Any]:
+def stream_configuration(reducer: Reducer, described: Mapping[str, Any], time: float) -> dict[str, Any]:
     """A derived descriptor's ``configuration``: the axis and the limits of every range, the unit, and all settings.
+
+    The settings may be others than those in the start document, where they were changed in mid-run.
 
     Parameters
     ----------
     reducer
         Whose stream it is.
-    text
-        The configuration as JSON.
+    described
+        How the numbers are computed (`provenance.provenance`).
     time
         For the timestamps.
     """
@@ -133,9 +140,10 @@ def stream_configuration(reducer: Reducer, text: str, time: float) -> dict[str, 
     values: dict[str, Any] = {
         "unit": config.unit.name,
         "unit_label": config.unit.label,
-        "configuration": text,
+        "configuration": described["configuration"],
+        "provenance": json.dumps({key: described[key] for key in ("calibration", "arrays")}),
     }
-    keys: dict[str, Any] = {"unit": _text(), "unit_label": _text(), "configuration": _text()}
+    keys: dict[str, Any] = {name: _text() for name in values}
     for wanted, axis in zip(reducer.ranges, reducer.axes, strict=True):
         i, symbol = wanted.number, config.unit.symbol
         values |= {
@@ -153,6 +161,15 @@ def stream_configuration(reducer: Reducer, text: str, time: float) -> dict[str, 
     return {OBJECT: {"data": values, "timestamps": dict.fromkeys(values, time), "data_keys": keys}}
 
 
+def references_after(before: Sequence[float | None], data: Mapping[str, Any]) -> tuple[float | None, ...]:
+    """Where the followed peak of each range was last seen, after an event with `data`; one that was not seen stays."""
+    positions = [data.get(f"peak_{i}_position") for i in range(1, len(before) + 1)]
+    return tuple(
+        old if position is None or math.isnan(position) else float(position)
+        for old, position in zip(before, positions, strict=True)
+    )
+
+
 class EventData:
     """Makes the data of derived events; remembers which peak of each range is ``peak_i``.
 
@@ -163,9 +180,10 @@ class EventData:
     def __init__(self, reducer: Reducer) -> None:
         self._reducer = reducer
         self._references: list[float | None] = [None] * len(reducer.ranges)
+        self._like: dict[str, Any] = {}
 
-    def data(self, reduction: Reduction, origin: OriginOfFrame, carried: Mapping[str, Any]) -> dict[str, Any]:
-        """The values under `data_keys`; arrays are float64, what is missing is NaN."""
+    def data(self, reduction: Reduction, origin: OriginOfFrame) -> dict[str, Any]:
+        """The values under `data_keys`, but for what is carried; arrays are float64, what is missing is NaN."""
         config = self._reducer.config
         data: dict[str, Any] = {}
         each = zip(self._reducer.ranges, reduction.diffractograms, reduction.peaks, strict=True)
@@ -192,7 +210,25 @@ class EventData:
             "raw_seq_num": origin.seq_num,
             "frame_index": origin.frame_index,
         }
-        return {**carried, **data}
+        self._like = data
+        return data
+
+    def again(self, earlier: EarlierEvent, origin: OriginOfFrame) -> dict[str, Any] | None:
+        """The same out of an earlier derived run, after at least one `data`.
+
+        None if another peak was followed there, so that the frame would not give the same now, or if what was stored
+        is no such event.
+        """
+        if self._reducer.config.peaks is not None and earlier.references != tuple(self._references):
+            return None
+        try:
+            data = {key: as_computed(like, earlier.data[key]) for key, like in self._like.items()}
+        except (KeyError, ValueError) as error:
+            logger.warning("an event of the earlier derived run is not taken over: %s", error)
+            return None
+        data |= {"raw_event": origin.event_uid, "raw_seq_num": origin.seq_num, "frame_index": origin.frame_index}
+        self._references = list(references_after(self._references, data))
+        return data
 
     def _peaks(self, i: int, peaks: Peaks, most: int, radial: np.ndarray) -> dict[str, Any]:
         listed = np.full((2, most), np.nan)

@@ -13,6 +13,7 @@ from event_model import DocumentNames, compose_run, schema_validators
 from ..reduction.diffractogram import Reduction
 from ..reduction.reducer import Reducer
 from .derived_keys import OBJECT, EventData, carried_keys, data_keys, stream_configuration
+from .earlier import EarlierEvent
 from .images import Document
 from .messages import OriginOfFrame
 from .tally import FrameTally
@@ -105,8 +106,8 @@ class DerivedRun:
         stream_key: Any,
         raw_descriptor: Document,
         origin: OriginOfFrame,
-        configuration: str,
-    ) -> bool:
+        described: Mapping[str, Any],
+    ) -> tuple[bool, dict[str, Any]]:
         """Emit the event of one reduced frame, before it the descriptor where the stream is new.
 
         Parameters
@@ -119,25 +120,43 @@ class DerivedRun:
             For what is carried.
         origin
             Of the frame. One whose raw seq_num and index were there before takes the earlier one's place.
-        configuration
-            The settings as JSON.
+        described
+            How the numbers are computed (`provenance.provenance`).
 
         Returns
         -------
-        bool
+        replaces
             Whether it took the place of an earlier one.
+        data
+            Of the event, without what is carried.
         """
         stream = self._streams.get(stream_key)
         if stream is None:
-            stream = self._open_stream(stream_key, reducer, raw_descriptor, configuration, reduction.frame.timestamp)
+            stream = self._open_stream(stream_key, reducer, raw_descriptor, described, reduction.frame.timestamp)
+        data = stream.events.data(reduction, origin)
+        return self._event(stream, data, origin), data
+
+    def event_again(self, earlier: EarlierEvent, stream_key: Any, origin: OriginOfFrame) -> bool | None:
+        """Emit the event of a frame that was reduced in an earlier derived run, in a stream that is there.
+
+        Returns
+        -------
+        bool or None
+            As `event`; None if the frame would not give the same now, and nothing was emitted.
+        """
+        stream = self._streams[stream_key]
+        data = stream.events.again(earlier, origin)
+        return None if data is None else self._event(stream, data, origin)
+
+    def _event(self, stream: _Stream, data: dict[str, Any], origin: OriginOfFrame) -> bool:
         carried = {name: _given(origin.carried.get(name), missing) for name, missing in stream.carried.items()}
-        data = stream.events.data(reduction, origin, carried)
+        data = {**carried, **data}
         key = origin.key
         before = self._seq_nums.get(key)
         counters = self._bundle.compose_descriptor.event_counters
         next_seq_num = counters[stream.name]
         seq_num = before[1] if before is not None and before[0] == stream.name else next_seq_num
-        time = reduction.frame.timestamp
+        time = data["timestamp"]
         timestamps = {name: origin.timestamps.get(name, time) if name in carried else time for name in data}
         event = stream.compose_event(
             data=data, timestamps=timestamps, seq_num=seq_num, time=time,
@@ -150,7 +169,7 @@ class DerivedRun:
         return before is not None
 
     def _open_stream(
-        self, key: Any, reducer: Reducer, raw_descriptor: Document, configuration: str, time: float
+        self, key: Any, reducer: Reducer, raw_descriptor: Document, described: Mapping[str, Any], time: float
     ) -> _Stream:
         config = reducer.config
         raw_keys = carried_keys(raw_descriptor, config.carry, self.raw_start.get("hints") or {})
@@ -172,7 +191,7 @@ class DerivedRun:
             name=name,
             data_keys=keys,
             object_keys=object_keys,
-            configuration=stream_configuration(reducer, configuration, time),
+            configuration=stream_configuration(reducer, described, time),
             hints={OBJECT: {"fields": hinted}},
         )
         self.emit("descriptor", bundle.descriptor_doc)

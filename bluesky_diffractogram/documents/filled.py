@@ -80,6 +80,12 @@ class Datums:
         resource = self._resources.get(datum["resource"]) if datum else None
         return None if datum is None or resource is None else (resource, datum.get("datum_kwargs") or {})
 
+    def described(self, datum_id: Any) -> list[tuple[str, Document]] | None:
+        """The Resource and Datum documents of a datum, as `receive` takes them; None if they were not seen."""
+        datum = self._datums.get(datum_id) if isinstance(datum_id, str) else None
+        resource = self._resources.get(datum["resource"]) if datum else None
+        return None if datum is None or resource is None else [("resource", resource), ("datum", datum)]
+
     def used(self, datum_id: Any) -> None:
         """This datum, if it is one, was read: only the last few of those are kept."""
         if not isinstance(datum_id, str) or datum_id not in self._datums:

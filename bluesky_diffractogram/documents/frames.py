@@ -39,7 +39,7 @@ def frame_shape_of(frame: Frame) -> tuple[int, int]:
 
 
 def read_frames(
-    images: ImagesReceived, setting: Setting, assets: Assets, begin: int = 0
+    images: ImagesReceived, setting: Setting, assets: Assets, begin: int = 0, end: int | None = None
 ) -> tuple[int, Iterator[Callable[[], Frame]]]:
     """The frames of one event, added up if the configuration says so.
 
@@ -47,8 +47,8 @@ def read_frames(
     ----------
     images, setting, assets
         What to read, under which configuration, and from where.
-    begin
-        The first one wanted.
+    begin, end
+        The first one wanted, and the first one behind that is not; None are all.
 
     Returns
     -------
@@ -74,11 +74,13 @@ def read_frames(
     timestamp = float(event.get("timestamps", {}).get(key, event["time"]))
     monitor = _monitor(event, config.normalization)
     each = config.frames_per_event == "each"
+    if not each:
+        begin, end = 0, None
     if images.in_file:
-        total, found = assets.images(images, begin if each else 0, whole=not each)
+        total, found = assets.images(images, begin, end, whole=not each)
     else:
         arrays = frames_in(event["data"][key], images.descriptor["data_keys"].get(key))
-        total, found = len(arrays), ((None, as_read(array)) for array in arrays[begin if each else 0 :])
+        total, found = len(arrays), ((None, as_read(array)) for array in arrays[begin:end])
     default = f"{images.run_uid[:8]}/{key}/{event['seq_num']}"
 
     def frame(index: int, name: str | None, image: Callable[[], NDArray]) -> Frame:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from .derived_run import PURPOSE
@@ -19,6 +19,7 @@ from .messages import (
     RunStarted,
     RunStopped,
 )
+from .missing import SeenSeqNums
 from .resources import frames_per_event
 from .setting import Setting
 from .stream_join import StreamJoin, is_stream
@@ -37,6 +38,22 @@ class _Run:
     # Which data key holds the images, by descriptor and by setting: a setting may name another one.
     image_keys: dict[tuple[str, int], str | None] = field(default_factory=dict)
     joins: dict[str, StreamJoin] = field(default_factory=dict)
+    seen: defaultdict[str, SeenSeqNums] = field(default_factory=lambda: defaultdict(SeenSeqNums))  # by stream
+
+    def note(self, descriptor: Document, seq_num: int) -> None:
+        self.seen[descriptor.get("name", "")].add(seq_num)
+
+    def noted(self, messages: Iterator[Message]) -> Iterator[Message]:
+        for message in messages:
+            if isinstance(message, ImagesReceived):
+                self.note(message.descriptor, message.event["seq_num"])
+            yield message
+
+    def missing(self, announced: Mapping[str, int]) -> int:
+        """How many events of streams of images never came."""
+        of_images = {place[0] for place, image_key in self.image_keys.items() if image_key is not None}
+        names = {self.descriptors[uid].get("name", "") for uid in of_images}
+        return sum(self.seen[name].missing(int(announced.get(name) or 0)) for name in names)
 
 
 class Intake:
@@ -152,11 +169,12 @@ class Intake:
         run = self._runs[run_uid]
         yield from self._look_for_images(run, doc["descriptor"], setting)
         image_key = run.image_keys[doc["descriptor"], setting.stream_number]
-        if image_key is None:
-            return
         descriptor = run.descriptors[doc["descriptor"]]
-        if image_key not in doc["data"] and is_stream(descriptor["data_keys"][image_key]):
-            yield from self._join(run, descriptor).event(doc)
+        if image_key is not None and image_key not in doc["data"] and is_stream(descriptor["data_keys"][image_key]):
+            yield from run.noted(self._join(run, descriptor).event(doc))
+            return
+        run.note(descriptor, doc["seq_num"])
+        if image_key is None:
             return
         in_file = image_key in doc["data"] and is_in_file(descriptor, doc, image_key)
         each = setting.config.frames_per_event == "each"
@@ -177,7 +195,7 @@ class Intake:
             return
         descriptor = run.descriptors[doc["descriptor"]]
         number = frames_per_event(resource, descriptor["data_keys"][image_key])
-        yield from self._join(run, descriptor).datum(doc, image_key, number, setting, run_uid)
+        yield from run.noted(self._join(run, descriptor).datum(doc, image_key, number, setting, run_uid))
 
     def _join(self, run: _Run, descriptor: Document) -> StreamJoin:
         return run.joins.setdefault(descriptor["uid"], StreamJoin(descriptor, self._clock))
@@ -196,8 +214,8 @@ class Intake:
         run = self._forget(run_uid)
         if not run.derived:
             for join in run.joins.values():
-                yield from join.flush()
-            yield RunStopped(run_uid, doc)
+                yield from run.noted(join.flush())
+            yield RunStopped(run_uid, doc, run.missing(doc.get("num_events") or {}))
 
     def _forget(self, run_uid: str) -> _Run:
         run = self._runs.pop(run_uid)

@@ -87,8 +87,11 @@ class AssetDescribed:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RunStopped:
+    """The raw stop, and how many of its events with images never came."""
+
     run_uid: str
     stop: Document
+    missing: int = 0
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -7,14 +7,18 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..config import ConfigError, DiffractogramConfig
 from ..files import NotReadable
+from ..reduction.diffractogram import Reduction
 from ..reduction.frame import Frame, FrameError
+from .ahead import Ahead
 from .assets import Assets
 from .derived_keys import carried_keys
 from .derived_run import DerivedRun
+from .earlier import Earlier, TakingOver
 from .frames import Announce, frame_shape_of, origin_of, read_frames, reduce_aside
 from .images import Document, frame_shape
 from .messages import REFUSED, FramesPassedOver, ImagesDescribed, ImagesReceived
@@ -25,8 +29,11 @@ from .tally import FrameTally
 
 logger = logging.getLogger(__name__)
 
+MOST_PARKED = 100_000
 # So long one run may have the worker to itself when what is parked is tried again.
 RETRY_FOR_S = 0.1
+
+_Reduced = tuple[tuple[int, int], Reduction]
 
 
 class OneRun:
@@ -51,6 +58,8 @@ class OneRun:
         Gets what went wrong unexpectedly; the frame is skipped then like others.
     file_timeout
         How many seconds after the raw stop a file may still become readable.
+    ahead, earlier
+        Reduces frames elsewhere, if somebody does; has reduced frames earlier.
     """
 
     def __init__(
@@ -63,6 +72,8 @@ class OneRun:
         announce: Announce,
         on_error: Callable[[Exception], None],
         file_timeout: float,
+        ahead: Ahead | None = None,
+        earlier: Earlier | None = None,
     ) -> None:
         self.uid: str = start["uid"]
         self.tally = FrameTally()
@@ -72,6 +83,8 @@ class OneRun:
         self._announce = announce
         self._on_error = on_error
         self._file_timeout = file_timeout
+        self._ahead = ahead
+        self._taking_over = None if earlier is None else TakingOver(self.uid, earlier)
         self._derived = DerivedRun(start, emit)
         self._parked: deque[ParkedImages] = deque()
         self._ending: tuple[str, str] | None = None
@@ -118,6 +131,14 @@ class OneRun:
     def receive(self, images: ImagesReceived) -> None:
         """Reduce the frames of one event, or park it."""
         parked = ParkedImages(images)
+        if len(self._parked) >= MOST_PARKED:
+            if not self.tally.dropped:
+                logger.warning(
+                    "run %s: %d of its images wait for their files; further ones are dropped", self.uid, MOST_PARKED
+                )
+            self.tally.received += images.frames
+            self.tally.dropped += images.frames
+            return
         if self._parked or self._current is not None or not self._try(parked):
             self._parked.append(parked)
 
@@ -144,9 +165,12 @@ class OneRun:
     def _aside(self, images: ImagesReceived, setting: Setting) -> None:
         reduce_aside(images, setting, self._reducers, self._assets, self._announce)
 
-    def stop(self, exit_status: str, reason: str) -> None:
+    def stop(self, exit_status: str, reason: str, missing: int = 0) -> None:
         """The raw run has ended; the derived one ends when no frame is parked any more."""
         self._ending = (exit_status, reason)
+        self.tally.missing = missing
+        if missing:
+            logger.warning("run %s is incomplete: %d of its events never came", self.uid, missing)
         self._stopped_at = time.monotonic()
         if self._parked:
             what = "run %s has ended: %d of its images wait for their files, for up to %g s"
@@ -204,13 +228,17 @@ class OneRun:
         images = parked.images
         if last and (why := self._in_vain.reason(images)) is not None:
             self._skipping.skip("file", parked.left, why, images)
-            self._assets.done(images)
+            self._done(images)
             return True
         while True:
             try:
-                parked.total, frames = read_frames(images, setting, self._assets, parked.done)
-                for read in frames:
-                    self._reduce_or_skip(read, parked, setting)
+                while parked.total is None or parked.done < parked.total:
+                    if self._taken_over(parked) or self._taken(parked, setting):
+                        continue
+                    end = parked.done + 1 if self._alone(parked) else None
+                    parked.total, frames = read_frames(images, setting, self._assets, parked.done, end)
+                    for read in frames:
+                        self._reduce_or_skip(partial(self._reduced_here, read, images, setting), parked, setting)
             except NotReadable as error:
                 if not last:
                     return False
@@ -225,36 +253,88 @@ class OneRun:
                     continue
             except Exception as error:
                 self._skipping.skip_for(error, parked.left, images)
-            self._assets.done(images)
+            self._done(images)
             return True
 
-    def _reduce_or_skip(self, read: Callable[[], Frame], parked: ParkedImages, setting: Setting) -> None:
+    def _done(self, images: ImagesReceived) -> None:
+        self._assets.done(images)
+        if self._ahead is not None:
+            self._ahead.done(images)
+
+    def _alone(self, parked: ParkedImages) -> bool:
+        """Whether the next frame of an event is read by itself, as those behind it may be had without."""
+        images = parked.images
+        if self._ahead is not None and self._ahead.alone(images):
+            return True
+        return self._taking_over is not None and self._taking_over.has(images.event["uid"], parked.done + 1)
+
+    def _taken_over(self, parked: ParkedImages) -> bool:
+        """Deal with the next frame of an event if it was reduced in an earlier derived run."""
+        images, index = parked.images, parked.done
+        over = self._taking_over
+        found = None if over is None else over.take(images.event["uid"], index)
+        if over is None or found is None or self._given_up:
+            return False
+        replaces = self._derived.event_again(found, over.stream, origin_of(images, index))
+        if replaces is None:
+            return False
+        over.count()
+        self._count(replaces)
+        parked.done += 1
+        if images.rows is not None:  # else whoever reads it knows how many there are
+            parked.total = images.rows.number if images.setting.config.frames_per_event == "each" else 1
+        return True
+
+    def _taken(self, parked: ParkedImages, setting: Setting) -> bool:
+        """Deal with the next frame of an event if it was reduced elsewhere."""
+        reduced = None if self._ahead is None else self._ahead.take(parked.images, parked.done)
+        if reduced is None:
+            return False
+        parked.total = reduced.total
+        self._reduce_or_skip(reduced.reduction, parked, setting)
+        return True
+
+    def _reduced_here(self, read: Callable[[], Frame], images: ImagesReceived, setting: Setting) -> _Reduced:
+        frame = read()
+        shape = frame_shape_of(frame)
+        reducer = self._reducers.get(setting, shape, self._first_shapes.get(setting.stream_number))
+        reduction = reducer.reduce(frame)
+        if self._ahead is not None:
+            self._ahead.learn(images, shape)
+        return shape, reduction
+
+    def _reduce_or_skip(self, reduce: Callable[[], _Reduced], parked: ParkedImages, setting: Setting) -> None:
         """Deal with the next frame of an event; `NotReadable` passes, for it may be dealt with later."""
         try:
-            self._reduce(read(), parked.done, parked.images, setting)
+            self._emit(*reduce(), parked.done, parked.images, setting)
         except NotReadable:
             raise
         except Exception as error:
             self._skipping.skip_for(error, 1, parked.images)
         parked.done += 1
 
-    def _reduce(self, frame: Frame, index: int, images: ImagesReceived, setting: Setting) -> None:
-        if self._given_up:  # while this one was read: the run has been closed without it
+    def _emit(
+        self, shape: tuple[int, int], reduction: Reduction, index: int, images: ImagesReceived, setting: Setting
+    ) -> None:
+        if self._given_up:  # while this one was reduced: the run has been closed without it
             return
-        shape = frame_shape_of(frame)
         reducer = self._reducers.get(setting, shape, self._first_shapes.get(setting.stream_number))
-        reduction = reducer.reduce(frame)
         self._first_shapes.setdefault(setting.stream_number, shape)
         origin = origin_of(images, index)
         key = (setting.stream_number, reducer.shape)
-        text = setting.provenance["configuration"]
-        replaces = self._derived.event(reduction, reducer, key, images.descriptor, origin, text)
+        described = setting.provenance
+        replaces, data = self._derived.event(reduction, reducer, key, images.descriptor, origin, described)
+        self._count(replaces)
+        if self._taking_over is not None:
+            self._taking_over.compare(key, origin, data)
+        try:
+            self._announce(reduction, reducer, setting, origin, self.uid)
+        except Exception as error:  # the frame is reduced all the same
+            self._on_error(error)
+
+    def _count(self, replaces: bool) -> None:
         self.tally.received += 1
         if replaces:
             self.tally.replaced += 1
         else:
             self.tally.reduced += 1
-        try:
-            self._announce(reduction, reducer, setting, origin, self.uid)
-        except Exception as error:  # the frame is reduced all the same
-            self._on_error(error)

@@ -11,7 +11,9 @@ import numpy as np
 from ..reduction.buffer import DiffractogramBuffer
 from ..reduction.diffractogram import Reduction
 from ..reduction.reducer import Reducer
+from .ahead import Ahead
 from .assets import Assets
+from .earlier import Earlier
 from .frames import reduce_aside
 from .messages import (
     AssetDescribed,
@@ -27,8 +29,10 @@ from .messages import (
     RunStopped,
     SettingChanged,
 )
+from .offering import Offering
 from .one_run import OneRun
 from .setting import Reducers, Setting
+from .subscribers import Subscribers
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +54,10 @@ class Pipeline:
         Gets each reduction with its reducer, its frame's origin and raw run's uid, after its event is out.
     on_error
         Gets what went wrong unexpectedly.
-    file_timeout
+    file_timeout, ahead, earlier
         See `OneRun`.
+    viewers, latest
+        Who is offered frames to show, and what gives the image that came last (`Offering`).
     """
 
     def __init__(
@@ -62,13 +68,18 @@ class Pipeline:
         on_reduction: OnReduction,
         on_error: Callable[[Exception], None],
         file_timeout: float,
+        viewers: Subscribers,
+        latest: Callable[[], ImagesReceived | None],
+        ahead: Ahead | None = None,
+        earlier: Earlier | None = None,
     ) -> None:
         self._assets = assets
         self._emit = emit
         self._on_reduction = on_reduction
         self._on_error = on_error
-        self._file_timeout = file_timeout
+        self._file_timeout, self._ahead, self._earlier = file_timeout, ahead, earlier
         self._reducers = Reducers()
+        self._offering = Offering(viewers, latest, self._reducers, assets)
         self._runs: dict[str, OneRun] = {}
         self._setting = setting
         self.buffers = _buffers(setting)
@@ -86,7 +97,7 @@ class Pipeline:
                     self.reset()
                 self._runs[start["uid"]] = OneRun(
                     start, setting.config, self._reducers, self._assets, self._emit, self._announce, self._on_error,
-                    self._file_timeout,
+                    self._file_timeout, self._ahead, self._earlier,
                 )  # fmt: skip
             case AssetDescribed(name, doc):
                 self._assets.receive(name, doc)
@@ -96,6 +107,8 @@ class Pipeline:
                 self._runs[message.run_uid].receive(message)
             case FramesPassedOver():
                 self._runs[message.run_uid].pass_over(message)
+                if message.why == "not_requested":
+                    self._offering.not_requested()
             case ResetRequested():
                 self.reset()
             case NextRequested(images, setting):
@@ -104,13 +117,15 @@ class Pipeline:
                     reduce_aside(images, setting, self._reducers, self._assets, self._announce)
                 else:
                     run.reduce_next(images, setting)
-            case RunStopped(run_uid, stop):
-                self._runs[run_uid].stop(stop.get("exit_status", "success"), stop.get("reason") or "")
+            case RunStopped(run_uid, stop, missing):
+                self._offering.not_requested(last=True)
+                self._runs[run_uid].stop(stop.get("exit_status", "success"), stop.get("reason") or "", missing)
             case RunAbandoned(run_uid, reason):
                 self._runs[run_uid].give_up(reason)
             case SettingChanged(setting):
                 self._change(setting)
                 self._reducers.prepare(setting)
+                self._offering.setting_changed(setting)
         self._forget_finished()
 
     @property
@@ -166,6 +181,7 @@ class Pipeline:
         if setting.config.collect and setting.buffer_number == self._setting.buffer_number:
             self._collect(reduction, reducer, origin, run_uid)
         self._on_reduction(reduction, reducer, origin, run_uid)
+        self._offering.reduced(reduction.frame, reducer, setting, origin, run_uid)
 
     def _collect(self, reduction: Reduction, reducer: Reducer, origin: OriginOfFrame, run_uid: str) -> None:
         if reducer is not self._collected_from:

@@ -66,6 +66,24 @@ def provenance(config: DiffractogramConfig, geometry: Geometry, images: Mapping[
     return {"configuration": configuration_text(config, described), **described}
 
 
+def provenance_of(start: Mapping[str, Any], descriptor: Mapping[str, Any]) -> dict[str, Any]:
+    """What the documents of a derived stream say of how it was computed, as `provenance` made it.
+
+    Parameters
+    ----------
+    start, descriptor
+        Of the derived run. The start document says it of the first stream.
+    """
+    settings = descriptor["configuration"]["diffractogram"]["data"]
+    return {
+        "configuration": settings["configuration"],
+        "calibration": start["calibration"],
+        "arrays": start.get("arrays") or {},
+        "versions": start["versions"],
+        **json.loads(settings.get("provenance") or "{}"),
+    }
+
+
 def configuration_text(config: DiffractogramConfig, described: Mapping[str, Any]) -> str:
     """The configuration as JSON, arrays in it replaced by the paths where `described` says that they are kept."""
     return json.dumps(configuration_json(config, lambda key, _: described["arrays"][key]["path"]))

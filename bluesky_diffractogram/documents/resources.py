@@ -61,6 +61,8 @@ def frames_of_stream_resource(doc: Document, paths: Paths) -> Frames:
     path = paths.resolve(uri_of(doc))
     mimetype = plain_mimetype(doc.get("mimetype") or _mimetype_of_spec(str(doc.get("spec", ""))))
     if mimetype in HDF5:
+        if parameters.get("slice"):  # of tiled's adapter: without it other numbers would be read
+            raise Unreadable(f"{path}: a data set of which only {parameters['slice']!r} is meant is not read")
         return HDF5Frames.open(path, parameters.get("dataset") or parameters.get("path") or AREA_DETECTOR_DATASET)
     if mimetype in ONE_FILE_EACH:
         return _sequence(path, parameters)
@@ -110,9 +112,11 @@ def frames_of_resource(doc: Document, paths: Paths) -> Frames | None:
 
 
 def _sequence(path: str, parameters: Mapping[str, Any]) -> FileSequence:
-    template = str(parameters.get("template") or "")
+    template, name = str(parameters.get("template") or ""), str(parameters.get("filename") or "").replace("%", "%%")
     if template.startswith("%s%s"):  # areaDetector's: folder, name, number
-        template = str(parameters.get("filename", "")).replace("%", "%%") + template[4:]
+        template = name + template[4:]
+    elif template.startswith("%s") and name:
+        template = name + template[2:]
     elif template.startswith("%s_"):  # ophyd's NPY_SEQ: the path begins the name
         path, begin = os.path.split(path)
         template = begin.replace("%", "%%") + template[2:]

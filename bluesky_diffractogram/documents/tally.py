@@ -26,6 +26,8 @@ class FrameTally:
         Frames that a later one with the same seq_num took the place of (a rewind).
     not_requested
         Frames that came while ``show_diff`` was off.
+    missing
+        Events with images that the raw run has and that never came, of whose frames nothing is known.
     reasons
         How many frames were skipped for what.
     messages
@@ -38,6 +40,7 @@ class FrameTally:
     dropped: int = 0
     replaced: int = 0
     not_requested: int = 0
+    missing: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     messages: dict[str, str] = field(default_factory=dict)
 
@@ -52,6 +55,7 @@ class FrameTally:
         counts = ("received", "reduced", "skipped", "dropped", "replaced", "not_requested")
         return {
             **{name: getattr(self, name) for name in counts},
+            **({"missing": self.missing} if self.missing else {}),
             "reasons": dict(self.reasons),
             **({"messages": dict(self.messages)} if self.messages else {}),
         }

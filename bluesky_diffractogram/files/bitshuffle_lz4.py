@@ -93,7 +93,8 @@ def _leave_cores_to_others() -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for library in ThreadpoolController().lib_controllers:
         if "bitshuffle" in library.filepath:  # its own copy of OpenMP, which nobody else uses
-            library.set_num_threads(max(1, cores // 2))
+            # which OMP_NUM_THREADS may have limited already
+            library.set_num_threads(max(1, min(library.num_threads, cores // 2)))
 
 
 @njit(nogil=True, cache=True)

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .errors import NotReadable, Unreadable
 from .hdf5_dataset import OpenDataset
-from .hdf5_images import Place, number_of_frames
+from .hdf5_images import Place, number_of, number_of_frames
 from .hdf5_links import other_files
 from .hdf5_open import OpenFile, lock_of_hdf5, open_hdf5
 from .hdf5_written import Rest
@@ -111,7 +110,8 @@ class HDF5Frames:
         NotReadable
             The file is not there, cannot be opened, or does not hold the frame yet: a place that is reserved and
             not written is not read as zeros. Where HDF5 cannot tell whether a frame of zeros has been written, it
-            is one when one of the next is none, or when the file has not changed for ten seconds.
+            is one when one of the next is none, or when no SWMR writer has the file and it has not changed for ten
+            seconds.
         Unreadable
             The data set holds no images, the frame is damaged, or it lies where nothing may be opened.
         """
@@ -148,7 +148,7 @@ class HDF5Frames:
             HDF5Frames._steps += 1
             try:
                 yield
-            except (OSError, RuntimeError, KeyError, MemoryError) as error:
+            except (OSError, RuntimeError, KeyError, ValueError, MemoryError) as error:  # h5py's, for what is damaged
                 self._close()
                 raise NotReadable(f"{what} of {self} cannot be read: {error}") from error
             finally:
@@ -178,7 +178,7 @@ class HDF5Frames:
         opening, *_ = self._there(place, paths)
         image = opening.data[place]
         if opening.may_be_missing(image):
-            number = int(np.ravel_multi_index(place, opening.data.shape[:-2])) if place else 0
+            number = number_of(place, opening.data)
             following = (opening.held(number + k) for k in range(1, FRAMES_THAT_PROVE + 1))
             if all(held is None or opening.is_blank(opening.data[held[0]]) for held in following):
                 self._be_ready_to_look_again()
@@ -189,8 +189,8 @@ class HDF5Frames:
         """The data set, opened if it is not."""
         if paths is not None and paths.limited and not any(paths is each for each in self._allowed_by):
             paths.check(self.path)  # again: it may be a link by now
-            for file in other_files(self.path, self.dataset):
-                paths.check(paths.moved(file))
+            for file in other_files(self.path, self.dataset, paths):
+                paths.check(file)
             self._allowed_by.append(paths)
         if self._opening is None:
             self._file = open_hdf5(self.path)

@@ -60,7 +60,10 @@ class OpenDataset:
         check_images(self.data, f"{file.path}::{name}")
         self.holder: str = self.data.file.filename
         self.fill = fill_value(self.data)
-        self.sources = VirtualSources(self.data, rest, open_source) if self.data.is_virtual else None
+        self.sources: VirtualSources | None = None
+        if self.data.is_virtual:
+            state = None if file.swmr or file.ours or self.holder != file.path else file.state
+            self.sources = VirtualSources(self.data, state, rest, open_source)
         self._blank_means_missing = self.sources is None and may_be_blank(self.data)
         chunks = FrameChunks(self.data)
         self.chunks = chunks if chunks.usable and not self._blank_means_missing else None
@@ -88,6 +91,8 @@ class OpenDataset:
         return is_blank(image, self.fill)
 
     def _at_rest(self) -> bool:
+        if self._file.has_swmr_writer():  # which may wait for minutes before it writes what it has
+            return False
         files = (self.holder, *(name for name, *_ in self.data.external or ()))
         rested = [self._rest.reached(file) for file in files]  # of each it is noted when it was seen
         return all(rested)
@@ -107,6 +112,6 @@ def _others(file: OpenFile) -> str:
     """What data sets of images there are, for who misspelt one."""
     try:
         found = image_datasets(file.file)
-    except (OSError, RuntimeError):
+    except Exception:  # in a damaged file of whatever kind; this is only a hint
         return ""
     return f"; the file has {listing(found)}" if found else ""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from .errors import Unreadable
 
 MOST_BYTES_OF_A_FRAME = 2**30
@@ -52,5 +50,22 @@ def place_of(data: Any, index: int | Place) -> Place | None:
     """Where a frame is that is given by its number or by its place; None if the data set has no room for it now."""
     leading = data.shape[:-2]
     if isinstance(index, int):
-        return tuple(int(i) for i in np.unravel_index(index, leading)) if index < number_of_frames(data) else None
+        return _unravelled(index, leading) if index < number_of_frames(data) else None
     return index if len(index) == len(leading) and all(i < n for i, n in zip(index, leading, strict=True)) else None
+
+
+def number_of(place: Place, data: Any) -> int:
+    """The number of the frame at a place in the leading dimensions."""
+    number = 0
+    for i, n in zip(place, data.shape, strict=False):
+        number = number * n + i
+    return number
+
+
+def _unravelled(number: int, shape: Place) -> Place:
+    """In Python's integers: a file may declare more frames than numpy can count."""
+    place = []
+    for n in reversed(shape):
+        number, i = divmod(number, n)
+        place.append(i)
+    return tuple(reversed(place))

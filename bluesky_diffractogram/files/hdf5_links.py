@@ -8,11 +8,13 @@ from typing import Any
 
 from .errors import NotReadable, Unreadable
 from .hdf5_open import lock_of_hdf5, open_hdf5
+from .hdf5_sources import source_path
+from .paths import Paths
 
 MOST_FILES = 10_000
 
 
-def other_files(path: str, dataset: str) -> Iterator[str]:
+def other_files(path: str, dataset: str, paths: Paths | None = None) -> Iterator[str]:
     """The files of external links, virtual data sets and external storage, each before it is opened.
 
     Who takes them decides whether to go on: nothing of a file is looked at before the next one is asked for.
@@ -21,6 +23,8 @@ def other_files(path: str, dataset: str) -> Iterator[str]:
     ----------
     path, dataset
         Where to begin; `path` itself is not among them.
+    paths
+        Say where the sources of virtual data sets lie, which are opened here; HDF5 itself opens the others.
 
     Raises
     ------
@@ -31,27 +35,27 @@ def other_files(path: str, dataset: str) -> Iterator[str]:
     """
     waiting, seen = [(path, dataset, True)], set()
     while waiting:
-        *place, needed = waiting.pop()
-        if tuple(place) in seen:
+        holder, name, needed = waiting.pop()
+        if (holder, name) in seen:
             continue
-        seen.add(tuple(place))
+        seen.add((holder, name))
         if len(seen) > MOST_FILES:
             raise Unreadable(f"{path}::{dataset} leads into more than {MOST_FILES} files")
         try:
-            found = list(_next(*place))
+            found = list(_next(holder, name, paths))
         except NotReadable:
             if needed:  # where a link leads nowhere, HDF5 looks in other folders
                 raise
             continue  # a source that is not there yet, behind which nothing can be
         for file, inside, linked in found:
             if "%b" in file:
-                raise Unreadable(f"{place[0]}::{place[1]} leads into files {file}, which cannot be checked by name")
+                raise Unreadable(f"{holder}::{name} leads into files {file}, which cannot be checked by name")
             yield file
             if inside is not None:
                 waiting.append((file, inside, linked))
 
 
-def _next(path: str, dataset: str) -> Iterator[tuple[str, str | None, bool]]:
+def _next(path: str, dataset: str, paths: Paths | None) -> Iterator[tuple[str, str | None, bool]]:
     """Files to which a data set leads directly, with the data set in them if there is one, and whether by a link."""
     import h5py
 
@@ -80,7 +84,7 @@ def _next(path: str, dataset: str) -> Iterator[tuple[str, str | None, bool]]:
             if isinstance(item, h5py.Dataset) and item.is_virtual:
                 for source in item.virtual_sources():
                     name = own if source.file_name == "." else source.file_name
-                    found.append((os.path.join(folder, name), source.dset_name, False))
+                    found.append((source_path(os.path.join(folder, name), folder, paths), source.dset_name, False))
             elif isinstance(item, h5py.Dataset):
                 found.extend((name, None, False) for name, *_ in item.external or ())
     yield from found

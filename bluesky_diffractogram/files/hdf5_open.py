@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import stat
 import threading
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, BinaryIO
 
 from .errors import NotThere, Unreadable
 
@@ -40,6 +42,11 @@ class OpenFile:
     modified: int
     size: int
 
+    @property
+    def state(self) -> tuple[tuple[int, int], int, int]:
+        """What is the same as long as nobody has written to it."""
+        return self.identity, self.modified, self.size
+
     def was_replaced(self) -> bool:
         """Whether another file has this name by now, or this one has been written to in a way that is not seen.
 
@@ -53,11 +60,30 @@ class OpenFile:
             return True
         return not self.swmr and (now.st_mtime_ns, now.st_size) != (self.modified, self.size)
 
+    def has_swmr_writer(self) -> bool:
+        """Whether a SWMR writer in another process has not closed it yet.
 
-# Without a lock: one held by us would keep a detector from opening its own file. What another process writes opens
-# for SWMR if it writes for SWMR; a file of this process opens with the locking of its writer only.
-WAYS: tuple[dict[str, Any], ...] = ({"locking": False}, {"locking": False, "swmr": True})
+        Raises
+        ------
+        NotThere
+            It is not there any more.
+        """
+        return self.swmr and not self.ours and _look(self.path)[1]
+
+
+# Without a lock: one held by us would keep a detector from opening its own file. A file of this process opens with the
+# locking of its writer only.
+WAYS: tuple[dict[str, Any], ...] = ({"locking": False},)
 WAYS_HERE: tuple[dict[str, Any], ...] = ({}, {"locking": False}, {"swmr": True})
+# What another process writes for SWMR opens so only. Anything else must not: of half a file HDF5 then tries to read
+# what it lacks a hundred times, waiting twice as long each time, and stops all of this process meanwhile.
+WAYS_SWMR: tuple[dict[str, Any], ...] = (*WAYS, {"locking": False, "swmr": True})
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+FLAGS_FROM_VERSION = 2  # of the superblock, in which they stand behind version and sizes of offsets and lengths
+SWMR_WRITER = 5  # a writer, for SWMR
+READ_ATTEMPTS = 20  # of what a SWMR writer may be writing just now: a millisecond
+FARTHEST_SIGNATURE = 2**20
 
 
 def open_hdf5(path: str) -> OpenFile:
@@ -78,10 +104,10 @@ def open_hdf5(path: str) -> OpenFile:
     import h5py
 
     _prepare()
-    status = _look(path)
+    status, has_swmr_writer = _look(path)
     ours = _is_written_here(path)
     problem = ""
-    for way in WAYS_HERE if ours else WAYS:
+    for way in WAYS_HERE if ours else WAYS_SWMR if has_swmr_writer else WAYS:
         try:
             file = h5py.File(path, "r", **way, **({} if ours else {"driver": DRIVER}))
             return OpenFile(
@@ -92,17 +118,30 @@ def open_hdf5(path: str) -> OpenFile:
     raise NotThere(f"{path} cannot be opened: {problem}")
 
 
-def _look(path: str) -> os.stat_result:
-    """See whether there is a file, outside of HDF5, in which nothing else in this process goes on meanwhile."""
+def _look(path: str) -> tuple[os.stat_result, bool]:
+    """Whether there is a file and a SWMR writer has it, seen outside of HDF5, which holds up the whole process."""
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             raise Unreadable(f"{path} is no file")
         with open(path, "rb") as file:
-            file.read(1)
+            return status, _has_swmr_writer(file)
     except OSError as error:
         raise NotThere(f"{path} is not there: {error}") from error
-    return status
+
+
+def _has_swmr_writer(file: BinaryIO) -> bool:
+    """Whether the superblock of a file says so; it stands behind 0, 512, 1024, 2048, … bytes of a user's own."""
+    start = 0
+    while start <= FARTHEST_SIGNATURE:
+        file.seek(start)
+        begin = file.read(12)
+        if len(begin) < 12:
+            return False
+        if begin.startswith(SIGNATURE):
+            return begin[8] >= FLAGS_FROM_VERSION and begin[11] == SWMR_WRITER
+        start = 2 * start or 512
+    return False
 
 
 def lock_of_hdf5() -> Any:
@@ -128,8 +167,27 @@ def _prepare() -> None:
 
     # HDF5 refuses to make a file anew that its process has open, which it finds among those of the same driver only.
     # The driver "log", which logs nothing where no flags are given, reads as the usual one does.
-    h5py.register_driver(DRIVER, lambda plist, **_: plist.set_fapl_log(os.fsencode(os.devnull), 0, 0))
+    h5py.register_driver(DRIVER, _set_up)
     try:
         import_module("hdf5plugin")
     except ImportError:
         return
+
+
+def _set_up(plist: Any, **_: Any) -> None:
+    """Driver and patience for one file, by its `h5py.h5p.PropFAID`."""
+    plist.set_fapl_log(os.fsencode(os.devnull), 0, 0)
+    _library().H5Pset_metadata_read_attempts(ctypes.c_int64(plist.id), ctypes.c_uint(READ_ATTEMPTS))
+
+
+@cache
+def _library() -> Any:
+    """The HDF5 that h5py is linked with, for what h5py does not offer; where it is not found, what does nothing."""
+    from h5py import h5p
+
+    try:
+        library = ctypes.CDLL(h5p.__file__)
+        library.H5Pset_metadata_read_attempts  # noqa: B018  (looked up now)
+    except (OSError, AttributeError):
+        return SimpleNamespace(H5Pset_metadata_read_attempts=lambda *_: 0)
+    return library

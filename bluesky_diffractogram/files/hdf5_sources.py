@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -14,7 +15,12 @@ from .errors import NotReadable, NotThere, Unreadable
 from .hdf5_images import Place
 from .hdf5_written import Rest, fill_value
 from .paths import Paths
-from .virtual import SourceFrame, mappings, source_frames
+from .virtual import Parts, SourceFrame, mappings
+
+MOST_OPEN = 128
+MOST_KNOWN = 32
+
+_KNOWN: dict[tuple[Any, ...], Parts | None] = {}  # used with HDF5's lock held
 
 
 class Source(Protocol):
@@ -32,19 +38,22 @@ class VirtualSources:
     ----------
     data
         The `h5py.Dataset`.
+    state
+        Of its file: what is the same as long as nothing has been written to it; None if that is not known.
     rest
         Tells which files have come to rest.
     open_source
         Gives the frames of a data set, by the path of its file and its name.
     """
 
-    def __init__(self, data: Any, rest: Rest, open_source: Callable[[str, str], Source]) -> None:
+    def __init__(
+        self, data: Any, state: tuple[Any, ...] | None, rest: Rest, open_source: Callable[[str, str], Source]
+    ) -> None:
         self._shape, self._dtype, self._fill = data.shape[-2:], data.dtype, fill_value(data)
-        self._parts = mappings(data)
-        self._files = {os.path.join(os.path.dirname(data.file.filename), each.file_name)
-                       for each in data.virtual_sources() if each.file_name != "."}  # fmt: skip
+        self._parts = _parts(data, state)
+        self._folder = os.path.dirname(data.file.filename)
         self._rest, self._open_source = rest, open_source
-        self._open: dict[tuple[str, str], Source] = {}
+        self._open: OrderedDict[tuple[str, str], Source] = OrderedDict()
 
     def read(self, data: Any, place: Place, paths: Paths | None) -> NDArray:
         """``(ny, nx)``: the frame at `place` of the leading dimensions of `data`.
@@ -84,31 +93,69 @@ class VirtualSources:
 
     def close(self) -> None:
         """Close the sources."""
-        sources, self._open = self._open, {}
+        sources, self._open = self._open, OrderedDict()
         for source in sources.values():
             source.close()
 
     def _of(self, place: Place, paths: Paths | None) -> list[tuple[Source, SourceFrame]]:
-        found = list(source_frames(self._parts or (), place))
+        found = [] if self._parts is None else self._parts.frames(place)
         if not found:
             raise NotReadable(f"nothing says where the frame at {place} lies")
         for frame in found:
             if frame.place not in self._open:
-                path = frame.path if paths is None else paths.moved(frame.path)
+                path = source_path(frame.path, self._folder, paths)
+                if not os.path.exists(path):  # it may come in either place
+                    raise NotReadable(f"its source {path} is not there")
                 self._open[frame.place] = self._open_source(path, frame.dataset)
+            self._open.move_to_end(frame.place)
+        while len(self._open) > max(MOST_OPEN, len(found)):
+            self._open.popitem(last=False)[1].close()
         return [(self._open[frame.place], frame) for frame in found]
 
     def _read_by_hdf5(self, data: Any, place: Place, paths: Paths | None) -> NDArray:
         """What is not made up of frames, when all is there and at rest: HDF5 does not say what is missing."""
         if paths is not None and paths.limited:
             raise Unreadable("a virtual data set that is not made up of frames cannot be held to the roots")
-        missing = [file for file in self._files if not os.path.exists(file)]
+        names = {each.file_name for each in data.virtual_sources()} - {"."}
+        files = [os.path.join(self._folder, name) for name in sorted(names)]
+        missing = [file for file in files if not os.path.exists(file)]
         if missing:
             raise NotReadable(f"its source {missing[0]} is not there")
-        rested = [self._rest.reached(file) for file in self._files]  # of each it is noted when it was seen
+        rested = [self._rest.reached(file) for file in files]  # of each it is noted when it was seen
         if not all(rested):
             raise NotReadable("its sources are being written")
         return data[place]
+
+
+def _parts(data: Any, state: tuple[Any, ...] | None) -> Parts | None:
+    """To ask HDF5 for thousands of parts takes a second, at each opening of a file that nobody has written to."""
+    key = None if state is None else (*state, data.name)
+    if key is not None and key in _KNOWN:
+        return _KNOWN[key]
+    found = mappings(data)
+    parts = None if found is None else Parts(found)
+    if key is not None:
+        _KNOWN[key] = parts
+        while len(_KNOWN) > MOST_KNOWN:
+            _KNOWN.pop(next(iter(_KNOWN)))
+    return parts
+
+
+def source_path(path: str, folder: str, paths: Paths | None) -> str:
+    """Where a source is: where `root_map` says or as it is called, else beside its virtual data set as for HDF5.
+
+    Parameters
+    ----------
+    path
+        As the virtual data set calls it.
+    folder
+        In which that one's own file is.
+    paths
+        Has the `root_map`.
+    """
+    moved = path if paths is None else paths.moved(path)
+    beside = os.path.join(folder, os.path.basename(path))
+    return beside if not os.path.exists(moved) and os.path.exists(beside) else moved
 
 
 @contextmanager

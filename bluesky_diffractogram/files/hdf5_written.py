@@ -13,6 +13,7 @@ from h5py import h5d, h5f
 from numpy.typing import NDArray
 
 from .errors import Unreadable
+from .hdf5_images import number_of
 
 MOST_CHUNKS_OF_A_FRAME = 4096
 ANY_SIZE = 2**63
@@ -42,8 +43,7 @@ def is_there(data: Any, place: tuple[int, ...], end: float = math.inf) -> bool:
     if data.chunks is not None:
         corners = _corners(data, place)
         return all(_is_written(data, corner, end) for corner in corners)
-    number = int(np.ravel_multi_index(place, data.shape[:-2])) if place else 0
-    needed = (number + 1) * math.prod(data.shape[-2:]) * data.dtype.itemsize
+    needed = (number_of(place, data) + 1) * math.prod(data.shape[-2:]) * data.dtype.itemsize
     if data.external:
         return _bytes_outside(data.external) >= needed
     if data.id.get_storage_size() == 0:

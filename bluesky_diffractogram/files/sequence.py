@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,9 +110,47 @@ def _npy(path: str) -> NDArray:
 
 def _image(path: str) -> NDArray:
     """By the name of the file: one of another format could lead into files elsewhere."""
-    from fabio import jpegimage, tifimage
+    from fabio.jpegimage import JpegImage
 
     if os.path.getsize(path) > MOST_BYTES:
         raise Unreadable(f"{path} is larger than {MOST_BYTES} bytes")
-    kind = jpegimage.JpegImage if path.lower().endswith((".jpg", ".jpeg")) else tifimage.TifImage
-    return np.asarray(kind().read(path).data)
+    return _found(JpegImage().read(path).data) if path.lower().endswith((".jpg", ".jpeg")) else _tiff(path)
+
+
+def _tiff(path: str) -> NDArray:
+    """By Pillow where it is compressed: fabio makes noise of PackBits."""
+    from fabio.tifimage import TifImage
+    from PIL import Image, UnidentifiedImageError
+    from PIL.TiffImagePlugin import COMPRESSION, SAMPLEFORMAT
+
+    pages = 1
+    try:
+        with Image.open(path, formats=["TIFF"]) as image:
+            tags: Any = getattr(image, "tag_v2", {})
+            _check_whole(tags, os.path.getsize(path))
+            pages = int(getattr(image, "n_frames", 1))
+            if pages == 1 and tags.get(COMPRESSION, 1) != 1:
+                data = np.asarray(image)
+                unsigned = data.dtype == np.int32 and tags.get(SAMPLEFORMAT, (1,))[0] == 1  # which Pillow has not
+                return data.view(np.uint32) if unsigned else data
+    except UnidentifiedImageError:
+        pass  # half a file, or numbers that only fabio knows
+    if pages > 1:
+        raise Unreadable(f"{path} holds {pages} images, where files of one each are read")
+    return _found(TifImage().read(path).data)
+
+
+def _check_whole(tags: Any, size: int) -> None:
+    """Raise OSError where a TIFF file ends before its image, for which Pillow would give zeros."""
+    from PIL.TiffImagePlugin import STRIPBYTECOUNTS, STRIPOFFSETS, TILEBYTECOUNTS, TILEOFFSETS
+
+    begins = tags.get(STRIPOFFSETS) or tags.get(TILEOFFSETS) or ()
+    sizes = tags.get(STRIPBYTECOUNTS) or tags.get(TILEBYTECOUNTS) or ()
+    if not begins or len(begins) != len(sizes) or max(map(sum, zip(begins, sizes, strict=True))) > size:
+        raise OSError("it is not whole")
+
+
+def _found(data: Any) -> NDArray:
+    if data is None:  # what fabio says of half a file
+        raise OSError("there is no image in it")
+    return np.asarray(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from .errors import Unreadable
 # Start, stride, count and block of a selection in one dimension; an open end has a huge count.
 Slab = tuple[int, int, int, int]
 Area = tuple[Slab, Slab]
+
+FEW = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,20 +130,39 @@ def mappings(data: Any) -> list[Mapping] | None:
     return result
 
 
-def source_frames(parts: Sequence[Mapping], place: tuple[int, ...]) -> Iterator[SourceFrame]:
-    """The frames of which HDF5 makes one of a virtual data set up; none where it would make up zeros.
+class Parts:
+    """The parts of a virtual data set, found by the frames that they touch.
 
     Parameters
     ----------
-    parts
-        Of the data set (`mappings`).
-    place
-        Index of the frame in its leading dimensions.
+    mappings
+        See `mappings`.
     """
-    for part in parts:
-        frame = part.find(place)
-        if frame is not None:
-            yield frame
+
+    def __init__(self, mappings: Sequence[Mapping]) -> None:
+        # Thousands of parts are of one frame each; those of many frames are few.
+        self._of_many: list[tuple[int, Mapping]] = []
+        self._of_few: dict[int, list[tuple[int, Mapping]]] = {}
+        for number, part in enumerate(mappings):
+            first = part.leading[0] if part.leading else None
+            if first is None or first[2] * first[3] > FEW:
+                self._of_many.append((number, part))
+                continue
+            start, stride, count, block = first
+            for i in {start + k * stride + rest for k in range(count) for rest in range(block)}:
+                self._of_few.setdefault(i, []).append((number, part))
+
+    def frames(self, place: tuple[int, ...]) -> list[SourceFrame]:
+        """The frames of which HDF5 makes one up, in the order of the parts; none where it would make up zeros.
+
+        Parameters
+        ----------
+        place
+            Index of the frame in the leading dimensions of the virtual data set.
+        """
+        few = self._of_few.get(place[0], []) if place else []
+        parts = sorted([*self._of_many, *few], key=lambda numbered: numbered[0]) if few else self._of_many
+        return [frame for _, part in parts if (frame := part.find(place)) is not None]
 
 
 def _place_in_source(number: int, taken: tuple[Slab, ...]) -> tuple[int, ...]:

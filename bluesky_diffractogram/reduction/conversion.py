@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import Arc, RadialUnit
+from ..config.units import R_MM
 from .geometry import Geometry
 
 ARC_SAMPLES = 180
@@ -36,18 +37,38 @@ def _azimuths(arc: Arc) -> NDArray[np.float64]:
 
 def _two_theta(value: float, unit: RadialUnit, arc: Arc, geometry: Geometry) -> NDArray[np.float64]:
     """2θ in radians at each sampled azimuth of the arc."""
+    if unit.name == "r_pixel":
+        value, unit = value / pixels_per_mm(geometry, arc), R_MM
+    return two_theta_along(value, unit, _azimuths(arc), geometry)
+
+
+def two_theta_along(
+    value: float, unit: RadialUnit, azimuth: NDArray[np.float64], geometry: Geometry
+) -> NDArray[np.float64]:
+    """2θ, in radians, of one radial value at several azimuths.
+
+    Parameters
+    ----------
+    value, unit
+        The value and its unit; not ``r_pixel``, whose scale belongs to a whole arc.
+    azimuth
+        In radians, of any shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the shape of `azimuth`; NaN where no angle gives the value (q beyond 4π/λ, d not above λ/2).
+    """
     if unit.name == "2th_deg":
-        return np.full(ARC_SAMPLES, math.radians(value))
+        return np.full(azimuth.shape, math.radians(value))
     if unit.name == "2th_rad":
-        return np.full(ARC_SAMPLES, value)
+        return np.full(azimuth.shape, value)
     if unit.name[0] in "qd":
         q_nm = value / unit.si_scale if unit.name[0] == "q" else 20.0 * math.pi / value if value > 0 else math.inf
         sine = q_nm * _wavelength_nm(geometry) / (4.0 * math.pi)
-        return np.full(ARC_SAMPLES, 2.0 * math.asin(sine) if abs(sine) <= 1.0 else math.nan)
+        return np.full(azimuth.shape, 2.0 * math.asin(sine) if abs(sine) <= 1.0 else math.nan)
     radius = value * 1e-3
-    if unit.name == "r_pixel":
-        radius /= pixels_per_mm(geometry, arc)
-    along, across = _normal_along(geometry, _azimuths(arc))
+    along, across = _normal_along(geometry, azimuth)
     # From r = D·tan 2θ / (n∥ + n⊥·tan 2θ), which radius_of_two_theta states, solved for 2θ.
     return np.arctan2(radius * along, geometry.distance - radius * across)
 

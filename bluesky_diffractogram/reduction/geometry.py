@@ -154,6 +154,30 @@ class Geometry:
         """
         return copied(self._ai if warm is None else warm)
 
+    def apart(self) -> Geometry:
+        """This geometry with a detector of its own and no arrays, for use beside other threads."""
+        geometry = Geometry(copied(self._ai, deep=True), self.path, self.text, self.sha256, self.binning)
+        geometry.forget_arrays()
+        return geometry
+
+    def positions(self, row: NDArray[np.float64], column: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where points of the detector are, seen from the sample.
+
+        Parameters
+        ----------
+        row, column
+            ``(n,)`` in pixels, 0 in the centre of the first.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``(3, n)`` in metres, on pyFAI's axes 1, 2 and 3 (3 is along the beam).
+        """
+        third, first, second = self._ai.calc_pos_zyx(
+            d1=np.array(row, np.float64), d2=np.array(column, np.float64), do_parallax=True
+        )
+        return np.stack([first, second, third])
+
     def fingerprint(self) -> str | None:
         """All that the angles of the pixels depend on, as text; None where files that we do not read are part of it."""
         detector = self._ai.detector

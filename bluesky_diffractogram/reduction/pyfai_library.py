@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -101,17 +102,31 @@ def pyfai_version() -> str:
     return str(pyFAI.version)
 
 
+def calibrant_names() -> tuple[str, ...]:
+    """The calibrants that pyFAI knows, in the order of the alphabet."""
+    from pyFAI.calibrant import ALL_CALIBRANTS
+
+    return tuple(sorted(ALL_CALIBRANTS.keys(), key=str.lower))
+
+
 def calibrant_lines(name: str) -> NDArray[np.float64]:
     """d-spacings in Å, ``(n,)``, largest first, of a calibrant that pyFAI knows (``"CeO2"``, ``"LaB6"``, …).
+
+    Parameters
+    ----------
+    name
+        As pyFAI has it, in capital or small letters.
 
     Raises
     ------
     ValueError
-        pyFAI does not know `name`.
+        pyFAI does not know `name`; the message offers the names nearest to it, or all.
     """
     from pyFAI.calibrant import ALL_CALIBRANTS, get_calibrant
 
-    known = sorted(ALL_CALIBRANTS.keys())
-    if name not in known:
-        raise ValueError(f"calibrant {name!r} is not known; known are {', '.join(known)}")
-    return np.asarray(get_calibrant(name).dspacing, dtype=float)
+    known = {each.lower(): each for each in sorted(ALL_CALIBRANTS.keys())}
+    found = known.get(name.lower())
+    if found is None:
+        near = [known[each] for each in difflib.get_close_matches(name.lower(), known, n=4)]
+        raise ValueError(f"calibrant {name!r} is not known; known are {', '.join(near or known.values())}")
+    return np.asarray(get_calibrant(found).dspacing, dtype=float)

@@ -14,8 +14,10 @@ _T = TypeVar("_T")
 
 
 def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many cores this process may use, or fewer if OMP_NUM_THREADS says so, as batch systems and dask do."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return min(there, int(wanted)) if wanted.isdecimal() and int(wanted) > 0 else there
 
 
 def submit(pool: ThreadPoolExecutor, work: Callable[..., _T], *arguments: Any) -> Future[_T] | None:

@@ -7,10 +7,12 @@ found when it is asked for, the function would have the name of this folder, and
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from ..config import DiffractogramConfig
     from .replayed import Replay
 
@@ -25,6 +27,9 @@ def replay(
     root_map: Mapping[str, str] | None = None,
     roots: Sequence[str] | None = None,
     file_timeout: float = 0.0,
+    workers: int | Client | None = None,
+    resume: Any = None,
+    progress: Callable[[int, int | None], Any] | None = None,
 ) -> Replay:
     """Reduce a stored run, or several, to the same numbers as live.
 
@@ -45,6 +50,17 @@ def replay(
         As those of `DiffractogramCallback`.
     file_timeout
         How many seconds to wait for files that are not there.
+    workers
+        Reduce frames that lie in files in so many processes on this machine, or in those of a ``dask.distributed``
+        client; needs the extra ``dask``. The numbers are the same, to the last bit. None is this process alone.
+    resume
+        What an earlier replay of the same run gave, in any of the forms of `run`, mostly the file or the catalogue that
+        it was stored in; complete, or cut off anywhere. Frames that it holds are not computed again, if calibration,
+        mask, configuration and versions are the same. Or a function that gives it, or None, for the uid of a raw run.
+        Do not write the new one into the same file.
+    progress
+        Called as derived documents come, with how many frames are reduced and how many points the scans were to have;
+        None where that is not known.
 
     Returns
     -------
@@ -69,6 +85,9 @@ def replay(
         config,
         catalog=catalog,
         raw=raw,
+        workers=workers,
+        resume=resume,
+        progress=progress,
         options={
             "handler_registry": handler_registry,
             "root_map": root_map,

@@ -117,4 +117,6 @@ def _write(dataset: Dataset, folder: str | Path, suffix: str, text: Callable[[Cu
 def write_text(path: Path, text: str) -> None:
     """Write a file of columns: UTF-8 in .xy, and "?" for what is not ASCII in formats that are older than it."""
     encoding = "utf-8" if path.suffix == ".xy" else "ascii"
-    path.write_text(text, encoding=encoding, errors="replace", newline="\n")
+    part = path.with_name(path.name + ".part")  # under its name a file is whole
+    part.write_text(text, encoding=encoding, errors="replace", newline="\n")
+    part.replace(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from .curve import Curve
 from .described import frame_dimension, radial_name, radial_unit, range_numbers, settings, wavelength
-from .names import FreeNames, file_stem
+from .names import FreeNames, frame_stem
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -41,7 +40,7 @@ def curves(dataset: Dataset) -> Iterator[Curve]:
     for frame in range(dataset.sizes[dim]):
         at = {dim: frame}
         imagename = str(dataset["imagename"].isel(at).item()) if "imagename" in dataset else str(frame)
-        stem = names.free(_stem(imagename, dataset.attrs.get("raw_scan_id")))
+        stem = names.free(frame_stem(imagename, dataset.attrs.get("raw_scan_id")))
         readings = {name: (float(dataset[name].isel(at)), unit) for name, unit in carried.items()}
         for number in numbers:
             variable, sigma = dataset[f"diff_{number}"], dataset.get(f"sigma_{number}")
@@ -59,15 +58,6 @@ def curves(dataset: Dataset) -> Iterator[Curve]:
                 wavelength=length,
                 readings=readings,
             )
-
-
-def _stem(imagename: str, scan: object) -> str:
-    """A file name for a frame; images that are in no file are called by a number, before which the scan's id is put."""
-    stem = file_stem(imagename)
-    match = re.fullmatch(r"(\d+)(_\d+)?", stem)
-    if match is None:
-        return stem
-    return ("frame" if scan is None else f"scan{scan}") + f"_{int(match[1]):05d}{match[2] or ''}"
 
 
 def _limits(attribute: object) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..config import parse_unit
 from ..documents.derived_keys import OBJECT
 from ..documents.derived_run import PURPOSE
+from ..documents.provenance import provenance_of
 from ..reduction.buffer_snapshot import utc
 from .errors import ReplayError
 from .values import column, plain
@@ -120,7 +121,7 @@ def _dataset(stream: _Stream, stop: Document | None) -> Dataset:
     rows = [row for _, row in sorted(stream.rows.items())]
     data = {key: [row[1].get(key) for row in rows] for key in keys}
     ours = [key for key in keys if keys[key].get("object_name") == OBJECT]
-    carried = {f"carried_{key}" if key in _OURS else key: key for key in keys if key not in ours}
+    carried = {carried_name(key): key for key in keys if key not in ours}
     dim = _frame_dimension(start, carried)
 
     coords: dict[str, Any] = {
@@ -150,6 +151,11 @@ def _dataset(stream: _Stream, stop: Document | None) -> Dataset:
     return Dataset(variables, coords, _attributes(start, descriptor, settings, stop))
 
 
+def carried_name(key: str) -> str:
+    """What a carried reading is called, beside what is always there."""
+    return f"carried_{key}" if key in _OURS else key
+
+
 def _frame_dimension(start: Document, carried: Iterable[str]) -> str:
     """The carried reading that was scanned, if it was one alone."""
     dimensions = [fields for fields, _ in (start.get("hints") or {}).get("dimensions") or ()]
@@ -175,15 +181,16 @@ def _units(key: Document) -> dict[str, str]:
 
 def _attributes(start: Document, descriptor: Document, settings: Document, stop: Document | None) -> dict[str, Any]:
     """What the numbers come from; text and numbers only, so that any file format takes them."""
+    described = provenance_of(start, descriptor)
     attrs: dict[str, Any] = {
         "raw_uid": start["raw_uid"],
         "uid": start["uid"],
         "stream": descriptor["name"],
         "unit": settings["unit"],
         "configuration": settings["configuration"],
-        "calibration": start["calibration"]["text"],
-        "calibration_sha256": start["calibration"]["sha256"],
-        "arrays": json.dumps(plain(start["arrays"])),
+        "calibration": described["calibration"]["text"],
+        "calibration_sha256": described["calibration"]["sha256"],
+        "arrays": json.dumps(plain(described["arrays"])),
         "versions": json.dumps(plain(start["versions"])),
     }
     for key in ("raw_scan_id", "plan_name", "sample"):

@@ -30,43 +30,39 @@ def for_every_frame(config: DiffractogramConfig) -> DiffractogramConfig:
     return update_config(config, {"show_diff": True, "collect": True})
 
 
-def recorded_configuration(start: Document, folder: Path) -> DiffractogramConfig:
-    """The configuration that a derived run was computed with.
+def recorded_configuration(uid: str, described: Mapping[str, Any], folder: Path) -> DiffractogramConfig:
+    """The configuration that a derived run, or one of its streams, was computed with.
 
     Parameters
     ----------
-    start
-        Its start document.
+    uid
+        Of the derived run.
+    described
+        What it says of how it was computed (`provenance_of`, or its start document).
     folder
-        Where the calibration is written from the text in `start`, if its file is not there any more or says
-        something else now.
+        Where the calibration is written from its text, if its file is not there any more or says something else now.
 
     Raises
     ------
     ReplayError
         An array was not kept, is another one now, or something else that it names is not there.
     """
-    uid, described = start["uid"], start["calibration"]
-    settings = json.loads(start["configuration"])
-    recorded = start.get("arrays") or {}
+    calibration = described["calibration"]
+    settings = json.loads(described["configuration"])
+    recorded = described.get("arrays") or {}
     lost = [key for key, each in recorded.items() if not each["path"]]
     if lost:
         raise ReplayError(
             f"derived run {uid}: its {' and '.join(lost)} was given as an array and not kept (assets_dir was not set): "
             "give the configuration"
         )
-    if _sha256(described["path"]) != described["sha256"]:
-        path = folder / f"{described['sha256'][:16]}{Path(described['path']).suffix}"
-        path.write_bytes(described["text"].encode())
+    if _sha256(calibration["path"]) != calibration["sha256"]:
+        path = folder / f"{calibration['sha256'][:16]}{Path(calibration['path']).suffix}"
+        path.write_bytes(calibration["text"].encode())
         logger.info(
-            "derived run %s: its calibration %s is another now, the recorded one is used", uid, described["path"]
+            "derived run %s: its calibration %s is another now, the recorded one is used", uid, calibration["path"]
         )
         settings["calibration"] = str(path)
-    now = versions()
-    then = start["versions"].items()
-    other = [f"{name} {version} then, {now.get(name)} now" for name, version in then if now.get(name) != version]
-    if other:
-        logger.warning("derived run %s was computed with other versions: %s", uid, "; ".join(other))
     try:
         config = load_config(settings)
         arrays = Setting.open(config).provenance["arrays"]
@@ -79,6 +75,14 @@ def recorded_configuration(start: Document, folder: Path) -> DiffractogramConfig
                 "give the configuration"
             )
     return config
+
+
+def warn_of_other_versions(start: Document) -> None:
+    """Say in the log if a derived run was computed with other versions than those here."""
+    now, then = versions(), start["versions"].items()
+    other = [f"{name} {version} then, {now.get(name)} now" for name, version in then if now.get(name) != version]
+    if other:
+        logger.warning("derived run %s was computed with other versions: %s", start["uid"], "; ".join(other))
 
 
 def _sha256(path: str) -> str | None:

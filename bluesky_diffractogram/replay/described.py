@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..config import UNITS, RadialUnit, parse_unit
@@ -76,13 +77,17 @@ def settings(dataset: Dataset) -> dict[str, Any]:
 
 
 def wavelength(dataset: Dataset) -> float | None:
-    """The wavelength in m that the configuration sets, else that of the calibration; None if neither tells one."""
-    told = settings(dataset)
+    """The wavelength in m that `dataset` was computed with; None if nothing tells it."""
+    return wavelength_of(settings(dataset), str(dataset.attrs.get("calibration") or ""))
+
+
+def wavelength_of(told: Mapping[str, Any], calibration: str) -> float | None:
+    """The wavelength in m that a configuration sets, else that of the text of the calibration; None if neither does."""
     if told.get("wavelength") is not None:
         return float(told["wavelength"])
     if told.get("energy") is not None:
         return HC / float(told["energy"]) * 1e-10
-    return poni_wavelength(str(dataset.attrs.get("calibration") or ""))
+    return poni_wavelength(calibration)
 
 
 def poni_wavelength(text: str) -> float | None:

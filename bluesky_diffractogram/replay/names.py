@@ -15,6 +15,23 @@ def file_stem(imagename: str) -> str:
     return re.sub(r"[^\w.+-]", "_", stem) + index
 
 
+def frame_stem(imagename: str, scan: object = None) -> str:
+    """A file name for a frame; images that are in no file are called by a number, put after that of the scan.
+
+    Parameters
+    ----------
+    imagename
+        The file, or ``<run>/<data key>/<number>`` or just a number where there is none.
+    scan
+        The scan's id.
+    """
+    match = re.fullmatch(r"(?:[0-9a-f]{8}/.*/)?(\d+)(?:\[(\d+)\])?", imagename)
+    if match is None:
+        return file_stem(imagename)
+    numbers = "".join(f"_{int(number):05d}" for number in match.groups() if number is not None)
+    return ("frame" if scan is None else f"scan{scan}") + numbers
+
+
 class FreeNames:
     """Hands out names of which no two are the same.
 

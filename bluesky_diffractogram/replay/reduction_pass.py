@@ -8,18 +8,28 @@ import uuid
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import DiffractogramConfig
 from ..documents.callback import ReductionCallback
+from ..documents.messages import ImagesReceived
 from ..documents.resources import uri_of
+from ..documents.setting import Setting
 from .derived_source import is_derived
 from .document_files import NamedDocument
 from .errors import ReplayError
+from .lost_dtype import LostDtype
+from .reduced_ahead import ReducedAhead
+from .resume import EarlierRuns
+
+if TYPE_CHECKING:
+    from .workers import Workers
 
 logger = logging.getLogger(__name__)
 
 Document = Mapping[str, Any]
+
+MOST_STOPPING = 200
 
 NO_STREAMS = (
     "databroker's stores keep no StreamResource and StreamDatum documents, as which this run's images came; replay it "
@@ -50,6 +60,10 @@ class ReductionPass:
         As `ReductionCallback` takes it.
     options
         Further arguments of `ReductionCallback`.
+    workers
+        Who reduces frames that lie in files, if not this process.
+    resume
+        Earlier derived runs, see `EarlierRuns`; None is none.
 
     Attributes
     ----------
@@ -57,6 +71,10 @@ class ReductionPass:
         Why, by the uid of the raw run, of those that could not be replayed.
     replayed
         How many could.
+    expected
+        How many points the scans that have begun were to have; None if one of them does not say it.
+    reduced
+        How many derived events there are.
 
     Raises
     ------
@@ -64,26 +82,60 @@ class ReductionPass:
         The configuration cannot be used.
     """
 
-    def __init__(self, config: DiffractogramConfig, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        config: DiffractogramConfig,
+        options: Mapping[str, Any],
+        workers: Workers | None = None,
+        resume: Any = None,
+    ) -> None:
         self.config = config
         self.failures: dict[str, ReplayError] = {}
         self.replayed = 0
+        self.expected: int | None = 0
+        self.reduced = 0
         self._runs: dict[str, _RawRun] = {}
         self._run_of_resource: dict[str, str] = {}
         self._held: dict[str, list[NamedDocument]] = {}
         self._raw_uids: dict[str, str] = {}
         self._ready: deque[NamedDocument] = deque()
-        self._callback = ReductionCallback(config, background=False, **options)
+        self._lost_dtype = LostDtype(config)
+        self._stopping: list[str] = []  # runs that have ended, whose frames workers may still have
+        earlier = self._earlier = None if resume is None else EarlierRuns(resume, Setting.open(config).provenance)
+        self._ahead = None
+        if workers is not None:
+            files = (options.get("handler_registry"), options.get("root_map"), options.get("roots"))
+
+            def passed_over(images: ImagesReceived, index: int) -> bool:
+                return earlier is not None and earlier.has(images.run_uid, images.event["uid"], index)
+
+            self._ahead = ReducedAhead(workers, *files, passed_over)
+        self._callback = ReductionCallback(config, background=False, ahead=self._ahead, earlier=earlier, **options)
         self._callback.subscribe(self._receive)
+
+    @property
+    def taken_over(self) -> int:
+        """How many frames were taken over of earlier derived runs."""
+        return 0 if self._earlier is None else self._earlier.taken
 
     def close(self) -> None:
         """Close what is open; nothing comes any more."""
         self._callback.close()
+        if self._ahead is not None:
+            self._ahead.close()
+
+    def use(self, config: DiffractogramConfig) -> None:
+        """Reduce with another configuration from the next document on, as after a change in mid-run."""
+        if config is not self._callback.config:
+            self._callback.configure(config)
 
     def feed(self, name: str, doc: dict[str, Any]) -> Iterator[NamedDocument]:
         """Take one raw document; gives the derived ones that are ready."""
         if name == "start" and not is_derived(doc):
             self._runs[doc["uid"]] = _RawRun(doc)
+            points = doc.get("num_points")
+            known = self.expected
+            self.expected = known + points if isinstance(points, int) and known is not None else None
         elif name == "descriptor" and doc.get("run_start") in self._runs:
             self._runs[doc["run_start"]].streams[doc.get("name", "")] = list(doc["data_keys"])
         elif name in ("resource", "stream_resource") and doc.get("run_start") in self._runs:
@@ -92,17 +144,39 @@ class ReductionPass:
         elif name == "stop" and doc["run_start"] in self._runs:
             numbers = doc.get("num_events") or {}
             self._runs[doc["run_start"]].number_of_events = numbers.get(self.config.stream, 0)
+        self._lost_dtype(name, doc)
         self._callback(name, doc)
-        if name == "stop" and self._callback.wait():
-            self._ended(doc["run_start"])
+        if name == "stop":
+            self._stopping.append(doc["run_start"])
+        if self._stopping and (self._ahead is None or len(self._stopping) >= MOST_STOPPING):
+            self._finish()
+        yield from self._take()
+
+    def finish(self) -> Iterator[NamedDocument]:
+        """Wait for what workers still have, after the last run."""
+        self._finish()
+        yield from self._take()
+
+    def _finish(self) -> None:
+        if self._callback.wait():
+            for uid in self._stopping:
+                self._ended(uid)
+            self._stopping.clear()
+
+    def _take(self) -> Iterator[NamedDocument]:
         while self._ready:
-            yield self._ready.popleft()
+            derived = self._ready.popleft()
+            self.reduced += derived[0] == "event"
+            yield derived
 
     def end(self, reason: str, *, broken: bool = False) -> Iterator[NamedDocument]:
         """Close the runs that have not ended: stored by half, or `broken`, not readable any further."""
         for uid, run in list(self._runs.items()):
+            if uid in self._stopping:
+                continue
             if not broken:
-                logger.warning("raw run %s: %s", uid, reason)
+                what = "raw run %s is there by half: %s; what there is of it is reduced, into a run that says aborted"
+                logger.error(what, uid, reason)
             run.broken = broken
             stop = {
                 "uid": str(uuid.uuid4()), "run_start": run.start["uid"], "time": time.time(),

@@ -15,18 +15,22 @@ from ..documents.setting import Setting
 from ..documents.stream_join import is_stream
 from ..files import Paths
 from .dataset import DerivedRows, Key, pick
-from .derived_source import for_every_frame, is_derived, recorded_configuration
+from .derived_source import for_every_frame, is_derived
 from .document_files import NamedDocument
 from .errors import ReplayError
+from .frame_settings import FrameSettings, recorded_settings
 from .reduction_pass import NO_STREAMS, ReductionPass
 from .stored import StoredRun, StoredRuns, stored_runs
 
 if TYPE_CHECKING:
     from xarray import Dataset
 
+    from .workers import Workers
+
 logger = logging.getLogger(__name__)
 
 Sink = Callable[[str, dict[str, Any]], Any]
+Progress = Callable[[int, int | None], Any]
 
 
 class Replay:
@@ -40,12 +44,23 @@ class Replay:
     failures
         What kept raw runs from being replayed, in the latest iteration: a `ReplayError` by uid, or by what the run
         was called if not even that could be read.
+    taken_over
+        How many frames were taken over of earlier derived runs, in the latest iteration.
     """
 
     def __init__(
-        self, runs: StoredRuns, config: DiffractogramConfig | None, raw: Any, options: Mapping[str, Any]
+        self,
+        runs: StoredRuns,
+        config: DiffractogramConfig | None,
+        raw: Any,
+        options: Mapping[str, Any],
+        workers: Workers | None = None,
+        resume: Any = None,
+        progress: Progress | None = None,
     ) -> None:
         self._runs, self._config, self._raw, self._options = runs, config, raw, dict(options)
+        self._workers, self._resume, self._progress = workers, resume, progress
+        self.taken_over = 0
         self._paths = Paths(options.get("root_map"), options.get("roots"))
         self._datasets: dict[Key, Dataset] | None = None
         self.failures: dict[str, ReplayError] = {}
@@ -59,6 +74,7 @@ class Replay:
             At the end, if no run could be replayed; of several the others go on, see `failures`.
         """
         self.failures = {}
+        self.taken_over = 0
         replayed = 0
         reduction: ReductionPass | None = None
         with tempfile.TemporaryDirectory(prefix="diffractogram-") as folder:
@@ -68,20 +84,30 @@ class Replay:
                         source = self._source(stored, Path(folder))
                         if source is None:
                             continue
-                        documents, config = source
-                        if reduction is None or reduction.config != config:
+                        documents, settings = source
+                        config = settings.first
+                        if reduction is None or reduction.config != config or settings.of_seq_num:
                             if reduction is not None:
+                                yield from self._told(reduction, reduction.finish())
                                 replayed += reduction.replayed
+                                self.taken_over += reduction.taken_over
                                 reduction.close()
-                            reduction = ReductionPass(config, self._options)
+                            # Earlier runs are known by their first stream: of other settings nothing is taken over.
+                            resume = None if settings.of_seq_num else self._resume
+                            reduction = ReductionPass(config, self._options, self._workers, resume)
                             reduction.failures = self.failures
-                        yield from _reduced(reduction, documents)
+                        yield from self._told(reduction, _reduced(reduction, documents, settings))
                     except ReplayError as error:
                         self._failed(stored.name, error)
-                replayed += 0 if reduction is None else reduction.replayed
+                if reduction is not None:
+                    yield from self._told(reduction, reduction.finish())
+                    replayed += reduction.replayed
             finally:
                 if reduction is not None:
+                    self.taken_over += reduction.taken_over
                     reduction.close()
+                if self._workers is not None:
+                    self._workers.close()
         if not replayed:
             self._raise_failures()
 
@@ -134,6 +160,14 @@ class Replay:
             for sink in sinks:
                 sink(name, doc)
 
+    def _told(self, reduction: ReductionPass, documents: Iterator[NamedDocument]) -> Iterator[NamedDocument]:
+        """The same documents, told to `progress`."""
+        for pair in documents:
+            yield pair
+            if self._progress is not None:
+                expected = reduction.expected
+                self._progress(reduction.reduced, expected if expected and expected >= reduction.reduced else None)
+
     def _failed(self, name: str, error: ReplayError) -> None:
         logger.error("%s", error)
         self.failures[name] = error
@@ -145,7 +179,7 @@ class Replay:
         for error in self.failures.values():
             raise error
 
-    def _source(self, stored: StoredRun, folder: Path) -> tuple[Iterator[NamedDocument], DiffractogramConfig] | None:
+    def _source(self, stored: StoredRun, folder: Path) -> tuple[Iterator[NamedDocument], FrameSettings] | None:
         """Raw documents, and with what they are to be reduced; None for a derived run among others."""
         documents = _careful(stored, self._config, self._paths)
         first = next(documents, None)
@@ -157,7 +191,7 @@ class Replay:
         if not is_derived(start):
             if self._config is None:
                 raise ReplayError(f"raw run {start['uid']}: a configuration is needed to reduce it")
-            return itertools.chain([first], documents), self._config
+            return itertools.chain([first], documents), FrameSettings(self._config)
         if self._raw is None and self._runs.several:
             logger.info("derived run %s is passed over", start["uid"])
             return None
@@ -165,28 +199,50 @@ class Replay:
             raise ReplayError(
                 f"run {start['uid']} is derived from {start['raw_uid']}: say with raw= where that is found"
             )
-        config = self._config or for_every_frame(recorded_configuration(start, folder))
-        return _careful(_raw_run(self._raw, start["raw_uid"]), config, self._paths), config
+        settings = recorded_settings(start, documents, folder) if self._config is None else FrameSettings(self._config)
+        return _careful(_raw_run(self._raw, start["raw_uid"]), settings.first, self._paths), settings
 
 
-def open_replay(run: Any, config: Any, *, catalog: Any, raw: Any, options: Mapping[str, Any]) -> Replay:
+def open_replay(
+    run: Any,
+    config: Any,
+    *,
+    catalog: Any,
+    raw: Any,
+    workers: Any,
+    resume: Any,
+    progress: Progress | None,
+    options: Mapping[str, Any],
+) -> Replay:
     """See `replay`."""
     checked = None if config is None else for_every_frame(load_config(config))
     if checked is not None:
         Setting.open(checked)
-    return Replay(stored_runs(run, catalog), checked, raw, options)
+    return Replay(stored_runs(run, catalog), checked, raw, options, _workers(workers), resume, progress)
 
 
-def _reduced(reduction: ReductionPass, documents: Iterator[NamedDocument]) -> Iterator[NamedDocument]:
+def _workers(given: Any) -> Workers | None:
+    if given is None:
+        return None
+    from .workers import Workers
+
+    return Workers(given)
+
+
+def _reduced(
+    reduction: ReductionPass, documents: Iterator[NamedDocument], settings: FrameSettings
+) -> Iterator[NamedDocument]:
     """The derived documents of one source; what is wrong with it ends the runs that it has begun."""
     reason = "the raw run has no stop document"
     broken: ReplayError | None = None
     try:
-        for name, doc in documents:
+        for config, name, doc in settings.along(documents):
+            reduction.use(config)
             yield from reduction.feed(name, doc)
     except ReplayError as error:
         broken, reason = error, str(error)
     yield from reduction.end(reason, broken=broken is not None)
+    reduction.use(settings.first)
     if broken is not None:
         raise broken
 

@@ -12,6 +12,7 @@ from ..config import DiffractogramConfig
 from ..files import Paths
 from .document_files import NamedDocument, documents_of_file
 from .errors import ReplayError
+from .look_up import look_up
 from .tiled_run import documents_of_tiled_run, is_tiled_run
 
 ALLOWED = (
@@ -74,8 +75,10 @@ def stored_runs(run: Any, catalog: Any = None) -> StoredRuns:
     one = _one(run, catalog)
     if one is not None:
         return StoredRuns(False, lambda: iter([one]))
-    if isinstance(run, Mapping):  # a catalogue, or a query's result: it runs through uids
+    if _runs_through_uids(run):
         return StoredRuns(True, lambda: (_several(each, catalog) for each in run.values()))
+    if callable(getattr(run, "insert", None)) and hasattr(run, "v2"):  # a catalogue by databroker's interface 1
+        return stored_runs(run.v2)
     if not isinstance(run, Iterable):
         raise ReplayError(f"a {type(run).__name__} cannot be replayed; expected {ALLOWED}")
     first, again = _peek(run)
@@ -83,6 +86,11 @@ def stored_runs(run: Any, catalog: Any = None) -> StoredRuns:
         single = StoredRun("the documents", lambda config, paths: again())
         return StoredRuns(False, lambda: iter([single]))
     return StoredRuns(True, lambda: (_several(each, catalog) for each in again()))
+
+
+def _runs_through_uids(run: Any) -> bool:
+    """Whether it is a catalogue, or a query's result; those of databroker 1 are no Mapping, but offer the same."""
+    return isinstance(run, Mapping) or (callable(getattr(run, "values", None)) and callable(getattr(run, "keys", None)))
 
 
 def _several(run: Any, catalog: Any) -> StoredRun:
@@ -101,7 +109,7 @@ def _several(run: Any, catalog: Any) -> StoredRun:
 
 def _one(run: Any, catalog: Any) -> StoredRun | None:
     if isinstance(run, (str, int)) and not isinstance(run, bool) and catalog is not None:
-        return StoredRun(str(run), lambda *where: _documents(_look_up(catalog, run), *where))
+        return StoredRun(str(run), lambda *where: _documents(look_up(catalog, run), *where))
     if isinstance(run, (str, os.PathLike)):
         return StoredRun(os.fspath(run), lambda *where: documents_of_file(run))
     if isinstance(run, int):
@@ -111,21 +119,18 @@ def _one(run: Any, catalog: Any) -> StoredRun | None:
     return None
 
 
-def _look_up(catalog: Any, key: Any) -> Any:
-    try:
-        return catalog[key]
-    except Exception as error:  # each catalogue has errors of its own
-        raise ReplayError(f"{key!r} is not in the catalogue ({type(error).__name__}: {error})") from error
-
-
 def _documents(run: Any, config: DiffractogramConfig | None, paths: Paths) -> Iterator[NamedDocument]:
     # databroker's interface 1 wraps a run of tiled's, whose own documents() needs a server that exports them.
     inner = run if is_tiled_run(run) else getattr(run, "v2", None)
     if inner is not None and is_tiled_run(inner):
         return documents_of_tiled_run(inner, config, paths)
     if not callable(getattr(run, "documents", None)):
-        return next(stored_runs(run).each()).documents(config, paths)
-    return iter(run.documents(fill=False))
+        inner_runs = stored_runs(run)
+        if inner_runs.several:
+            raise ReplayError(f"a {type(run).__name__} is several runs, expected one")
+        return next(inner_runs.each()).documents(config, paths)
+    # Runs of databroker 1's interface 2, which alone have this older name for their documents, take words.
+    return iter(run.documents(fill="no" if callable(getattr(run, "canonical", None)) else False))
 
 
 def _peek(run: Iterable[Any]) -> tuple[Any, Callable[[], Iterator[Any]]]:

@@ -33,11 +33,15 @@ class ServedRows:
         tiled's client of the array: ``(n, …)``, or ``(n · m, …)`` with `m` leading entries for each event.
     shape
         Of one event's value, as the descriptor says it.
+    run_uid
+        Of the run.
+    file
+        That it is in, if the server does not keep it in its own; for messages.
     """
 
-    def __init__(self, key: str, node: Any, shape: Sequence[int]) -> None:
+    def __init__(self, key: str, node: Any, shape: Sequence[int], run_uid: str, file: str | None = None) -> None:
         total = tuple(node.shape)
-        self._key, self._node = key, node
+        self._key, self._node, self._run_uid, self._file = key, node, run_uid, file
         self._stacked = len(total) == len(shape) + 1
         self._step = 1 if self._stacked else max(1, int(shape[0]))
         self._number = total[0] // self._step if total else 0
@@ -64,11 +68,20 @@ class ServedRows:
             try:
                 self._block = np.asarray(self._node[row * self._step : last * self._step])
             except Exception as error:  # whatever the way to the server raises
-                raise ReplayError(
-                    f"{self._key!r} cannot be read through the tiled server ({type(error).__name__}: {error}), and its "
-                    "files are not here: say where they are with root_map={there: here}"
-                ) from error
+                raise ReplayError(self._why(error)) from error
         return self._block[place] if self._stacked else self._block[place : place + self._step]
+
+    def _why(self, error: Exception) -> str:
+        """What cannot be read, and of files what mends it."""
+        told = next(iter(str(error).splitlines()), "")
+        message = f"raw run {self._run_uid}: {self._key!r} cannot be read through the tiled server"
+        message += f" ({type(error).__name__}: {told})"
+        if self._file is None:
+            return message
+        return (
+            f"{message}. It is in {self._file}, which is not here either: if the files were moved, say "
+            "where they are now with root_map={there: here}"
+        )
 
 
 class RowsInFiles:
@@ -134,19 +147,19 @@ def rows_of(key: str, node: Any, shape: Sequence[int], run_uid: str, paths: Path
     paths
         Where files lie here.
     """
-    served = ServedRows(key, node, shape)
     source = (node.data_sources() or [None])[0]
     if source is None or str(getattr(source.management, "value", source.management)) != "external":
-        return served
+        return ServedRows(key, node, shape, run_uid)
     mimetype = plain_mimetype(source.mimetype)
     assets = sorted(source.assets, key=lambda asset: asset.num or 0)
+    served = ServedRows(key, node, shape, run_uid, assets[0].data_uri if assets else None)
     found = [_here(asset.data_uri, paths) for asset in assets]
     uris = [path for path in found if path is not None]
     if not uris or len(uris) < len(found):
         return served
     if mimetype in HDF5 and len(uris) == 1 and not {"slice", "squeeze"} & set(source.parameters):
         dataset = str(source.parameters.get("dataset", ""))
-        if _holds_exactly(uris[0], dataset, math.prod(node.shape[:-2]), paths):
+        if _holds_no_more(uris[0], dataset, math.prod(node.shape[:-2]), paths):
             places = [(uris[0], {"dataset": dataset}, row) for row in range(len(served))]
             return RowsInFiles(key, run_uid, mimetype, places)
     numbered = [_numbered(path) for path in uris]
@@ -173,15 +186,15 @@ def _here(uri: str, paths: Paths) -> str | None:
         return None
 
 
-def _holds_exactly(uri: str, dataset: str, number: int, paths: Paths) -> bool:
-    """Whether a file holds as many frames as the run has; of more, tiled does not tell which are the run's."""
+def _holds_no_more(uri: str, dataset: str, number: int, paths: Paths) -> bool:
+    """Whether a file holds the run's frames alone, or not all of them; of more, tiled does not tell which they are."""
     try:
         with HDF5Frames.open(paths.resolve(uri), dataset) as frames:
             there = len(frames)
     except (NotReadable, Unreadable):
         return False
-    if there != number:
+    if there > number:
         logger.warning(
             "%s holds %d frames, the run has %d: the first of them are taken, as tiled does", uri, there, number
         )
-    return there == number
+    return there <= number

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..reduction.outlines import outline
+from ..reduction.projection import Projection
 from ..reduction.reducer import Reducer
 from ..views.ranges import DrawnRange, draw_ranges
-from .examine import Examined, beam_centre, inside
+from .examine import Examined, beam_centre
 
 
 def draw(examined: Examined, reducer: Reducer, path: Path) -> None:
     """Write the picture of the ranges on the detector, or on the frame that was given."""
     unit = examined.config.unit
     quantity = unit.label.split()[0].replace("2th", "2θ")
+    projection = Projection(reducer.geometry)
     drawn = []
     for wanted in reducer.ranges:
         azimuth = "full ring" if wanted.arc.full else f"χ {wanted.arc.start:g}…{wanted.arc.end:g}°"
         low, high = wanted.radial_range
         text = f"{wanted.number}: {azimuth}, {quantity} {low:.4g}…{high:.4g} {unit.symbol}"
-        drawn.append(DrawnRange(wanted.number, text, inside(wanted, reducer.geometry)))
+        drawn.append(DrawnRange(wanted.number, text, outline(wanted, projection)))
     draw_ranges(
         path,
         drawn,

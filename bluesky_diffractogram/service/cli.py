@@ -5,9 +5,11 @@ from __future__ import annotations
 import typer
 
 from .check import check
+from .control import control
 from .demo import demo
 from .integrate import integrate
 from .replay import replay
+from .serve import serve
 
 app = typer.Typer(
     name="bluesky-diffractogram",
@@ -17,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, integrate, replay, check):
+for command in (demo, integrate, replay, serve, control, check):
     app.command()(command)
 
 

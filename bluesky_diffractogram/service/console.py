@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import typer
@@ -58,6 +59,19 @@ class Complaints:
         complain(kind, message, self._console)
         if kind == "error":
             self.errors.append(message)
+
+
+def require(library: str, extra: str) -> None:
+    """End with a line that says what to install, unless a library is there that an extra brings.
+
+    Raises
+    ------
+    typer.Exit
+        It is not.
+    """
+    if find_spec(library) is None:
+        complain("error", f"{library} is not installed: pip install 'bluesky-diffractogram[{extra}]'")
+        raise typer.Exit(BAD_INPUT)
 
 
 @contextmanager

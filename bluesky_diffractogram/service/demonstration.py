@@ -83,7 +83,7 @@ class Demonstration:
         self.configuration = folder / CONFIGURATION
         self.documents, self.picture = folder / DOCUMENTS, folder / PICTURE
         self.window = window and display_available()
-        self.figure = DiffractogramFigure(log=log)
+        self.figure = DiffractogramFigure(scale="log" if log else "linear", images=self.window)
         self.findings = Findings(self._positions, self.beamline.furnace.name)
         self._callback = DiffractogramCallback(config, plot=self.figure)
         self._callback.subscribe(self.findings)

@@ -109,11 +109,3 @@ def beam_centre(geometry: Geometry) -> tuple[float, float]:
     fit = np.linalg.lstsq(terms, across, rcond=None)[0]
     x, y = np.linalg.solve(fit[1:].T, -fit[0])
     return float(x), float(y)
-
-
-def inside(wanted: IntegrationRange, geometry: Geometry) -> NDArray[np.bool_]:
-    """``(ny, nx)``, True for the pixels whose centre is in a range, masked ones included."""
-    radial = geometry.pixels("center", wanted.unit.pyfai) * wanted.unit.si_scale
-    chi = np.rad2deg(geometry.pixels("center", "chi_deg"))
-    low, high = wanted.pyfai_limits
-    return wanted.arc.contains(chi) & (radial >= low) & (radial <= high)

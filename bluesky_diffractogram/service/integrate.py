@@ -50,7 +50,7 @@ def integrate(
     console, written = output(), integration.files
     console.print(f"frames: {tally_line(written.frames)}", soft_wrap=True)
     if written.frames.get("reduced"):
-        console.print(f"{written.xy.written} .xy files in {directory}", soft_wrap=True)
+        console.print(f"{written.columns.written} .xy files in {directory}", soft_wrap=True)
         console.print(f"derived run: {written.documents}", soft_wrap=True)
         console.print(f"picture: {written.picture}", soft_wrap=True)
     if bad_files:

@@ -27,49 +27,74 @@ def replay(
         list[str] | None,
         typer.Option("--root-map", metavar="THERE=HERE", help="Where a folder of the files lies on this machine."),
     ] = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--to",
+            metavar="DEST",
+            help="What to write, several with commas: xy, chi, fxye, nexus, jsonl, png, in a folder for each run, "
+            "which gets jsonl in any case; or tiled, the server that the runs are in; or the URI of another, or "
+            "tiled:PROFILE. [default: xy,jsonl,png]",
+        ),
+    ] = None,
     log: LogOption = False,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, metavar="N", help="Reduce frames that lie in files in N processes."),
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Compute anew what earlier results in DIR hold already.")
+    ] = False,
 ) -> None:
     """Reduce stored RUNS; write .xy files, the derived run as JSON lines, and a picture, in a folder for each run.
 
-    A run that cannot be replayed is reported and the others are reduced; the exit code is 1 then.
+    The key of a tiled server is taken from the environment variable TILED_API_KEY. A run that cannot be replayed is
+    reported and the others are reduced; the exit code is 1 then. What was interrupted is gone on with: frames that the
+    results in DIR hold, computed in the same way, are taken over from there.
     """
     from ..replay import replay as replay_runs
     from ..replay.errors import ReplayError
     from .progress import frames_progress
-    from .run_folders import RunFolders
+    from .run_sinks import RunSinks, find_destinations, split_destinations
     from .run_sources import find_runs, parse_root_map
     from .tally_line import tally_line
 
-    source = one_configuration(config, tool_configuration)
+    source, wanted = one_configuration(config, tool_configuration), split_destinations(to)
     with plain_errors(), frames_progress(errors()) as progress:
         say = Complaints(progress.console)
 
         with package_log(say):
             try:
                 stored, catalog = find_runs(runs)
-                again = replay_runs(stored, source, catalog=catalog, root_map=parse_root_map(root_map or ()))
+                destinations = find_destinations(wanted, stored if catalog is None else catalog)
+                sinks = RunSinks(destinations, directory, log=log)
+                replayed = replay_runs(
+                    stored, source, catalog=catalog, root_map=parse_root_map(root_map or ()), workers=workers,
+                    resume=None if again else sinks.earlier,
+                    progress=lambda done, total: progress.update(bar, completed=done, total=total),
+                )  # fmt: skip
             except ReplayError as error:
                 complain("error", str(error), progress.console)
                 raise typer.Exit(BAD_INPUT) from None
-            folders = RunFolders(directory, log=log)
             bar = progress.add_task("reducing", total=None)
             try:
-                for name, doc in again:
-                    folders(name, doc)
-                    progress.advance(bar, name == "event")
+                for name, doc in replayed:
+                    sinks(name, doc)
             except ReplayError as error:
-                if not again.failures:  # else it was logged, and said
+                if not replayed.failures:  # else it was logged, and said
                     say("error", str(error))
 
     console = output()
     lost = 0
-    for raw_uid, files in folders.written:
-        console.print(f"run {raw_uid}: {tally_line(files.frames)}: {files.folder}", soft_wrap=True)
-        lost += files.frames.get("received", 0) - files.frames.get("reduced", 0) - files.frames.get("replaced", 0)
-    if not (folders.written or again.failures or say.errors):
+    for run in sinks.written:
+        console.print(f"run {run.raw_uid}: {tally_line(run.frames)}: {', '.join(run.places)}", soft_wrap=True)
+        lost += run.frames.get("received", 0) - run.frames.get("reduced", 0) - run.frames.get("replaced", 0)
+    if replayed.taken_over:
+        console.print(f"{replayed.taken_over} frames were taken over of earlier results (--again computes them anew)")
+    if not (sinks.written or replayed.failures or say.errors):
         complain("error", "there is no run with frames to reduce; of derived runs, replay the raw ones")
         raise typer.Exit(SOME_FAILED)
-    if again.failures:
-        complain("error", f"{len(again.failures)} of {len(again.failures) + len(folders.written)} runs failed")
+    if replayed.failures:
+        complain("error", f"{len(replayed.failures)} of {len(replayed.failures) + len(sinks.written)} runs failed")
     if say.errors or lost:
         raise typer.Exit(SOME_FAILED)

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from ..replay.errors import ReplayError
+from .catalogues import open_catalogue
 
 
 def find_runs(arguments: Sequence[str]) -> tuple[Any, Any]:
@@ -17,8 +17,7 @@ def find_runs(arguments: Sequence[str]) -> tuple[Any, Any]:
     Parameters
     ----------
     arguments
-        Paths of files; or a tiled URI or the name of a tiled profile (which databroker's catalogues are), with the
-        path of a node in it after a slash, and then uids or scan ids.
+        Paths of files; or a catalogue as `open_catalogue` takes it, and then uids or scan ids.
 
     Returns
     -------
@@ -33,7 +32,7 @@ def find_runs(arguments: Sequence[str]) -> tuple[Any, Any]:
     first, *others = arguments
     if os.path.exists(first):
         return list(arguments), None
-    catalog = _catalog(first)
+    catalog = open_catalogue(first)
     if others:
         return [int(each) if each.lstrip("-").isdecimal() else each for each in others], catalog
     return catalog, None
@@ -52,21 +51,3 @@ def parse_root_map(given: Iterable[str]) -> dict[str, str]:
         if not (there and sign and here):
             raise typer.BadParameter(f"{there!r}: expected THERE=HERE")
     return {there: here for there, _, here in pairs}
-
-
-def _catalog(name: str) -> Any:
-    from tiled.client import from_profile, from_uri
-    from tiled.profiles import list_profiles
-
-    try:
-        if "://" in name:
-            return from_uri(name)
-        profile, _, path = name.partition("/")
-        if profile not in list_profiles():
-            raise ReplayError(f"{name} is no file, no URI, and no tiled profile (those: {', '.join(list_profiles())})")
-        client = from_profile(profile)
-        return client[tuple(path.split("/"))] if path else client
-    except ReplayError:
-        raise
-    except Exception as error:  # no server, no access, no such node: each has errors of its own
-        raise ReplayError(f"{name} cannot be opened ({type(error).__name__}: {error})") from error

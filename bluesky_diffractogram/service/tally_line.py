@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-WORDS = ("received", "reduced", "skipped", "dropped", "replaced", "not_requested")
+WORDS = ("received", "reduced", "skipped", "dropped", "replaced", "not_requested", "missing")
 
 
 def tally_line(frames: Mapping[str, Any]) -> str:

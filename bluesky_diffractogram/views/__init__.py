@@ -1,8 +1,9 @@
-"""What is seen: heat-maps and curves, drawn from the documents of derived runs."""
+"""What is seen: heat-maps and curves of the documents of derived runs, and the frames that are offered."""
 
 from .curves import LiveDiffractogram
 from .figure import DiffractogramFigure
 from .grid import LiveDiffractogramGrid
+from .image import LiveImage
 from .redraw import display_available
 from .windows import KeepWindowsAlive
 
@@ -11,5 +12,6 @@ __all__ = [
     "KeepWindowsAlive",
     "LiveDiffractogram",
     "LiveDiffractogramGrid",
+    "LiveImage",
     "display_available",
 ]

@@ -22,16 +22,25 @@ from .labels import (
 )
 from .latest import SEPARATOR, ShownEvent, read_event
 from .legend import write_legend
+from .lines import DrawnLines, Lines
+from .peak_labels import PeakLabels
+from .readout import curves_text
 from .redraw import View, new_figure
+from .scales import Scale, check_scale, scale_intensities
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
+
+    from bluesky_diffractogram.reduction.geometry import Geometry
 
 logger = logging.getLogger(__name__)
 
 REFERENCE = "0.65"
 GRID = "0.9"
+MARGIN = 0.08
+PEAK_TEXT = 0.26  # inches
 
 
 @make_class_safe(logger=logger)
@@ -49,8 +58,8 @@ class LiveDiffractogram(View, CallbackBase):
         One colour per range, see `RangeColors`; None: those of the configuration.
     peaks
         Whether peaks are marked.
-    log
-        Whether the intensity axis is logarithmic.
+    scale
+        Of the intensity axis: ``"linear"``, ``"sqrt"`` or ``"log"``.
     title, xlabel, ylabel
         Instead of the generated ones; an empty string for none.
     legend
@@ -72,7 +81,7 @@ class LiveDiffractogram(View, CallbackBase):
         ax: Axes | None = None,
         colors: Sequence[Any] | None = None,
         peaks: bool = True,
-        log: bool = False,
+        scale: Scale = "linear",
         title: str | None = None,
         xlabel: str | None = None,
         ylabel: str | None = None,
@@ -96,21 +105,29 @@ class LiveDiffractogram(View, CallbackBase):
         self._title, self._xlabel, self._ylabel = title, xlabel, ylabel
         self._legend_above = legend == "above"
         self._runs = DerivedRuns()
-        self._shown: ShownEvent | None = None
+        self._latest: ShownEvent | None = None
+        self._held: ShownEvent | None = None
         self._drawn: Stream | None = None
         # replaced as a whole at every change, so that the drawing sees by identity whether it is drawn already
         self._references: tuple[NDArray[np.float64], ...] = ()
         self._drawn_references: tuple[NDArray[np.float64], ...] = ()
         self._reference_lines: list[Line2D] = []
-        ax.set_yscale("log" if log else "linear", **({"nonpositive": "mask"} if log else {}))
+        self._lines: tuple[Lines | None, Geometry | None] = (None, None)
+        self._drawn_lines: tuple[Lines | None, Geometry | None, Stream | None] = (None, None, None)
+        self._powder = DrawnLines(ax)
+        self._fitted = False
+        self._labels = PeakLabels(ax)
+        self._scale, self._drawn_scale = check_scale(scale), check_scale(scale)
+        scale_intensities(ax, self._scale)
         ax.set_ylabel("intensity" if ylabel is None else ylabel)
         self._labelled: tuple[int, str] | None = None
-        ax.margins(x=0, y=0.08)
+        ax.margins(x=0, y=MARGIN)
         ax.grid(color=GRID, linewidth=0.6)
         ax.set_axisbelow(True)
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_visible(False)
         self._empty = ax.text(0.5, 0.5, "no frames yet", transform=ax.transAxes, ha="center", va="center", color="0.5")
+        ax.format_coord = self.readout  # type: ignore[method-assign]
         if auto_redraw:
             self.redraw_by_clock()
 
@@ -132,7 +149,7 @@ class LiveDiffractogram(View, CallbackBase):
             return
         shown = read_event(stream, doc, with_peaks=self._with_peaks)
         with self._lock:
-            self._shown = shown
+            self._latest = shown
         self._news.set()
 
     def stop(self, doc: Mapping[str, Any]) -> None:
@@ -152,6 +169,44 @@ class LiveDiffractogram(View, CallbackBase):
             self._references = ()
         self._news.set()
 
+    def hold(self, event: ShownEvent | None) -> None:
+        """Show the curves of another event instead of the latest; None shows these again."""
+        with self._lock:
+            self._held = event
+        self._news.set()
+
+    @property
+    def held(self) -> bool:
+        """Whether other curves than the latest are shown."""
+        with self._lock:
+            return self._held is not None
+
+    @property
+    def _shown(self) -> ShownEvent | None:
+        """What is to be shown; with `_lock` held."""
+        return self._held or self._latest
+
+    def readout(self, x: float, y: float) -> str:
+        """What is at a point of the axes: radial value, d, and the intensity of the nearest curve there."""
+        with self._lock:
+            shown, (_, geometry) = self._shown, self._lines
+        return "" if shown is None else curves_text(shown.stream, shown.curves, x, y, geometry)
+
+    def set_scale(self, scale: Scale) -> None:
+        """Give the intensity axis another scale: linear, sqrt or log; ValueError for anything else."""
+        self._scale = check_scale(scale)
+        self._news.set()
+
+    def set_lines(self, lines: Lines | None, geometry: Geometry | None = None) -> None:
+        """Draw the lines of a powder, or none; on an axis of r the `geometry` of the detector is needed."""
+        with self._lock:
+            self._lines = (lines, geometry)
+        self._news.set()
+
+    def moving(self) -> list[Artist]:
+        """What changes with every frame."""
+        return [*self.lines.values(), *self.markers.values(), *self._labels.texts()]
+
     def caption(self) -> str:
         """The frame that is shown, in words, with its carried readings; empty if none is."""
         with self._lock:
@@ -164,7 +219,10 @@ class LiveDiffractogram(View, CallbackBase):
             shown, colors = self._shown, self._range_colors
             if shown is not None and self._drawn is not None and shown.stream.unit != self._drawn.unit:
                 self._references = ()  # they were drawn over another axis
-            references = self._references
+            references, lines = self._references, self._lines
+        if self._scale != self._drawn_scale:
+            self._drawn_scale, self._labelled, self._fitted = self._scale, None, False
+            scale_intensities(self.ax, self._scale)
         if shown is None:
             return
         if shown.stream is not self._drawn:
@@ -173,11 +231,27 @@ class LiveDiffractogram(View, CallbackBase):
             self.lines[number].set_data(*curve)
             self.markers[number].set_data(*shown.peaks.get(number, np.empty((2, 0))))
         self._draw_references(references, shown.stream)
+        self._draw_lines(lines, shown.stream)
         if self._title is None:
             self.ax.set_title(SEPARATOR.join((shown.stream.run_label, shown.caption)), loc="left", fontsize="medium")
+        self._fit(full)
+        self._label_intensity(shown.stream)
+        self._label_peaks(shown)
+
+    def _fit(self, full: bool) -> None:
+        """Bring the limits to the curves, unless somebody has zoomed; small steps only for a file."""
+        before = self.ax.get_ylim()
+        high = self.ax.get_window_extent().height / self.figure.dpi
+        # of the height, as much as the peaks' positions need
+        self.ax.margins(
+            y=min(max(PEAK_TEXT / max(high - 2 * PEAK_TEXT, 0.1), 0.08), 0.25) if self._with_peaks else 0.08
+        )
         self.ax.relim()
         self.ax.autoscale_view()
-        self._label_intensity(shown.stream)
+        low, high = self.ax.get_ylim()
+        if not full and self.ax.get_autoscaley_on() and self._fitted and _fits((low, high), before):
+            self.ax.set_ylim(before, auto=None)
+        self._fitted = True
 
     def _begin(self, shown: ShownEvent, colors: RangeColors) -> None:
         """Make the lines of a new stream, and its labels."""
@@ -200,7 +274,7 @@ class LiveDiffractogram(View, CallbackBase):
         self.ax.set_xlabel(radial_label(shown.stream) if self._xlabel is None else self._xlabel)
         if self._title:
             self.ax.set_title(self._title)
-        self._drawn = shown.stream
+        self._drawn, self._fitted = shown.stream, False
         self._write_legend(shown.stream)
 
     def _draw_references(self, references: tuple[NDArray[np.float64], ...], stream: Stream) -> None:
@@ -214,19 +288,46 @@ class LiveDiffractogram(View, CallbackBase):
         ]
         self._write_legend(stream)
 
+    def _draw_lines(self, lines: tuple[Lines | None, Geometry | None], stream: Stream) -> None:
+        wanted = (*lines, stream)
+        if wanted == self._drawn_lines or (lines[0] is None and self._drawn_lines[0] is None):
+            return
+        self._drawn_lines = wanted
+        self._powder.show(*lines[:1], stream, lines[1])
+        self._write_legend(stream)
+
+    def _label_peaks(self, shown: ShownEvent) -> None:
+        colors = {number: str(line.get_color()) for number, line in self.lines.items()}
+        steps = {
+            number: abs(float(curve[0, -1] - curve[0, 0])) / max(curve.shape[1] - 1, 1)
+            for number, curve in shown.curves.items()
+        }
+        self._labels.show(shown.peaks, colors, steps)
+
     def _write_legend(self, stream: Stream) -> None:
         lines = {range_text(stream, number): line for number, line in self.lines.items()}
-        write_legend(self.ax, lines, self._reference_lines, above=self._legend_above)
+        more: list[tuple[Artist, str]] = [(line, "frozen") for line in self._reference_lines[:1]]
+        powder = self._drawn_lines[0]
+        if powder is not None and self._powder.artist is not None:
+            more.append((self._powder.artist, powder.name))
+        write_legend(self.ax, lines, more, above=self._legend_above)
 
     def _label_intensity(self, stream: Stream) -> None:
         if self._ylabel is not None:
             return
-        linear = self.ax.get_yscale() == "linear"
-        exponent = intensity_exponent(max(map(abs, self.ax.get_ylim()))) if linear else 0
+        plain = self._drawn_scale != "log"
+        exponent = intensity_exponent(max(map(abs, self.ax.get_ylim()))) if plain else 0
         units = {intensity_units(stream, number) for number in self.lines}
         labelled = (exponent, units.pop() if len(units) == 1 else "")
         if labelled != self._labelled:
             self._labelled = labelled
             self.ax.set_ylabel(intensity_label(*labelled))
-            if linear:
+            if plain:
                 self.ax.yaxis.set_major_formatter(intensity_formatter(exponent))
+
+
+def _fits(wanted: tuple[float, float], shown: tuple[float, float]) -> bool:
+    """Whether limits that are `shown` will do for those that are `wanted`: all is seen, and not much too small."""
+    margin = 0.06 * (shown[1] - shown[0])  # a part of what is kept free above and below the curves
+    inside = wanted[0] >= shown[0] - margin and wanted[1] <= shown[1] + margin
+    return inside and wanted[1] - wanted[0] >= 0.8 * (shown[1] - shown[0])

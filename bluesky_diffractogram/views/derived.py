@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bluesky_diffractogram.config import Arc
 from bluesky_diffractogram.config.changes import NUMBERS
+from bluesky_diffractogram.config.consistency import HC
 
 PURPOSE = "diffractogram"
 
@@ -57,6 +60,8 @@ class Stream:
         The units of the scalar data keys that have some.
     provenance
         What else than the configuration decides over the numbers: SHA-256 of calibration and masks.
+    wavelength
+        In m, as configuration or calibration tell it; None if they do not.
     """
 
     run_uid: str
@@ -69,6 +74,12 @@ class Stream:
     dimensions: tuple[str, ...] = ()
     units: Mapping[str, str] = field(default_factory=dict)
     provenance: str = ""
+    wavelength: float | None = None
+
+    def first_arc(self) -> tuple[Arc, ...]:
+        """The arc of the first range, if the stream says it."""
+        azimuths = self.ranges[min(self.ranges)].azimuth_range
+        return (Arc.between(*azimuths),) if np.isfinite(azimuths).all() else ()
 
     def meaning(self, number: int) -> tuple[Any, ...]:
         """What must be equal for two rows of range `number` to stand in one heat-map."""
@@ -120,6 +131,7 @@ class DerivedRuns:
             dimensions=tuple(_dimensions(start, configuration, doc["data_keys"])),
             units={key: str(of["units"]) for key, of in doc["data_keys"].items() if _is_number(of) and of.get("units")},
             provenance=_provenance(start),
+            wavelength=_wavelength(start, read_configuration(axis.get("configuration")) or configuration),
         )
         self._streams[doc["uid"]] = stream
         return stream
@@ -205,3 +217,15 @@ def _is_number(data_key: Mapping[str, Any]) -> bool:
 def _provenance(start: Mapping[str, Any]) -> str:
     parts = {"calibration": start.get("calibration"), **(start.get("arrays") or {})}
     return json.dumps({key: part.get("sha256") for key, part in parts.items() if isinstance(part, Mapping)})
+
+
+def _wavelength(start: Mapping[str, Any], configuration: Mapping[str, Any]) -> float | None:
+    try:
+        if configuration.get("wavelength") is not None:
+            return float(configuration["wavelength"])
+        if configuration.get("energy") is not None:
+            return HC / float(configuration["energy"]) * 1e-10
+        found = re.search(r"^\s*Wavelength:\s*(\S+)", str((start.get("calibration") or {}).get("text")), re.MULTILINE)
+        return None if found is None else float(found[1])
+    except (AttributeError, TypeError, ValueError):
+        return None

@@ -1,20 +1,39 @@
-"""Heat-maps over curves, in one window that is used from run to run."""
+"""Image, heat-maps and curves, in one window that is used from run to run."""
 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from bluesky.callbacks.core import CallbackBase, make_class_safe
 
-from .curves import LiveDiffractogram
-from .derived import DerivedRuns, Stream
+from bluesky_diffractogram.reduction.pyfai_library import calibrant_lines
+
+from .derived import DerivedRuns
 from .grid import PERCENTILES, LiveDiffractogramGrid
+from .image import ShownFrame
 from .labels import runs_text
 from .latest import SEPARATOR
-from .layout import two_rows
+from .layout import Layout, Strip
+from .lines import Lines
+from .main_plot import IMAGE, Shown, buffer_number, choose
+from .panels import Panels
+from .quick import QuickDrawing
 from .redraw import View, new_figure
+from .scales import Scale
+from .web_page import drawn_here
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+
+    from bluesky_diffractogram.reduction.projection import Projection
+
+    from .commands import Commands
+    from .interaction import Interaction
 
 logger = logging.getLogger(__name__)
 
@@ -24,22 +43,28 @@ HEATMAPS = 4
 
 @make_class_safe(logger=logger)
 class DiffractogramFigure(View, CallbackBase):
-    """The heat-maps of the first ranges side by side, and the latest curves of all ranges under them.
+    """The latest image with its ranges, heat-maps of the ranges, and the latest curves of all ranges under them.
 
-    Called with the documents of derived runs, from any thread; others are ignored. Make it on the main thread, before
-    the scan. It is one figure for all runs: panels come and go with the ranges. A window redraws itself; without one,
-    call `draw` or `save`.
+    Called with the documents of derived runs, from any thread; others are ignored. Frames to be shown are offered to
+    `offer`; without any, in another process say, there is no image and all heat-maps are alike. Make it on the main
+    thread, before the scan. It is one figure for all runs: panels come and go with the ranges. A window redraws
+    itself; without one, call `draw` or `save`.
 
     Parameters
     ----------
     figsize
         Width and height in inches.
     heatmaps
-        How many ranges get a heat-map, at most; none if the configuration says ``"buffering": false``.
-    row_axis, log, clim, percentiles, cmap, reset_on_start
-        See `LiveDiffractogramGrid`; `log` is also for the curves.
+        How many ranges get a heat-map, at most, besides that of the main panel; none if this is 0, or if the
+        configuration says ``"buffering": false``. Beside a main panel, those that have no room are not shown.
+    scale
+        Of intensities in all panels: ``"linear"``, ``"sqrt"`` or ``"log"``.
+    row_axis, clim, percentiles, cmap, reset_on_start
+        See `LiveDiffractogramGrid`.
     colors
         One colour per range, see `RangeColors`; None: those of the configuration.
+    images
+        Whether frames that are offered are shown.
     title
         The window's title.
 
@@ -47,15 +72,19 @@ class DiffractogramFigure(View, CallbackBase):
     ----------
     figure
         matplotlib's figure.
-    grids
-        The heat-maps, of range 1 on; those that have no range are hidden.
+    image
+        The `LiveImage`.
     curves
         The `LiveDiffractogram`.
+    interaction
+        The controls (`Interaction`), once they were added; or None.
+    scale, calibrant
+        As they were set.
 
     Raises
     ------
     ValueError
-        `heatmaps` is below 0, or a colour is none.
+        `heatmaps` is below 0; a scale, percentiles or a colour are none.
     """
 
     def __init__(
@@ -63,13 +92,14 @@ class DiffractogramFigure(View, CallbackBase):
         figsize: tuple[float, float] = FIGSIZE,
         *,
         heatmaps: int = HEATMAPS,
+        scale: Scale = "linear",
         row_axis: str = "auto",
-        log: bool = False,
         clim: tuple[float, float] | None = None,
         percentiles: tuple[float, float] = PERCENTILES,
         cmap: Any = "viridis",
         colors: Sequence[Any] | None = None,
         reset_on_start: bool | None = None,
+        images: bool = True,
         title: str = "Diffractograms",
     ) -> None:
         if heatmaps < 0:
@@ -78,81 +108,169 @@ class DiffractogramFigure(View, CallbackBase):
         View.__init__(self)
         self.figure = new_figure(figsize=figsize)
         self._runs = DerivedRuns()
-        self._panels = 1 if heatmaps else 0
+        self._heatmaps, self._images = heatmaps, images
+        self.scale: Scale = scale
+        self.calibrant: str | None = None
+        self.interaction: Interaction | None = None
+        self._ranges, self._buffering = 1, True
+        self._main_plot: str | None = None
+        self._configured_main_plot = IMAGE
+        self._lines: Lines | None = None
         self._run_label = ""
         self._heading = self.figure.suptitle("", ha="left", va="top", fontsize="large")
-        self._laid_out: tuple[Any, ...] = ()
-        self.grids = tuple(
-            LiveDiffractogramGrid(
-                number,
-                ax=self.figure.add_axes((0.1, 0.5, 0.1, 0.1), label=f"heat-map {number}"),
-                cax=self.figure.add_axes((0.2, 0.5, 0.1, 0.1), label=f"colour bar {number}"),
-                row_axis=row_axis,
-                log=log,
-                clim=clim,
-                percentiles=percentiles,
-                cmap=cmap,
-                colors=colors,
-                reset_on_start=reset_on_start,
-                ylabel=None if number == 1 else "",  # the rows of all panels are the same
-                run_in_title=False,
-                auto_redraw=False,
-            )
-            for number in range(1, heatmaps + 1)
-        )
-        self.curves = LiveDiffractogram(
-            ax=self.figure.add_axes((0.1, 0.1, 0.8, 0.3), label="curves"),
+        self._complete: tuple[Any, ...] = ()
+        self._projection: Projection | None = None
+        self._collecting = True
+        self._documents = threading.RLock()
+        self._open: dict[str, list[tuple[str, dict[str, Any]]]] = {}  # by run, of what a new heat-map has to know
+        self._panels = Panels(
+            self.figure,
+            self._heading,
+            heatmaps,
+            scale=scale,
+            row_axis=row_axis,
+            clim=clim,
+            percentiles=percentiles,
+            cmap=cmap,
             colors=colors,
-            log=log,
-            title="",
-            legend="above",
-            auto_redraw=False,
+            reset_on_start=reset_on_start,
         )
-        self._lay_out()
-        self.figure.canvas.mpl_connect("resize_event", lambda _: self._lay_out())
+        self.image, self.curves = self._panels.image, self._panels.curves
+        self._panels.place(self._choice())
+        self.figure.canvas.mpl_connect("resize_event", self._resized)
         if self.figure.canvas.manager is not None:
             self.figure.canvas.manager.set_window_title(title)
-        self.redraw_by_clock()
+        self._quick = QuickDrawing(self.figure, self._panels.moving, self._heading, self._above)
+        self.redraw_by_clock(self.draw_quickly if self._quick.possible else None)
+
+    @property
+    def grids(self) -> tuple[LiveDiffractogramGrid, ...]:
+        """The heat-maps that there are, of range 1 on; those that are not shown are hidden."""
+        return self._panels.grids
+
+    @property
+    def layout(self) -> Layout:
+        """Where the panels are, and the room kept free for controls."""
+        return self._panels.layout
+
+    # -- what comes in ------------------------------------------------------------------------------------
 
     def __call__(self, name: str, doc: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Take a document."""
-        for view in (*self.grids, self.curves):
-            view(name, doc)
-        return CallbackBase.__call__(self, name, doc, *args, **kwargs)
+        with self._documents:
+            for view in (*self.grids, self.curves):
+                view(name, doc)
+            return CallbackBase.__call__(self, name, doc, *args, **kwargs)
 
     def start(self, doc: Mapping[str, Any]) -> None:
         """Take a start document."""
-        self._runs.start(doc)
+        if self._runs.start(doc) is not None:
+            self._open[doc["uid"]] = [("start", dict(doc))]
 
     def descriptor(self, doc: Mapping[str, Any]) -> None:
         """Take a descriptor: it says how many panels there are."""
         stream = self._runs.descriptor(doc)
-        if stream is not None:
-            with self._lock:
-                self._panels = _panels(stream, len(self.grids))
-                self._run_label = stream.run_label
-            self._news.set()
+        if stream is None:
+            return
+        self._open[stream.run_uid].append(("descriptor", dict(doc)))
+        with self._lock:
+            self._ranges = sum(1 for number in range(1, len(stream.ranges) + 1) if number in stream.ranges)
+            self._buffering = bool(stream.configuration.get("buffering", True))
+            self._configured_main_plot = str(stream.configuration.get("main_plot", IMAGE))
+            self._run_label = stream.run_label
+        self._news.set()
 
     def stop(self, doc: Mapping[str, Any]) -> None:
         """Take a stop document; what is shown stays."""
         self._runs.stop(doc)
+        self._open.pop(doc["run_start"], None)
+
+    def offer(self, frame: ShownFrame) -> None:
+        """Take a frame to be shown, for `ReductionCallback.on_frame`; the latest is kept, by reference."""
+        if not self._images or (self._clock is not None and self._clock.closed):
+            return
+        self.image.offer(frame)
+        if frame.detector.projection is not self._projection:
+            self._projection = frame.detector.projection
+            self._pass_lines()
 
     def changed(self) -> bool:
         """Whether there is something that is not drawn yet."""
-        views: tuple[View, ...] = (*self.grids[: self._panels], self.curves)
-        return self._news.is_set() or any(view.changed() for view in views)
+        if self.interaction is not None and self.interaction.changed():
+            return True
+        return self._news.is_set() or any(view.changed() for view in self._panels.seen(self._choice()))
 
-    def refresh(self, *, full: bool = False) -> None:
-        """Bring all panels up to date; nothing is rendered."""
-        self._news.clear()
-        self._lay_out()
-        for grid in self.grids[: self._panels]:
-            grid.refresh(full=full)
-        self.curves.refresh(full=full)
+    # -- commands, from any thread ------------------------------------------------------------------------
+
+    @property
+    def main_plot(self) -> str:
+        """What the main panel is to show: ``"image"`` or ``"buffer i"``; as the configuration says unless set here."""
         with self._lock:
-            run_label = self._run_label
-        runs = runs_text(self.grids[0].run_labels() if self._panels else ()) or run_label
-        self._heading.set_text(SEPARATOR.join(filter(None, (runs, self.curves.caption()))))
+            return self._main_plot or self._configured_main_plot
+
+    def set_main_plot(self, main_plot: str) -> None:
+        """Show the image, or the heat-map of one range, in the main panel.
+
+        Without an image all heat-maps are alike, and so they are if there is no such range. A heat-map of a range
+        beyond the first `heatmaps` begins with the rows that come from now on.
+
+        Parameters
+        ----------
+        main_plot
+            ``"image"`` or ``"buffer i"``.
+
+        Raises
+        ------
+        ValueError
+            It is neither.
+        """
+        number = buffer_number(main_plot)
+        with self._lock:
+            self._main_plot = IMAGE if number is None else f"buffer {number}"
+        self._news.set()
+
+    def set_scale(self, scale: Scale) -> None:
+        """Show intensities of all panels linear, by their square root (``"sqrt"``) or logarithmic.
+
+        Raises
+        ------
+        ValueError
+            `scale` is none of the three.
+        """
+        with self._documents:
+            self._panels.set_scale(scale)
+        self.scale = scale
+
+    def set_percentiles(self, low: float, high: float) -> None:
+        """Set the percentiles, 0 to 100, that the colours of image and heat-maps span.
+
+        Raises
+        ------
+        ValueError
+            They do not rise from 0 to 100.
+        """
+        with self._documents:
+            self._panels.set_percentiles(low, high)
+
+    def set_calibrant(self, name: str | None) -> None:
+        """Draw the lines of a calibrant over the curves, and as rings on the image.
+
+        Positions follow from the run's wavelength; on an axis of r also from the detector, which is known where frames
+        are offered.
+
+        Parameters
+        ----------
+        name
+            Any that pyFAI knows, ``"CeO2"`` say; None removes the lines.
+
+        Raises
+        ------
+        ValueError
+            pyFAI does not know it; the message offers names that are near.
+        """
+        self._lines = None if name is None else Lines(name, tuple(float(d) for d in calibrant_lines(name)))
+        self.calibrant = name
+        self._pass_lines()
 
     def reset(self) -> None:
         """Empty the heat-maps."""
@@ -161,8 +279,10 @@ class DiffractogramFigure(View, CallbackBase):
 
     def collect(self, on: bool) -> None:
         """Whether diffractograms that come become rows of the heat-maps, lavue's "Collect"."""
-        for grid in self.grids:
-            grid.collect(on)
+        with self._documents:
+            self._collecting = bool(on)
+            for grid in self.grids:
+                grid.collect(on)
 
     def freeze(self) -> None:
         """Keep the curves that are shown now as grey references."""
@@ -171,6 +291,8 @@ class DiffractogramFigure(View, CallbackBase):
     def clear(self) -> None:
         """Remove the grey references."""
         self.curves.clear()
+
+    # -- the window, on the main thread -------------------------------------------------------------------
 
     @property
     def live(self) -> bool:
@@ -196,32 +318,116 @@ class DiffractogramFigure(View, CallbackBase):
 
             plt.close(self.figure)
 
-    def _lay_out(self) -> None:
-        """Put the panels where the figure's size and their number want them, if either has changed."""
+    def add_controls(self, commands: Commands | None = None) -> None:
+        """Show lavue's controls at the bottom, and let edges of ranges be dragged and rows be clicked.
+
+        On the main thread, once.
+
+        Parameters
+        ----------
+        commands
+            The callback that they command; None leaves out all but the looks.
+        """
+        from .interaction import Interaction
+
+        self.interaction = Interaction(self, commands)
+
+    def save(self, path: str | Path, **kwargs: Any) -> None:
+        """Write the figure without its controls to a file, see `View.save`."""
+        with self._drawing, nullcontext() if self.interaction is None else self.interaction.out_of_sight():
+            super().save(path, **kwargs)
+
+    def set_strip(self, *, height: float = 0.0, width: float = 0.0) -> None:
+        """Keep room free for controls, in inches: a row at the bottom, or a column at the right.
+
+        `layout` says where it is then, as ``row`` and ``column``.
+        """
+        self._panels.strip = Strip(height, width)
+        self._resized(None)
+
+    def refresh(self, *, full: bool = False) -> None:
+        """Bring all panels up to date; nothing is rendered."""
+        self._news.clear()
+        choice = self._choice()
+        self._provide_grid(choice)
+        moved = self._panels.place(choice)
+        for view in self._panels.seen(choice):
+            if full or moved or view.changed():
+                view.refresh(full=full)
+        self._write_heading(choice)
+
+    def _write_heading(self, choice: Shown) -> None:
         with self._lock:
-            panels = self._panels
-        width, height = self.figure.get_size_inches()
-        if (width, height, panels) == self._laid_out:
+            run_label = self._run_label
+        shown = [grid for grid in self.grids if grid.number in choice.heatmaps]
+        runs = runs_text(shown[0].run_labels() if shown else ()) or run_label
+        self._heading.set_text(SEPARATOR.join(filter(None, (runs, self.curves.caption()))))
+        if self.interaction is not None:
+            self.interaction.refresh()
+
+    def _resized(self, event: Any) -> None:
+        if self._panels.place(self._choice()):
+            self._news.set()
+
+    def draw(self) -> None:
+        """Bring the figure up to date and render it, now, see `View.draw`."""
+        if not drawn_here(self.figure.canvas):
+            self._news.set()
             return
-        self._laid_out = (width, height, panels)
-        layout = two_rows(width, height, panels)
-        self._heading.set_position((layout.curves[0], 1 - 0.12 / height))
-        for index, grid in enumerate(self.grids):
-            grid.ax.set_visible(index < panels)
-            if index < panels:
-                grid.ax.set_position(layout.heatmaps[index])
-                grid.colorbar.ax.set_position(layout.bars[index])
-                grid.ax.tick_params(labelleft=index == 0)
-            else:
-                grid.colorbar.ax.set_visible(False)
-        self.curves.ax.set_position(layout.curves)
+        with self._drawing:
+            self.refresh()
+            self._quick.mark()
+            self.figure.canvas.draw()
+            self._complete = self._panels.signature(self._choice())
 
+    def draw_quickly(self) -> None:
+        """Bring image, curves and heading up to date, and the window as far as neither axes nor labels change.
 
-def _panels(stream: Stream, heatmaps: int) -> int:
-    """How many heat-maps are shown: of the ranges 1, 2, … as far as there are any."""
-    if not stream.configuration.get("buffering", True):
-        return 0
-    numbered = 0
-    while numbered < heatmaps and numbered + 1 in stream.ranges:
-        numbered += 1
-    return numbered
+        The rest, and heat-maps, are left to the next complete drawing.
+        """
+        if self.interaction is not None and self.interaction.dragging:
+            return  # its outline is drawn in the same way
+        choice = self._choice()
+        with self._drawing:
+            if not (self._quick.ready and self._panels.signature(choice) == self._complete):
+                return
+            views = [view for view in self._panels.seen(choice) if view in (self.image, self.curves) and view.changed()]
+            for view in views:
+                view.refresh()
+            if views and self._panels.signature(choice) != self._complete:
+                self._news.set()
+            elif views:
+                self._write_heading(choice)
+                self._quick.mark()
+                self._quick.draw()
+
+    def _above(self, complete: bool) -> list[Artist]:
+        return [] if self.interaction is None else self.interaction.above(complete)
+
+    def _choice(self) -> Shown:
+        with self._lock:
+            return choose(
+                self._main_plot or self._configured_main_plot,
+                self._ranges,
+                self._heatmaps,
+                buffering=self._buffering,
+                image=self.image.frame is not None,
+            )
+
+    def _provide_grid(self, choice: Shown) -> None:
+        """Make the heat-map of a range beyond the first ones if it is to be the main panel."""
+        number = self._panels.missing(choice)
+        if number is None:
+            return
+        new = self._panels.new_grid(number)
+        with self._documents:
+            for documents in self._open.values():
+                for name, doc in documents:
+                    new(name, doc)
+            new.collect(self._collecting)
+            self._panels.add_grid(new)
+
+    def _pass_lines(self) -> None:
+        geometry = None if self._projection is None else self._projection.geometry
+        self.curves.set_lines(self._lines, geometry)
+        self.image.set_lines(self._lines)

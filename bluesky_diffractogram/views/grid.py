@@ -12,8 +12,10 @@ from bluesky.callbacks.mpl_plotting import LiveGrid
 from .colors import RangeColors
 from .heatmap import Heatmap
 from .labels import intensity_units, radial_label, range_text, runs_text
+from .readout import heatmap_text
 from .redraw import View, new_figure
 from .rows import BUFFER_SIZE, RangeRows, Rows
+from .scales import Scale, check_percentiles, check_scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,8 +43,8 @@ class LiveDiffractogramGrid(View, LiveGrid):
         What the y axis shows: ``"frame"``, ``"time"`` (seconds since the first frame), the name of a carried reading,
         or ``"auto"``, the first carried dimension of the scan. A reading that is missing, or neither rises nor falls
         throughout, gives frame numbers.
-    log
-        Whether colours are logarithmic.
+    scale
+        Of the colours: ``"linear"``, ``"sqrt"`` or ``"log"``.
     clim
         Colour limits; None: the `percentiles` of what is kept, so that a few spikes do not darken the rest.
     percentiles
@@ -67,11 +69,14 @@ class LiveDiffractogramGrid(View, LiveGrid):
     ----------
     ax, im, colorbar
         The axes, the image and its colour bar.
+    drawn
+        The rows as they were last drawn, or None.
 
     Raises
     ------
     ValueError
-        `number` or `buffer_size` is below 1, `x_positive` or `y_positive` is none of LiveGrid's, a colour is none.
+        `number` or `buffer_size` is below 1, `x_positive` or `y_positive` is none of LiveGrid's, a scale,
+        percentiles or a colour are none.
     """
 
     def __init__(
@@ -80,7 +85,7 @@ class LiveDiffractogramGrid(View, LiveGrid):
         *,
         buffer_size: int | None = None,
         row_axis: str = "auto",
-        log: bool = False,
+        scale: Scale = "linear",
         clim: tuple[float, float] | None = None,
         percentiles: tuple[float, float] = PERCENTILES,
         cmap: Any = "viridis",
@@ -137,14 +142,19 @@ class LiveDiffractogramGrid(View, LiveGrid):
             x_positive=x_positive,
             y_positive=y_positive,
             clim=clim,
-            percentiles=percentiles,
-            log=log,
+            percentiles=check_percentiles(percentiles),
+            scale=check_scale(scale),
         )
         self.im, self.colorbar = self._heatmap.im, self._heatmap.colorbar
         if title:
             ax.set_title(title)
         self._drawn_labels: tuple[str, ...] = ()
+        self.drawn: Rows | None = None
+        self._rows_labelled = True
         self._refreshing = False
+        if extent is None:
+            ax.format_coord = self.readout  # type: ignore[method-assign]
+            self.im.mouseover = False  # the value is part of the readout
         for signal in ("xlim_changed", "ylim_changed"):
             ax.callbacks.connect(signal, self._zoomed)
         if auto_redraw:
@@ -182,6 +192,22 @@ class LiveDiffractogramGrid(View, LiveGrid):
         """Whether diffractograms that come become rows, lavue's "Collect"."""
         self._rows.collecting = bool(on)
 
+    def set_scale(self, scale: Scale) -> None:
+        """Colour intensities linear, by their square root (``"sqrt"``) or logarithmic; ValueError for all else."""
+        self._heatmap.scale = check_scale(scale)
+        self._news.set()
+
+    def set_percentiles(self, low: float, high: float) -> None:
+        """Set the percentiles that the colours span, 0 to 100; ValueError if they do not rise within that."""
+        self._heatmap.percentiles, self._heatmap.clim = check_percentiles((low, high)), None
+        self._news.set()
+
+    def label_rows(self, on: bool) -> None:
+        """Whether the y axis has numbers and a label, which the heat-map at its left may have for both."""
+        self._rows_labelled = bool(on)
+        self.ax.tick_params(labelleft=self._rows_labelled)
+        self._news.set()
+
     def rows(self) -> Rows | None:
         """What the heat-map holds, all of it; None while that is nothing."""
         return self._rows.snapshot()
@@ -203,7 +229,7 @@ class LiveDiffractogramGrid(View, LiveGrid):
     def refresh(self, *, full: bool = False) -> None:
         """Bring image, limits, labels and title up to date; nothing is rendered."""
         self._news.clear()
-        rows = self._rows.snapshot()
+        rows = self.drawn = self._rows.snapshot()
         self._drawn_labels = () if rows is None else rows.run_labels
         if rows is None:
             self._heatmap.clear()
@@ -215,6 +241,10 @@ class LiveDiffractogramGrid(View, LiveGrid):
             self._refreshing = False
         self._label(rows)
 
+    def readout(self, x: float, y: float) -> str:
+        """What is at a point of the axes: frame, time, readings, radial value and intensity."""
+        return "" if self.drawn is None else heatmap_text(self.drawn, self.number, x, y)
+
     def _zoomed(self, ax: Axes) -> None:
         if not self._refreshing:  # another zoom needs another resolution
             self._news.set()
@@ -222,7 +252,8 @@ class LiveDiffractogramGrid(View, LiveGrid):
     def _label(self, rows: Rows) -> None:
         rows_label = self._heatmap.label_rows(rows, self.row_axis)
         self._heatmap.label_intensity(intensity_units(rows.stream, self.number))
-        self.ax.set_ylabel(rows_label if self._ylabel is None else self._ylabel)
+        wanted = rows_label if self._ylabel is None else self._ylabel
+        self.ax.set_ylabel(wanted if self._rows_labelled else "")
         self.ax.set_xlabel(radial_label(rows.stream) if self._xlabel is None else self._xlabel)
         color = self._range_colors[self.number]
         if self.title is None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.colors import LogNorm, Normalize
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from numpy.typing import NDArray
 
-from .labels import intensity_exponent, intensity_formatter, intensity_label
-from .raster import block_mean, color_limits, equidistant_columns
+from .raster import block_mean, color_limits, equidistant_columns, settled
 from .rowaxis import RowFormatter, RowLocator, RowScale, row_values
 from .rows import Rows
+from .scales import Scale, color_norm, label_colors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,11 +22,13 @@ GAPS = "0.82"
 class Heatmap:
     """Draws `Rows` on axes; everything is called on the thread that draws.
 
+    `scale`, `clim` and `percentiles` may be set from any; they hold from the next `show` on.
+
     Parameters
     ----------
     ax, cax
         The axes, cleared first, and those for the colour bar, or None to take some room of `ax`.
-    cmap, aspect, extent, x_positive, y_positive, clim, percentiles, log
+    cmap, aspect, extent, x_positive, y_positive, clim, percentiles, scale
         See `LiveDiffractogramGrid`.
     """
 
@@ -43,18 +44,19 @@ class Heatmap:
         y_positive: str,
         clim: tuple[float, float] | None,
         percentiles: tuple[float, float],
-        log: bool,
+        scale: Scale,
     ) -> None:
         self.ax = ax
-        self._extent, self._clim, self._percentiles, self._log = extent, clim, percentiles, log
+        self._extent, self.clim, self.percentiles, self.scale = extent, clim, percentiles, scale
+        self._drawn_scale = scale
         self._backwards = (x_positive == "left", y_positive == "down")
         self._edges: tuple[float, float] | None = None
         self._labelled: tuple[int, str] | None = None
         ax.cla()
-        low, high = clim or ((0.1, 1.0) if log else (0.0, 1.0))
+        low, high = clim or ((0.1, 1.0) if scale == "log" else (0.0, 1.0))
         self.im = ax.imshow(
             [[np.nan]],
-            norm=LogNorm(low, high) if log else Normalize(low, high),
+            norm=color_norm(scale, low, high),
             cmap=cmap,
             interpolation="none",
             aspect=aspect,
@@ -95,11 +97,12 @@ class Heatmap:
             left, right, bottom, top = self._extent
         by_row, by_column = (1, 1) if full else self._factors(count, npt, (left, right), (bottom, top))
         image = block_mean(intensity, by_row, by_column)
-        self._set_colors(intensity)
+        scale = self.scale  # another thread may set it meanwhile
+        self._set_colors(intensity, scale, full)
         # the last block may reach beyond the data; the axes' limits cut it
         width = (right - left) * image.shape[1] * by_column / npt
         height = (top - bottom) * image.shape[0] * by_row / count
-        self.im.set_data(np.maximum(image, self.im.get_clim()[0] or 0.0) if self._log else image)
+        self.im.set_data(np.maximum(image, self.im.get_clim()[0] or 0.0) if scale == "log" else image)
         self.im.set_extent((left, left + width, bottom, bottom + height))
         self._follow("x", left, right)
         self._follow("y", bottom, top)
@@ -137,22 +140,20 @@ class Heatmap:
             factor(npt, x, self.ax.get_xlim(), pixels.width, self.ax.get_autoscalex_on()),
         )
 
-    def _set_colors(self, intensity: NDArray) -> None:
-        limits = self._clim or color_limits(intensity, self._percentiles, positive=self._log)
-        if limits is None:
-            return
-        if limits != self.im.get_clim():
-            self.im.set_clim(*limits)
+    def _set_colors(self, intensity: NDArray, scale: Scale, full: bool) -> None:
+        limits = self.clim or color_limits(intensity, self.percentiles, positive=scale == "log")
+        if scale != self._drawn_scale:
+            self._drawn_scale, self._labelled = scale, None
+            self.im.set_norm(color_norm(scale, *(limits or (0.1, 1.0))))
+        elif limits is not None:
+            if self.clim is None and not full:
+                limits = settled(limits, self.im.get_clim(), log=scale == "log")
+            if limits != self.im.get_clim():
+                self.im.set_clim(*limits)
 
     def label_intensity(self, units: str) -> None:
-        """Label the colour bar; the power of ten goes from its ticks into the label."""
-        exponent = 0 if self._log else intensity_exponent(max(abs(limit or 0.0) for limit in self.im.get_clim()))
-        if self._labelled == (exponent, units):
-            return
-        self._labelled = (exponent, units)
-        self.colorbar.set_label(intensity_label(exponent, units))
-        if not self._log:
-            self.colorbar.formatter = intensity_formatter(exponent)
+        """Label the colour bar with the intensities' `units`."""
+        self._labelled = label_colors(self.colorbar, self._drawn_scale, units, self._labelled)
 
     def _follow(self, axis: str, low: float, high: float) -> None:
         """Show all of the image, unless the user has zoomed."""

@@ -43,6 +43,17 @@ def radial_text(stream: Stream, number: int) -> str:
     return f"{quantity} {_number(low)}…{_number(high)}{_SYMBOLS.get(unit.symbol, ' ' + unit.symbol)}"
 
 
+def quantity_text(stream: Stream, value: float) -> str:
+    """A radial value with its unit, finer than a bin: ``q 3.1416 nm⁻¹``."""
+    shown = f"{value:.5g}".replace("-", "−")
+    try:
+        unit = parse_unit(stream.unit)
+    except ValueError:
+        return f"{shown} {stream.unit_label}"
+    quantity = unit.label.split()[0].replace("2th", "2θ")
+    return f"{quantity} {shown}{_SYMBOLS.get(unit.symbol, ' ' + unit.symbol)}"
+
+
 def range_text(stream: Stream, number: int, separator: str = ", ") -> str:
     """Range `number` in words: ``1: χ 10…20°, q 0.5…11.3 nm⁻¹``."""
     limits = separator.join(filter(None, (azimuth_text(stream, number), radial_text(stream, number))))

@@ -12,45 +12,125 @@ BETWEEN_ROWS = 0.95  # the heat-maps' x labels, the curves' title
 TITLE = 0.45  # two lines above a heat-map
 HEATMAP_SHARE = 0.56  # of the height left for data
 BETWEEN_PANELS = 0.22
-BAR_GAP, BAR_WIDTH, BAR_TEXT = 0.06, 0.11, 0.62
+BAR_GAP, BAR_WIDTH, BAR_TEXT = 0.06, 0.11, 0.68
+BESIDE = BAR_GAP + BAR_WIDTH + BAR_TEXT
 SMALLEST = 0.2
+# with a main panel: its part of the height, and at most of the width; what another needs beside it
+MAIN_SHARE = 0.64
+MAIN_WIDTH = 0.6
+ROWS_TEXT = 0.65  # the row labels of a heat-map that is not at the left edge
+OTHER_WIDTH = 1.15
+STRIP_GAP = 0.1
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Room kept free for controls, in inches: a row of that `height` at the bottom, or a column at the right."""
+
+    height: float = 0.0
+    width: float = 0.0
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Boxes of the heat-maps from left to right, of their colour bars, and of the curves."""
+    """Boxes of the panels.
+
+    Attributes
+    ----------
+    heatmaps, bars
+        Of the heat-maps from left to right, and of their colour bars. With a main panel there may be fewer than were
+        asked for: those that have room.
+    curves
+        Of the curves.
+    image, image_bar
+        Of the image and its colour bar, or None.
+    row, column
+        What is kept free for controls, or None.
+    """
 
     heatmaps: tuple[Box, ...]
     bars: tuple[Box, ...]
     curves: Box
+    image: Box | None = None
+    image_bar: Box | None = None
+    row: Box | None = None
+    column: Box | None = None
 
 
-def two_rows(width: float, height: float, panels: int) -> Layout:
-    """Heat-maps side by side over the curves; their outer edges are aligned.
+def two_rows(
+    width: float,
+    height: float,
+    panels: int,
+    *,
+    image: float | None = None,
+    main: bool = False,
+    strip: Strip | None = None,
+) -> Layout:
+    """Heat-maps side by side over the curves, perhaps after a larger main panel; their outer edges are aligned.
 
     Parameters
     ----------
     width, height
         Of the figure, in inches.
     panels
-        The number of heat-maps; with none the curves have the whole figure.
+        The number of heat-maps; with none, and no image, the curves have the whole figure.
+    image
+        Width over height of the image, which is the main panel then; None without one.
+    main
+        Whether the first heat-map is the main panel.
+    strip
+        What is kept free for controls.
     """
+    strip = strip or Strip()
+    below = strip.height + STRIP_GAP if strip.height else 0.0
+    right = strip.width + STRIP_GAP if strip.width else 0.0
 
     def box(left: float, bottom: float, wide: float, high: float) -> Box:
         return (left / width, bottom / height, max(wide, SMALLEST) / width, max(high, SMALLEST) / height)
 
-    inner = width - LEFT - RIGHT
-    if panels == 0:
-        return Layout((), (), box(LEFT, BOTTOM, inner, height - TOP - BOTTOM))
-    data = height - TOP - TITLE - BETWEEN_ROWS - BOTTOM
-    high = HEATMAP_SHARE * data
-    bottom = height - TOP - TITLE - high
-    beside = BAR_GAP + BAR_WIDTH + BAR_TEXT
-    pitch = (inner + BETWEEN_PANELS) / panels
-    image = pitch - BETWEEN_PANELS - beside
-    lefts = [LEFT + index * pitch for index in range(panels)]
+    row = box(STRIP_GAP, STRIP_GAP, width - 2 * STRIP_GAP, strip.height) if strip.height else None
+    beyond = height - below - 2 * STRIP_GAP
+    column = box(width - right, below + STRIP_GAP, strip.width, beyond) if strip.width else None
+    inner = width - LEFT - RIGHT - right
+    bottom_of_curves = BOTTOM + below
+    if panels == 0 and image is None:
+        curves = box(LEFT, bottom_of_curves, inner, height - TOP - bottom_of_curves)
+        return Layout((), (), curves, row=row, column=column)
+    data = height - TOP - TITLE - BETWEEN_ROWS - bottom_of_curves
+    high = (HEATMAP_SHARE if image is None and not main else MAIN_SHARE) * data
+    top = height - TOP - TITLE
+    widths, left_of_all, image_box, image_bar = [], LEFT, None, None
+    if image is not None:
+        wide = min(max(high, SMALLEST) * image, MAIN_WIDTH * inner - BESIDE if panels else inner - BESIDE)
+        tall = wide / image
+        image_box = box(LEFT, top - tall, wide, tall)
+        image_bar = box(LEFT + wide + BAR_GAP, top - tall, BAR_WIDTH, tall)
+        left_of_all = LEFT + wide + BESIDE + BETWEEN_PANELS + ROWS_TEXT
+        widths = _equal(width - RIGHT - right - left_of_all, panels)
+    elif main and panels > 1:
+        widths = [MAIN_WIDTH * inner - BESIDE]
+        widths += _equal((1 - MAIN_WIDTH) * inner - BETWEEN_PANELS, panels - 1)
+        if len(widths) == 1:
+            widths = [inner - BESIDE]
+    else:
+        widths = [(inner + BETWEEN_PANELS) / panels - BETWEEN_PANELS - BESIDE] * panels
+    lefts = [left_of_all + sum(widths[:index]) + index * (BESIDE + BETWEEN_PANELS) for index in range(len(widths))]
+    bottom = top - high
     return Layout(
-        heatmaps=tuple(box(left, bottom, image, high) for left in lefts),
-        bars=tuple(box(left + image + BAR_GAP, bottom, BAR_WIDTH, high) for left in lefts),
-        curves=box(LEFT, BOTTOM, inner, (1 - HEATMAP_SHARE) * data),
+        heatmaps=tuple(box(left, bottom, wide, high) for left, wide in zip(lefts, widths, strict=True)),
+        bars=tuple(
+            box(left + wide + BAR_GAP, bottom, BAR_WIDTH, high) for left, wide in zip(lefts, widths, strict=True)
+        ),
+        curves=box(LEFT, bottom_of_curves, inner, data - high),
+        image=image_box,
+        image_bar=image_bar,
+        row=row,
+        column=column,
     )
+
+
+def _equal(room: float, panels: int) -> list[float]:
+    """The widths of as many of `panels` heat-maps as have room beside a main panel."""
+    most = int((room + BETWEEN_PANELS) / (OTHER_WIDTH + BESIDE + BETWEEN_PANELS))
+    panels = max(0, min(panels, most))
+    return [(room + BETWEEN_PANELS) / panels - BETWEEN_PANELS - BESIDE] * panels if panels else []

@@ -7,6 +7,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
@@ -15,7 +16,7 @@ MOST_ABOVE = 6
 
 
 def write_legend(
-    ax: Axes, lines: Mapping[str, Line2D], references: Sequence[Line2D] = (), *, above: bool = False
+    ax: Axes, lines: Mapping[str, Line2D], others: Sequence[tuple[Artist, str]] = (), *, above: bool = False
 ) -> None:
     """Write, or write anew, the legend of `ax`.
 
@@ -25,19 +26,19 @@ def write_legend(
         The axes.
     lines
         The ranges' lines by what is written beside them. Of many, only the first are named.
-    references
-        Frozen lines, which have one entry together.
+    others
+        What else is explained, and its texts: frozen curves, the lines of a powder.
     above
         Put it above the axes, where it hides nothing and has room for less.
     """
     from matplotlib.lines import Line2D
 
-    entries = [(line, text) for text, line in lines.items()]
-    most = MOST_ABOVE - bool(references) if above else MOST_INSIDE
+    entries: list[tuple[Artist, str]] = [(line, text) for text, line in lines.items()]
+    most = MOST_ABOVE - len(others) if above else MOST_INSIDE
     if len(entries) > most:
         more = len(entries) - most + 1
         entries[most - 1 :] = [(Line2D([], [], linestyle="none"), f"… and {more} more")]
-    entries += [(line, "frozen") for line in references[:1]]
+    entries += others
     place: dict[str, Any] = {"loc": "upper right", "framealpha": 0.85}
     if above:
         columns = max(2, ceil(len(entries) / 2))

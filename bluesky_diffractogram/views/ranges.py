@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bluesky_diffractogram.reduction.outlines import Outline
+
 from .colors import RangeColors
+from .outlines import DrawnOutlines
 from .raster import color_limits
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ LARGEST = 1200
 MASKED = "0.35"
 UNUSED = "0.93"
 NO_COUNTS = "#24425c"
+TINT = 0.22
 LEGEND_ENTRIES = 12
 
 
@@ -35,13 +39,13 @@ class DrawnRange:
         From 1; decides the colour.
     text
         What it is, for the legend.
-    inside
-        ``(ny, nx)``, True for its pixels, masked ones included.
+    outline
+        Where it is.
     """
 
     number: int
     text: str
-    inside: NDArray[np.bool_]
+    outline: Outline
 
 
 def draw_ranges(
@@ -86,7 +90,8 @@ def draw_ranges(
     step = ceil(max(ny, nx) / LARGEST)
     _draw_detector(axes, figure, mask, image, step)
     range_colors = RangeColors(colors)
-    handles = [_outline(axes, each, range_colors[each.number], step) for each in ranges]
+    DrawnOutlines(axes, tint=TINT).show([each.outline for each in ranges], range_colors, (ny, nx))
+    handles = [_handle(range_colors[each.number]) for each in ranges]
     if beam_centre is not None and 0 <= beam_centre[0] < nx and 0 <= beam_centre[1] < ny:
         for color, width in (("white", 3.5), ("black", 1.5)):
             axes.plot(*beam_centre, marker="+", markersize=12, markeredgewidth=width, color=color, linestyle="none")
@@ -134,43 +139,12 @@ def _any_of_blocks(mask: NDArray[np.bool_], step: int) -> NDArray[np.bool_]:
     return np.logical_or.reduceat(rows, np.arange(0, mask.shape[1], step), axis=1)
 
 
-def _outline(axes: Axes, drawn: DrawnRange, color: str, step: int) -> Any:
-    """Tint a range and draw its edge; returns what stands for it in the legend."""
+def _handle(color: str) -> Any:
+    """What stands for a range in the legend."""
     from matplotlib.colors import to_rgba
     from matplotlib.patches import Patch
 
-    inside = drawn.inside[::step, ::step]
-    handle = Patch(facecolor=to_rgba(color, 0.3), edgecolor=color)
-    if not inside.any():
-        return handle
-    rows, columns = np.arange(inside.shape[0]) * step, np.arange(inside.shape[1]) * step
-    tint = np.zeros((*inside.shape, 4))
-    tint[inside] = to_rgba(color, 0.22)
-    half = 0.5 * step
-    extent = (-half, columns[-1] + half, -half, rows[-1] + half)
-    axes.imshow(tint, origin="lower", extent=extent, interpolation="none", zorder=1.5)
-    # A frame of False around it, so that the edge is closed where a range leaves the detector.
-    padded = np.pad(inside, 1).astype(float)
-    xs = np.concatenate([[-step], columns, [columns[-1] + step]])
-    ys = np.concatenate([[-step], rows, [rows[-1] + step]])
-    axes.contour(xs, ys, padded, levels=[0.5], colors=[color], linewidths=1.4, zorder=2)
-    row, column = _middle(inside)
-    box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": color, "alpha": 0.85}
-    axes.text(
-        columns[column], rows[row], str(drawn.number),
-        ha="center", va="center", fontsize="small", color=color, bbox=box, zorder=3, clip_on=True,
-    )  # fmt: skip
-    return handle
-
-
-def _middle(inside: NDArray[np.bool_]) -> tuple[int, int]:
-    """Row and column amidst a region; on a ring, amidst its right side."""
-    rows = np.nonzero(inside.any(axis=1))[0]
-    middle = np.nonzero(inside)[0].mean()
-    row = int(rows[np.argmin(np.abs(rows - middle))])
-    columns = np.nonzero(inside[row])[0]
-    last_run = np.split(columns, np.nonzero(np.diff(columns) > 1)[0] + 1)[-1]
-    return row, int(last_run[len(last_run) // 2])
+    return Patch(facecolor=to_rgba(color, 0.3), edgecolor=color)
 
 
 def _legend(figure: Figure, handles: list[Any], texts: list[str]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LIMIT_ROWS = 256
+UNSEEN = 0.1
 
 
 def block_mean(rows: NDArray, row_factor: int, column_factor: int) -> NDArray[np.float64]:
@@ -78,6 +79,28 @@ def color_limits(
         half = abs(low) / 20 or 0.5
         low, high = low - half, high + half
     return low, high
+
+
+def settled(
+    limits: tuple[float, float], before: tuple[float | None, float | None], *, log: bool = False
+) -> tuple[float, float]:
+    """`before`, unless `limits` have moved from them by what is seen.
+
+    New limits cost a colour bar, which is a good part of a drawing, and flicker.
+
+    Parameters
+    ----------
+    limits, before
+        The limits wanted, and those that are shown.
+    log
+        Whether they are those of a logarithmic scale.
+    """
+    old = np.array([np.nan if limit is None else limit for limit in before], float)
+    new = np.array(limits, float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        moved = np.abs(np.log(new) - np.log(old)) if log else np.abs(new - old)
+        span = np.log(new[1] / new[0]) if log else new[1] - new[0]
+    return (float(old[0]), float(old[1])) if (moved <= UNSEEN * span).all() else limits
 
 
 def equidistant_columns(radial: NDArray) -> tuple[tuple[float, float], NDArray[np.intp] | None]:

@@ -8,9 +8,9 @@ import sys
 import threading
 
 from bluesky.callbacks.zmq import Proxy, RemoteDispatcher
-from wire import unpack
 
 from bluesky_diffractogram import DiffractogramCallback
+from bluesky_diffractogram.transport.wire import unpack  # msgpack: unlike pickle, bluesky's default, it runs no code
 
 FROM_SCANS, TO_LISTENERS = "127.0.0.1:5577", "127.0.0.1:5578"  # this machine only: there is no password
 

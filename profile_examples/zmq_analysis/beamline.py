@@ -2,7 +2,8 @@
 
 from bluesky import RunEngine
 from bluesky.callbacks.zmq import Publisher
-from wire import pack
+
+from bluesky_diffractogram.transport.wire import pack
 
 FROM_SCANS = "127.0.0.1:5577"  # where analysis.py listens
 

@@ -335,6 +335,7 @@ def test_a_frame_of_an_earlier_scan_is_no_result_of_this_one(steered):
 
 def test_prepare_makes_what_was_received_too_old(steered):
     steered.run(bp.count([steered.detector]))
+    assert steered.diff.wait(20)
     steered.engine(bps.prepare(steered.device, None, wait=True))
     steered.engine(bps.trigger(steered.device, wait=True))
     assert reading(steered.device)["valid"] == 0

@@ -9,7 +9,7 @@ import bluesky.plans as bp
 import numpy as np
 import pytest
 from bluesky import RunEngine
-from event_model import compose_run
+from event_model import compose_run, pack_datum_page
 from ophyd.sim import NumpySeqHandler, SynSignalWithRegistry
 
 from bluesky_diffractogram import ReductionCallback
@@ -71,6 +71,28 @@ def test_ophyds_own_file_writing_detector(cfg, collected, tmp_path):
     assert_valid(collected)
     np.testing.assert_array_equal([doc["data"]["diff_1"][1] for doc in collected.of("event")], reference(cfg, 1) * 4)
     assert frames_add_up(collected.of("stop")[0])["reduced"] == 4
+    diff.close()
+
+
+def test_the_readers_of_installed_packages_are_found(cfg, collected, tmp_path):
+    """ophyd's own for NPY_SEQ, by its entry point."""
+    with ReductionCallback(cfg) as diff:
+        diff.subscribe(collected)
+        send(diff, run_in_files(tmp_path))
+        assert diff.wait(20)
+    np.testing.assert_array_equal([doc["data"]["diff_1"][1] for doc in collected.of("event")], reference(cfg, 3))
+
+
+@pytest.mark.parametrize("background", [True, False])
+def test_datums_in_pages(cfg, collected, tmp_path, background):
+    documents = list(run_in_files(tmp_path))
+    page = ("datum_page", pack_datum_page(*(doc for name, doc in documents if name == "datum")))
+    others = [each for each in documents if each[0] != "datum"]
+    diff = callback(cfg, collected, background=background)
+    send(diff, [*others[:3], page, *others[3:]])
+    assert diff.wait(20)
+    np.testing.assert_array_equal([doc["data"]["diff_1"][1] for doc in collected.of("event")], reference(cfg, 3))
+    assert frames_add_up(collected.of("stop")[0])["reduced"] == 3
     diff.close()
 
 
@@ -142,6 +164,8 @@ def test_frames_without_a_reader_are_skipped_at_once(cfg, collected, tmp_path):
     diff = callback(cfg, collected, background=False)
     send(diff, run_in_files(tmp_path, spec="NOBODY_READS_THIS"))
     assert frames_add_up(collected.of("stop")[0])["reasons"] == {"no file reader": 3}
+    send(diff, run_in_files(tmp_path))
+    np.testing.assert_array_equal([doc["data"]["diff_1"][1] for doc in collected.of("event")], reference(cfg, 3))
 
 
 def test_frames_whose_documents_were_not_seen_are_skipped_and_other_runs_go_on(cfg, collected, tmp_path):

@@ -23,8 +23,9 @@ from bluesky_diffractogram.documents.images import frames_in
 from .conftest import SHAPE, Collected, image, raw_run, send
 
 
-def frames_add_up(stop):
+def frames_add_up(stop, missing=0):
     frames = stop["frames"]
+    assert frames.get("missing", 0) == missing
     parts = ("reduced", "skipped", "dropped", "replaced", "not_requested")
     assert frames["received"] == sum(frames[part] for part in parts)
     assert frames["skipped"] == sum(frames["reasons"].values())

@@ -208,6 +208,34 @@ def test_a_file_that_never_comes_is_not_looked_for_once_for_every_frame(cfg, pat
     assert caplog.text.count("root_map") == 1
 
 
+BAD_FILES = {
+    "another shape": lambda path: write_hdf5(path, np.ones((2, 7, 9), np.uint16)),
+    "complex numbers": lambda path: write_hdf5(path, np.ones((2, *SHAPE), complex)),
+    "no image": lambda path: write_hdf5(path, np.arange(5)),
+    "petabytes": lambda path: h5py.File(path, "w").create_dataset(
+        DATASET, (2, 10**8, 10**8), np.uint16, chunks=(1, 100, 100)
+    ).file.close(),
+    "not HDF5": lambda path: path.write_bytes(b"not HDF5" * 1000),
+    "half": lambda path: (write_hdf5(path, images(2)), path.write_bytes(path.read_bytes()[:500])),
+    "a folder": lambda path: path.mkdir(),
+    "nothing": lambda path: None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", BAD_FILES.values(), ids=BAD_FILES)
+def test_after_a_bad_file_the_next_good_frame_is_reduced(cfg, path, tmp_path, make):
+    make(tmp_path / "bad.h5")
+    write_hdf5(path, images(2))
+    bad, good = StreamRun(uri_of(tmp_path / "bad.h5")), StreamRun(uri_of(path))
+    collected = reduce(cfg, [*bad.step_scan(2), *good.step_scan(2)], file_timeout=0.3)
+    frames = {doc["run_start"]: frames_add_up(doc) for doc in collected.of("stop")}
+    by_run = {doc["raw_uid"]: frames[doc["uid"]] for doc in collected.of("start")}
+    refused, reduced = (by_run[run.run.start_doc["uid"]] for run in (bad, good))
+    assert (refused["received"], refused["skipped"]) == (2, 2)
+    assert reduced["reduced"] == 2
+    np.testing.assert_array_equal(curves(collected), reference(cfg, images(2)))
+
+
 @pytest.mark.parametrize("wrong", [{"root_map": ["/there"]}, {"roots": "/data"}], ids=str)
 def test_folders_that_are_none_are_refused_when_they_are_given(cfg, wrong):
     with pytest.raises(TypeError, match=next(iter(wrong))):
@@ -244,3 +272,20 @@ def test_stitched_modules_of_a_live_run_are_never_zeros(cfg, path, collected):
         assert diff.wait(20)
     assert frames_add_up(collected.of("stop")[0])["reduced"] == 4
     np.testing.assert_array_equal(curves(collected), reference(cfg, frames))
+
+
+def test_no_more_images_wait_for_their_files_than_may(cfg, path, collected, monkeypatch):
+    monkeypatch.setattr(one_run, "MOST_PARKED", 5)
+    run = StreamRun(uri_of(path))
+    *documents, stop = run.step_scan(8)
+    with ReductionCallback(cfg) as diff:
+        diff.subscribe(collected)
+        send(diff, documents)
+        deadline = time.monotonic() + 10
+        while diff._turns._worker._unfinished and time.monotonic() < deadline:
+            time.sleep(0.02)
+        write_hdf5(path, images(8))
+        diff(*stop)
+        assert diff.wait(20)
+    frames = frames_add_up(collected.of("stop")[0])
+    assert (frames["reduced"], frames["dropped"]) == (5, 3)

@@ -194,6 +194,19 @@ def test_files_of_one_frame_each(cfg, tmp_path, mimetype, template, write):
     assert Path(collected.of("event")[3]["data"]["imagename"]).name.startswith("img_000003")
 
 
+@pytest.mark.parametrize("template", ["%s%s_%6.6d.tiff", "%s_%06d.tiff", "%s_%d.tiff", "shot_{:05d}.tiff"])
+def test_templates_name_the_files_that_bluesky_takes_them_for(cfg, tmp_path, template):
+    from bluesky.consolidators import consolidator_factory
+
+    parameters = {"template": template, "filename": "shot", "chunk_shape": (1, *SHAPE)}
+    run = StreamRun(uri_of(tmp_path) + "/", "multipart/related;type=image/tiff", parameters)
+    theirs = consolidator_factory(run.resource, run.bundle.descriptor_doc)
+    for i, array in enumerate(images(3)):
+        _write_tiff(theirs.get_datum_uri(i).removeprefix("file://localhost"), array)
+    collected = reduce(cfg, run.step_scan(3))
+    np.testing.assert_array_equal(curves(collected), reference(cfg, images(3)))
+
+
 @pytest.mark.parametrize("name", ["a b#c%20d", "plain", "100%"])
 @pytest.mark.parametrize("form", ["raw", "encoded", "path"])
 def test_the_forms_of_a_uri(cfg, tmp_path, name, form):
@@ -257,12 +270,17 @@ def test_nothing_is_opened_outside_the_roots(cfg, tmp_path, lead, caplog):
     [
         ("file://localhost/x.csv", "text/csv;header=absent", "no reader for 'text/csv"),
         ("http://a/b.h5", HDF5, "no file: URI"),
+        ("/a/b.h5", HDF5 + "?slice", "only '(:,0)' is meant"),
     ],
 )
-def test_what_nobody_reads_is_skipped_at_once(cfg, uri, mimetype, message, caplog):
-    collected = reduce(cfg, StreamRun(uri, mimetype).step_scan(2))
+def test_what_nobody_reads_is_skipped_at_once(cfg, path, uri, mimetype, message, caplog):
+    write_hdf5(path, images(2))
+    sliced = {"dataset": DATASET, "slice": "(:,0)"} if mimetype.endswith("?slice") else None
+    bad, good = StreamRun(uri, mimetype.removesuffix("?slice"), sliced), StreamRun(uri_of(path))
+    collected = reduce(cfg, [*bad.step_scan(2), *good.step_scan(2)])
     assert frames_add_up(collected.of("stop")[0])["reasons"] == {"unreadable": 2}
     assert message in caplog.text
+    np.testing.assert_array_equal(curves(collected), reference(cfg, images(2)))
 
 
 def test_a_file_that_comes_after_the_stop_is_waited_for(cfg, path, collected):

@@ -65,6 +65,25 @@ def test_a_frame_in_a_chunk_of_several_is_waited_for_while_its_chunk_is_partly_w
         writer.stdin.close()
 
 
+def test_what_a_swmr_writer_has_not_flushed_is_no_zeros_however_long_it_takes(path, monkeypatch):
+    """Exposures of minutes, with a flush after every third: the file is at rest between them, and not finished."""
+    monkeypatch.setattr(hdf5_written, "SETTLED_S", -1.0)
+    monkeypatch.setattr(hdf5_written, "OLD_S", -1.0)
+    command = [sys.executable, "-c", textwrap.dedent(PARTLY), str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        writer.stdin.write("0\n")
+        writer.stdin.flush()
+        assert writer.stdout.readline() == "written\n"
+        with HDF5Frames.open(path, "d") as frames:
+            for _ in range(3):
+                with pytest.raises(NotReadable):
+                    frames.read(1)
+            writer.stdin.close()
+            assert writer.wait(20) == 0
+            assert not frames.read(1).any()  # the writer has left it so
+            assert frames.read(0)[0, 0] == 7
+
+
 @pytest.mark.parametrize("clock", ["of this machine", "of the file server"])
 @pytest.mark.parametrize("layout", ["contiguous", "early", "several in a chunk"])
 def test_a_last_frame_of_zeros_is_one_when_the_file_has_come_to_rest(path, layout, clock, monkeypatch):
@@ -95,6 +114,59 @@ def test_a_last_frame_of_zeros_is_one_when_the_file_has_come_to_rest(path, layou
             long_ago = time.time() - 2 * hdf5_written.OLD_S
             os.utime(path, (long_ago, long_ago))
         assert not frames.read(1).any()
+
+
+@pytest.mark.parametrize("writer", ["closed", "SWMR"])
+@pytest.mark.parametrize("userblock", [0, 1024])
+def test_half_a_file_stops_nobody(path, userblock, writer):
+    """Opened for SWMR, HDF5 would wait for the rest of one that is being copied, with the lock on all of Python."""
+    with h5py.File(path, "w", libver="latest", userblock_size=userblock) as file:
+        file["d"] = STACK
+        if writer == "SWMR":
+            file.swmr_mode = True
+            flagged = path.read_bytes()
+    whole = path.read_bytes()
+    path.write_bytes((flagged if writer == "SWMR" else whole)[: userblock + 100])
+    reading = "Frames.open(sys.argv[1], 'd').read(0)"
+    program = f"""
+        import sys
+        from bluesky_diffractogram.files import HDF5Frames as Frames, NotReadable
+        try:
+            {reading}
+        except NotReadable:
+            print("waits", flush=True)
+        sys.stdin.readline()
+        print({reading}.sum())
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+        killer = threading.Timer(30, reader.kill)
+        killer.start()
+        assert reader.stdout.readline() == "waits\n"
+        path.write_bytes(whole)
+        assert int(reader.communicate("\n")[0]) == STACK[0].sum()
+        killer.cancel()
+
+
+@pytest.mark.parametrize("userblock", [0, 1024])
+def test_a_swmr_writers_file_is_read_whatever_stands_before_it(path, userblock):
+    program = """
+        import sys, h5py
+        with h5py.File(sys.argv[1], "w", libver="latest", userblock_size=int(sys.argv[2])) as file:
+            data = file.create_dataset("d", (1, 61, 43), "u2", chunks=(1, 61, 43))
+            file.swmr_mode = True
+            data[0] = 7
+            data.flush()
+            print("written", flush=True)
+            sys.stdin.readline()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(path), str(userblock)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout.readline() == "written\n"
+        with HDF5Frames.open(path, "d") as frames:
+            assert (frames.read(0) == 7).all()
+            assert frames._file.swmr
+        writer.communicate("\n")
 
 
 def test_external_storage_that_is_shorter_than_declared(path, tmp_path):
@@ -255,6 +327,15 @@ def test_a_twelve_bit_type_is_converted_as_hdf5_does(path):
         np.testing.assert_array_equal(frames.read(2), STACK[2])
 
 
+def test_more_frames_than_numpy_can_count(path):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("d", (2**31, 2**31, 2**31, 20, 30), np.uint16, chunks=(1, 1, 1, 20, 30))
+    with HDF5Frames.open(path, "d") as frames:
+        for index in (0, 2**31 + 2, 2**93, 2**94):
+            with pytest.raises(NotReadable):
+                frames.read(index)
+
+
 def test_there_is_no_frame_before_the_first(path):
     write(path, STACK[0])
     with HDF5Frames.open(path, "d") as frames, pytest.raises(Unreadable):
@@ -327,6 +408,22 @@ class TestRoots:
         with h5py.File(inside / "links" / "a.h5", "w") as file:
             file["d"] = h5py.ExternalLink(str(inside / target) if "/" in target else target, "d")
         with HDF5Frames.open(inside / "links" / "a.h5", "d") as frames, pytest.raises((NotReadable, Unreadable)):
+            frames.read(0, paths)
+
+    @pytest.mark.parametrize("lead", ["external storage", "external link"])
+    def test_a_root_map_does_not_hide_where_hdf5_itself_goes(self, inside, lead):
+        """What a map says of files is not what HDF5 opens for a link or for raw data."""
+        outside = inside.parent / "out"
+        STACK.tofile(outside / "raw")
+        STACK.tofile(inside / "raw")
+        with h5py.File(inside / "a.h5", "w") as file:
+            if lead == "external link":
+                write(inside / "secret.h5")
+                file["d"] = h5py.ExternalLink(str(outside / "secret.h5"), "d")
+            else:
+                file.create_dataset("d", STACK.shape, np.uint16, external=[(str(outside / "raw"), 0, STACK.nbytes)])
+        paths = Paths({str(outside): str(inside)}, [str(inside)])
+        with HDF5Frames.open(inside / "a.h5", "d") as frames, pytest.raises(Unreadable, match="outside"):
             frames.read(0, paths)
 
     def test_points_in_the_names_of_groups(self, inside, paths):

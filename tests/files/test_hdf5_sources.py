@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -12,7 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bluesky_diffractogram.files import HDF5Frames, NotReadable, Paths, Unreadable, hdf5_written
+from bluesky_diffractogram.files import (
+    HDF5Frames,
+    NotReadable,
+    Paths,
+    Unreadable,
+    hdf5_sources,
+    hdf5_written,
+    virtual,
+)
 
 MODULE = (12, 10)
 FRAMES = 6
@@ -172,6 +181,23 @@ def test_sources_that_were_moved_are_found_by_the_root_map(path, tmp_path):
         frames.read(2, Paths({"/there": str(here)}, [str(here)]))
 
 
+@pytest.mark.parametrize("limited", [True, False])
+def test_sources_that_were_moved_together_with_their_virtual_data_set_are_found_beside_it(path, limited):
+    """As HDF5 finds them."""
+    layout = h5py.VirtualLayout((FRAMES, *MODULE), np.uint16)
+    layout[:] = h5py.VirtualSource("/where/it/was/taken/source.h5", "d", (FRAMES, *MODULE))
+    with h5py.File(path, "w") as file:
+        file.create_virtual_dataset("d", layout)
+    paths = Paths(roots=[str(path.parent)] if limited else None)
+    with HDF5Frames.open(path, "d") as frames:
+        with pytest.raises(Unreadable if limited else NotReadable):
+            frames.read(0, paths)
+        write(path.parent / "source.h5", module(1))
+        for index in range(FRAMES):
+            np.testing.assert_array_equal(frames.read(index, paths), by_hdf5(path)[index])
+    np.testing.assert_array_equal(by_hdf5(path), module(1))
+
+
 @pytest.mark.parametrize(("dtype", "refused"), [(np.uint8, False), (np.uint32, False), (np.float32, True)])
 def test_modules_of_another_type_are_converted_where_that_can_be(path, dtype, refused):
     stitched(path)
@@ -200,3 +226,26 @@ def test_looking_a_chunk_up_does_not_go_through_all_of_them(path):
         assert hdf5_written.is_there(Seen(), (3,))
         with pytest.raises(AttributeError):
             hdf5_written.is_there(Seen(), (3,), end=1e9)
+
+
+def test_of_thousands_of_sources_few_are_open_and_none_is_looked_for_twice(path, monkeypatch):
+    number = 300
+    layout = h5py.VirtualLayout((number, *MODULE), np.uint16)
+    for index in range(number):
+        write(path.parent / f"{index}.h5", np.full((1, *MODULE), index + 1, np.uint16))
+        layout[index] = h5py.VirtualSource(f"{index}.h5", "d", (1, *MODULE))[0]
+    with h5py.File(path, "w") as file:
+        file.create_virtual_dataset("d", layout)
+    asked = []
+
+    def mappings(data):
+        asked.append(data)
+        return virtual.mappings(data)
+
+    monkeypatch.setattr(hdf5_sources, "mappings", mappings)
+    for _ in range(2):
+        with HDF5Frames.open(path, "d") as frames:
+            for index in range(number):
+                assert (frames.read(index) == index + 1).all()
+            assert len(os.listdir("/proc/self/fd")) < hdf5_sources.MOST_OPEN + 60
+    assert len(asked) == 1

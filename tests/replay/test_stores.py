@@ -8,11 +8,11 @@ import pytest
 import xarray
 from bluesky_tiled_plugins import TiledWriter
 from databroker import temp
-from documents.conftest import SHAPE, image, raw_run
+from documents.conftest import SHAPE, Collected, image, raw_run
 from documents.stream_runs import DATASET, StreamRun, images, uri_of, write_hdf5
 from live_runs import Live, assert_same_numbers, live_of, run_live
 
-from bluesky_diffractogram import ReplayError, replay
+from bluesky_diffractogram import ReductionCallback, ReplayError, replay
 from bluesky_diffractogram.replay.read_derived import read_derived
 from bluesky_diffractogram.service.jsonlines import JsonLines
 
@@ -252,6 +252,41 @@ def test_a_raw_run_that_is_not_there(cfg):
     live = a_run_with_arrays(cfg)
     with pytest.raises(ReplayError, match=f"'{live.uid}' is not in the catalogue"):
         list(replay(live.derived, raw={}))
+
+
+def test_a_configuration_that_changed_in_mid_run_is_found_in_every_store(cfg, tiled, broker, tmp_path):
+    frames = marked(images(4))
+    metadata = {"plan_name": "count"}
+    raw = list(raw_run(frames, metadata=metadata, data_key=described(frames)))
+    derived = Collected()
+    with ReductionCallback(cfg, background=False) as diff:
+        diff.subscribe(derived)
+        for name, doc in raw:
+            diff(name, doc)
+            if name == "event" and doc["seq_num"] == 2:
+                diff.configure({"npt": 70, "diff_units": "2th [deg]"})
+    assert [doc["name"] for doc in derived.of("descriptor")] == ["diffractogram", "diffractogram_2"]
+    expected = replay(derived, raw=raw).to_xarrays()
+    assert [each.sizes["radial_1"] for each in expected.values()] == [150, 70]
+    for write in (TiledWriter(tiled), broker.insert):
+        store(raw, write)
+    lines = JsonLines(tmp_path / "derived.jsonl")
+    for write in (TiledWriter(tiled, max_array_size=0), broker.insert, lines):
+        store(derived, write)
+    lines.close()
+    uid, live = derived[0][1]["uid"], read_derived_streams(derived)
+    for run, catalogue in (
+        (tiled[uid], tiled), (broker[uid], broker), (broker.v2[uid], broker), (tmp_path / "derived.jsonl", broker),
+    ):  # fmt: skip
+        found = replay(run, raw=catalogue).to_xarrays()
+        assert list(found) == list(expected)
+        for (_, stream), dataset in found.items():
+            for key in ("diff_1", "diff_2", "peaks_1_position"):
+                np.testing.assert_array_equal(dataset[key].values, live[stream][key].values)
+
+
+def read_derived_streams(documents):
+    return {name: read_derived(documents, stream=name) for name in ("diffractogram", "diffractogram_2")}
 
 
 def test_another_configuration_may_be_given_for_a_derived_run(cfg):

@@ -14,7 +14,7 @@ from click.testing import Result
 from matplotlib.image import imread
 
 from bluesky_diffractogram.reduction.calibration import load_geometry
-from bluesky_diffractogram.service.examine import beam_centre, examine, inside, two_theta_limits
+from bluesky_diffractogram.service.examine import beam_centre, examine, two_theta_limits
 from bluesky_diffractogram.sim.beamline import SimulatedBeamline
 
 Run = Callable[..., Result]
@@ -97,20 +97,6 @@ def test_the_beam_centre_is_that_of_the_poni(beamline: SimulatedBeamline, tmp_pa
     fast = 0.0705 - 0.3 * np.tan(rot1)
     column, row = beam_centre(load_geometry(beamline.calibration))
     assert (column, row) == pytest.approx((fast / 8.6e-4 - 0.5, slow / 8.6e-4 - 0.5), abs=1e-6)
-
-
-def test_pixels_inside_a_range_are_those_of_its_angles(beamline: SimulatedBeamline) -> None:
-    entries = [[170, -170, 3, 9], [None, None, 12, 14]]
-    examined = examine(json.dumps({**beamline.configuration, "diff_ranges": entries, "diff_units": "r [pixel]"}))
-    assert examined.reducer is not None
-    geometry = examined.reducer.geometry
-    two_theta = np.rad2deg(geometry.pixels("center", "2th_deg"))
-    chi = np.rad2deg(geometry.pixels("center", "chi_deg"))
-    wrapped, ring = (inside(wanted, geometry) for wanted in examined.reducer.ranges)
-    expected = (np.abs(chi) >= 170) & (two_theta >= 3) & (two_theta <= 9)
-    # limits in r are a mean over the arc: a few pixels along the edge may differ
-    assert (wrapped != expected).sum() <= 0.03 * expected.sum()
-    assert (ring != ((two_theta >= 12) & (two_theta <= 14))).sum() <= 0.2 * ring.sum()
 
 
 def test_without_a_shape_it_says_what_is_missing(run_command: Run, beamline: SimulatedBeamline, tmp_path: Path) -> None:

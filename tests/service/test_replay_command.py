@@ -171,3 +171,97 @@ def test_derived_runs_are_not_reduced_again_without_a_word(
         result = run_command("replay", *given, "--config", configuration_file, "--output", tmp_path / "again")
         assert result.exit_code == 1
         assert "derived" in result.stderr
+
+
+@pytest.fixture
+def reduced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the frames that are computed."""
+    from bluesky_diffractogram.reduction.reducer import Reducer
+
+    names, reduce = [], Reducer.reduce
+
+    def spy(self: Reducer, frame: Any) -> Any:
+        names.append(frame.imagename)
+        return reduce(self, frame)
+
+    monkeypatch.setattr(Reducer, "reduce", spy)
+    return names
+
+
+def test_an_interrupted_replay_is_gone_on_with(
+    run_command: Run,
+    beamline: SimulatedBeamline,
+    configuration_file: Path,
+    runs: list[Documents],
+    files: list[Path],
+    tmp_path: Path,
+    reduced: list[str],
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["replay", files[0], "--config", configuration_file, "--output", out]
+    assert run_command(*arguments).exit_code == 0
+    folder = out / runs[0][0][1]["uid"][:8]
+    whole = (folder / "derived.jsonl").read_bytes()
+    third = whole.index(b'{"name": "event"', whole.index(b'{"name": "event"', whole.index(b'"event"')) + 1)
+    (folder / "derived.jsonl").unlink()
+    (folder / "derived-0123.part").write_bytes(whole[: third + 500])  # killed while it wrote the third event
+    reduced.clear()
+    result = run_command(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "1 frames were taken over" in result.stdout
+    assert len(reduced) == 2
+    check_folder(folder, beamline, runs[0])
+    assert not list(folder.glob("*.part*"))
+    reduced.clear()
+    assert "2 frames were taken over" in run_command(*arguments).stdout
+    assert len(reduced) == 1
+    reduced.clear()
+    result = run_command(*arguments, "--again")
+    assert "taken over" not in result.stdout
+    assert len(reduced) == 3
+    check_folder(folder, beamline, runs[0])
+
+
+def test_what_was_there_stays_if_a_replay_is_interrupted(
+    run_command: Run,
+    configuration_file: Path,
+    runs: list[Documents],
+    files: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from bluesky_diffractogram.reduction.reducer import Reducer
+
+    out = tmp_path / "out"
+    arguments = ["replay", files[0], "--config", configuration_file, "--output", out, "--again"]
+    assert run_command(*arguments).exit_code == 0
+    folder = out / runs[0][0][1]["uid"][:8]
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    frames: list[Any] = []
+
+    def interrupted(self: Reducer, frame: Any, reduce: Any = Reducer.reduce) -> Any:
+        frames.append(frame)
+        if len(frames) == 2:
+            raise KeyboardInterrupt
+        return reduce(self, frame)
+
+    monkeypatch.setattr(Reducer, "reduce", interrupted)
+    assert run_command(*arguments).exit_code != 0
+    assert before.items() <= {path.name: path.read_bytes() for path in folder.iterdir()}.items()
+    assert len(list(folder.glob("derived-*.part"))) == 1
+
+
+@pytest.mark.slow
+def test_workers(
+    run_command: Run,
+    beamline: SimulatedBeamline,
+    configuration_file: Path,
+    runs: list[Documents],
+    files: list[Path],
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "out"
+    result = run_command("replay", *files, "--config", configuration_file, "--output", out, "--workers", 2)
+    assert result.exit_code == 0, result.output
+    for run in runs:
+        check_folder(out / run[0][1]["uid"][:8], beamline, run)

@@ -194,7 +194,7 @@ def test_a_logarithmic_axis_leaves_out_what_it_cannot_show():
     def holes(frame, number, intensity):
         intensity[10:20] = -5.0
 
-    curves = drawn(DerivedRun(frames=3, change=holes), log=True)
+    curves = drawn(DerivedRun(frames=3, change=holes), scale="log")
     assert curves.ax.get_yscale() == "log"
     assert curves.ax.get_ylim()[0] > 1
     assert curves.ax.get_ylabel() == "intensity (counts)"

@@ -79,3 +79,22 @@ def test_lists_with_none_become_floats_with_nan():
 def test_what_is_no_array_of_that_dimension_is_refused(wrong):
     with pytest.raises(ValueError, match=r"dimension|inhomogeneous|convert"):
         as_floats(wrong, 2)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "calibration", "expected"),
+    [
+        ({"wavelength": 1e-10, "energy": 99.0}, {"text": "Wavelength: 3e-11\n"}, 1e-10),
+        ({"energy": 12.39842}, {"text": "Wavelength: 3e-11\n"}, 1e-10),
+        ({}, {"text": "Distance: 0.1\nWavelength: 3e-11\n"}, 3e-11),
+        ({}, {"text": "Distance: 0.1\n"}, None),
+        ({}, None, None),
+        ({"energy": "much"}, {"text": "Wavelength: short\n"}, None),
+    ],
+)
+def test_the_wavelength_is_the_configurations_or_the_calibrations(configuration, calibration, expected):
+    run = DerivedRun(configuration=configuration, metadata={} if calibration is None else {"calibration": calibration})
+    runs = DerivedRuns()
+    runs.start(run.start)
+    found = runs.descriptor(run.begin()[1]).wavelength
+    assert found == (expected if expected is None else pytest.approx(expected, rel=1e-6))

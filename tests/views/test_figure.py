@@ -12,6 +12,7 @@ import pytest
 from derived_run_example import T0, DerivedRun, RangeExample
 from matplotlib import pyplot as plt
 from matplotlib.text import Text
+from offered_frames import offered
 
 from bluesky_diffractogram.views import DiffractogramFigure
 from bluesky_diffractogram.views.colors import OKABE_ITO
@@ -145,8 +146,15 @@ def test_only_the_first_panel_labels_the_rows():
 
 
 @pytest.mark.parametrize("size", [(10.0, 7.0), (19.2, 10.8)])
-@pytest.mark.parametrize(("ranges", "scale"), [(1, 3e7), (2, 2e3), (3, 1e-3), (4, 3e7), (6, 2e3), (12, 2e3)])
-def test_no_text_overlaps_another_nor_leaves_the_figure(size, ranges, scale):
+@pytest.mark.parametrize(
+    ("ranges", "scale", "main"),
+    [
+        *((ranges, scale, None) for ranges, scale in ((1, 3e7), (2, 2e3), (3, 1e-3), (4, 3e7), (6, 2e3), (12, 2e3))),
+        *((ranges, scale, "image") for ranges, scale in ((1, 3e7), (4, 1e-3), (12, 2e3))),
+        *((ranges, scale, "buffer 1") for ranges, scale in ((2, 2e3), (4, 3e7))),
+    ],
+)
+def test_no_text_overlaps_another_nor_leaves_the_figure(size, ranges, scale, main):
     run = DerivedRun(
         WIDE[:ranges],
         12,
@@ -155,6 +163,10 @@ def test_no_text_overlaps_another_nor_leaves_the_figure(size, ranges, scale):
         reading_units={"temperature": "K", "position": "mm"},
     )
     figure = drawn(run, figsize=size)
+    if main is not None:
+        figure.set_main_plot(main)
+        figure.offer(offered(np.random.default_rng(0).poisson(scale, (300, 280)), seq_num=12))
+        figure.draw()
     boxes = texts(figure)
     assert len(boxes) > 20
     width, height = figure.figure.bbox.size
@@ -247,7 +259,7 @@ def test_a_window_redraws_itself_and_stops_when_it_is_closed(live_backend):
     thread.start()
     thread.join()
     assert canvas.drawn == drawn_before  # never by who brings the data
-    figure._clock._rest_until = 0.0
+    figure._clock._rest_until = figure._clock._complete_from = 0.0
     live_backend.fire_timers()
     assert canvas.drawn == drawn_before + 1
     assert len(figure.grids[0].im.get_array()) == 3
@@ -265,3 +277,231 @@ def test_showing_a_closed_window_says_that_it_is_gone(live_backend, caplog):
     figure.show()
     assert "closed" in caplog.text
     assert not live_backend.FakeManager.shown
+
+
+def test_the_image_is_the_main_panel_when_there_is_one():
+    figure = drawn(DerivedRun(WIDE[:2], 2), figsize=(14, 8))
+    assert figure.main_plot == "image"
+    assert not figure.image.ax.get_visible()
+    alone = figure.grids[0].ax.get_position()
+    figure.offer(offered())
+    figure.draw()
+    assert figure.image.ax.get_visible()
+    assert shown(figure) == [1, 2]
+    image, first = figure.image.ax.get_position(), figure.grids[0].ax.get_position()
+    assert image.x0 == alone.x0
+    assert image.width > first.width
+    assert (image.y0, image.y1) == pytest.approx((first.y0, first.y1))
+    box = figure.image.ax.get_window_extent()
+    assert box.width / box.height == pytest.approx(figure.image.ratio)
+
+
+def test_the_main_panel_can_be_a_heat_map():
+    figure = drawn(DerivedRun(WIDE[:3], 2), figsize=(14, 8))
+    figure.offer(offered())
+    figure.set_main_plot("buffer 2")
+    assert figure.changed()
+    figure.draw()
+    assert figure.main_plot == "buffer 2"
+    assert not figure.image.ax.get_visible()
+    assert not figure.image.colorbar.ax.get_visible()
+    one, two, three = (grid.ax.get_position() for grid in figure.grids[:3])
+    assert two.x0 < one.x0 < three.x0
+    assert two.width > 2 * one.width
+    assert [grid.ax.get_ylabel() for grid in figure.grids[:3]] == ["", "frame", ""]
+    figure.set_main_plot("image")
+    figure.draw()
+    assert figure.image.ax.get_visible()
+    assert [grid.ax.get_ylabel() for grid in figure.grids[:2]] == ["frame", ""]
+    with pytest.raises(ValueError, match="main_plot = 'movie'"):
+        figure.set_main_plot("movie")
+    assert figure.main_plot == "image"
+
+
+def test_the_configuration_of_the_run_says_what_the_main_panel_shows():
+    figure = drawn(DerivedRun(WIDE[:3], 2, configuration={"main_plot": "buffer 3"}))
+    assert figure.main_plot == "buffer 3"
+    assert figure.grids[2].ax.get_position().x0 < figure.grids[0].ax.get_position().x0
+    figure.set_main_plot("image")
+    DerivedRun(WIDE[:3], 2, configuration={"main_plot": "buffer 3"}).feed(figure)
+    assert figure.main_plot == "image"
+
+
+def test_a_heat_map_beyond_the_first_ones_begins_when_it_is_asked_for():
+    run = DerivedRun(WIDE[:6], 9)
+    figure = DiffractogramFigure(heatmaps=2)
+    documents = list(run.documents())
+    for name, doc in documents[:4]:
+        figure(name, doc)
+    figure.draw()
+    figure.set_main_plot("buffer 6")
+    figure.draw()
+    assert [grid.number for grid in figure.grids] == [1, 2, 6]
+    for name, doc in documents[4:]:
+        figure(name, doc)
+    figure.draw()
+    assert len(figure.grids[2].rows().intensity) == 7
+    assert len(figure.grids[0].rows().intensity) == 9
+    figure.set_main_plot("buffer 5")
+    figure.draw()
+    assert [grid.number for grid in figure.grids] == [1, 2, 5]
+    assert len(figure.figure.axes) == 9
+
+
+def test_without_heat_maps_image_and_curves_share_the_window():
+    figure = drawn(DerivedRun(WIDE[:2], 2, configuration={"buffering": False}))
+    figure.offer(offered())
+    figure.draw()
+    assert shown(figure) == []
+    assert figure.image.ax.get_visible()
+
+
+def test_beside_the_image_there_are_as_many_heat_maps_as_have_room():
+    for size, expected in (((6.0, 5.0), []), ((10.0, 7.0), [1, 2]), ((19.2, 10.8), [1, 2, 3, 4])):
+        figure = drawn(DerivedRun(WIDE[:4], 2), figsize=size)
+        figure.offer(offered(np.ones((300, 300), np.uint32)))
+        figure.draw()
+        assert shown(figure) == expected
+
+
+def test_nothing_of_hidden_panels_is_drawn():
+    figure = drawn(DerivedRun(WIDE[:2], 2))
+    figure.set_main_plot("buffer 1")
+    figure.draw()
+    figure.offer(offered())
+    figure.draw()
+    assert not figure.changed()
+    assert np.ma.getmaskarray(figure.image.im.get_array()).all()
+
+
+def test_scale_and_percentiles_reach_all_panels():
+    figure = drawn(DerivedRun(WIDE[:2], 5), figsize=(14, 8))
+    figure.offer(offered())
+    for scale in ("log", "sqrt", "linear"):
+        figure.set_scale(scale)
+        figure.draw()
+        norms = {type(grid.im.norm).__name__ for grid in figure.grids[:2]} | {type(figure.image.im.norm).__name__}
+        assert norms == {{"log": "LogNorm", "sqrt": "PowerNorm", "linear": "Normalize"}[scale]}
+        assert figure.curves.ax.get_yscale() == {"log": "log", "sqrt": "function", "linear": "linear"}[scale]
+    rows = np.array([figure.grids[0].rows().intensity])
+    figure.set_percentiles(10, 90)
+    figure.draw()
+    assert figure.grids[0].im.get_clim() == pytest.approx(tuple(np.percentile(rows, (10, 90))), rel=0.05)
+    with pytest.raises(ValueError, match="percentiles"):
+        figure.set_percentiles(90, 10)
+    with pytest.raises(ValueError, match="scale"):
+        figure.set_scale("cubic")
+
+
+def test_lines_of_a_calibrant_are_drawn_over_curves_and_image():
+    figure = drawn(DerivedRun(WIDE[:2], 2))
+    figure.offer(offered())
+    with pytest.raises(ValueError, match="CeO2"):
+        figure.set_calibrant("CeO3")
+    figure.set_calibrant("CeO2")
+    figure.draw()
+    lines = figure.curves._powder.artist.get_segments()
+    # fluorite, a = 5.4115 Å: q of (111), (200), (220) in 1/nm
+    expected = 20 * np.pi / 5.4115 * np.sqrt([3, 4, 8])
+    np.testing.assert_allclose([line[0][0] for line in lines][:3], expected, rtol=1e-4)
+    assert figure.image._rings.artists
+    assert figure.curves.ax.get_legend().get_texts()[-1].get_text() == "CeO2"
+    limits = figure.curves.ax.get_xlim()
+    figure.set_calibrant(None)
+    figure.draw()
+    assert figure.curves.ax.get_xlim() == limits
+    assert figure.curves._powder.artist is None
+    assert not figure.image._rings.artists
+    assert "CeO2" not in [text.get_text() for text in figure.curves.ax.get_legend().get_texts()]
+
+
+def test_room_can_be_kept_free_for_controls():
+    figure = drawn(DerivedRun(WIDE[:2], 2))
+    before = figure.curves.ax.get_position()
+    assert figure.layout.row is None
+    figure.set_strip(height=1.0)
+    figure.draw()
+    row = figure.layout.row
+    assert row[3] * 7 == pytest.approx(1.0)
+    after = figure.curves.ax.get_position()
+    assert after.y0 - before.y0 == pytest.approx(1.1 / 7)
+    assert row[1] + row[3] < after.y0 - 0.5 / 7
+    figure.set_strip(width=2.0)
+    column = figure.layout.column
+    assert column[2] * 10 == pytest.approx(2.0)
+    assert figure.curves.ax.get_position().x1 <= column[0]
+    figure.set_strip()
+    assert figure.curves.ax.get_position().bounds == before.bounds
+
+
+def window_picture(figure):
+    """What the window shows."""
+    return np.asarray(figure.figure.canvas.buffer_rgba()).astype(int)
+
+
+def test_a_quick_drawing_shows_what_a_complete_one_would(live_backend):
+    figure, run = DiffractogramFigure(), DerivedRun(WIDE[:2], 40, drift=0.05, configuration={"buffering": False})
+    documents = list(run.documents())
+    for name, doc in documents[:20]:
+        figure(name, doc)
+    figure.offer(offered(seq_num=18))
+    figure.draw()
+    figure.draw()
+    before, complete = window_picture(figure), figure.figure.canvas.drawn
+    for name, doc in documents[20:23]:
+        figure(name, doc)
+    figure.offer(offered(np.random.default_rng(8).poisson(100, (120, 160)).astype(np.uint32), seq_num=21))
+    figure.draw_quickly()
+    assert figure.figure.canvas.drawn == complete
+    assert not figure.changed()
+    quick = window_picture(figure)
+    assert (np.abs(quick - before).max(axis=2) > 60).sum() > 500
+    figure.draw()
+    # the anti-aliased rims of what is drawn over itself may differ a little
+    assert (np.abs(window_picture(figure) - quick).max(axis=2) > 60).sum() < 20
+
+
+def test_a_quick_drawing_leaves_to_a_complete_one_what_it_cannot_do(live_backend):
+    figure = DiffractogramFigure()
+    DerivedRun(WIDE[:2], 2).feed(figure)
+    figure.draw_quickly()  # nothing was drawn yet
+    assert figure.changed()
+    figure.draw()
+    complete = figure.figure.canvas.drawn
+    DerivedRun(WIDE[:2], 2, scale=50_000.0, t0=T0 + 9).feed(figure)
+    figure.draw_quickly()
+    assert figure.changed()
+    assert figure.figure.canvas.drawn == complete
+    figure.draw()
+    assert not figure.changed()
+    assert figure.curves.ax.get_ylim()[1] > 40_000
+
+
+def test_files_of_a_window_hold_what_moves(live_backend, tmp_path):
+    figure = DiffractogramFigure(figsize=(8, 6))
+    DerivedRun(WIDE[:2], 4).feed(figure)
+    figure.offer(offered())
+    figure.draw()
+    figure.save(tmp_path / "window.png", dpi=100)
+    alone = DiffractogramFigure(figsize=(8, 6))
+    DerivedRun(WIDE[:2], 4).feed(alone)
+    alone.offer(offered())
+    plt.switch_backend("Agg")
+    alone.save(tmp_path / "file.png", dpi=100)
+    one, other = (matplotlib.image.imread(tmp_path / name) for name in ("window.png", "file.png"))
+    assert np.abs(one - other).max() < 0.2
+
+
+def test_a_figure_may_do_without_images():
+    figure = drawn(DerivedRun(WIDE[:2], 2), images=False)
+    figure.offer(offered())
+    figure.draw()
+    assert not figure.image.ax.get_visible()
+    assert figure.image.frame is None
+
+
+def test_frames_are_not_kept_for_a_window_that_is_closed(live_backend):
+    figure = DiffractogramFigure()
+    figure.close()
+    figure.offer(offered())
+    assert figure.image.frame is None

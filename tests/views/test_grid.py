@@ -138,7 +138,10 @@ def test_one_spike_does_not_move_the_color_limits(log):
         if frame == 2:
             intensity[77] = 1e9
 
-    clean, spoilt = drawn(DerivedRun(frames=4), log=log), drawn(DerivedRun(frames=4, change=spike), log=log)
+    clean, spoilt = (
+        drawn(DerivedRun(frames=4), scale="log" if log else "linear"),
+        drawn(DerivedRun(frames=4, change=spike), scale="log" if log else "linear"),
+    )
     assert image(spoilt)[2, 77] == 1e9
     assert spoilt.im.get_clim() == pytest.approx(clean.im.get_clim(), rel=0.05)
     assert spoilt.im.get_clim()[1] < 1500
@@ -155,7 +158,7 @@ def test_zero_and_negative_values_are_the_lowest_color_of_a_logarithmic_scale_an
         intensity[10:20] = 0.0
         intensity[20:30] = -5.0
 
-    grid = drawn(DerivedRun(frames=3, change=holes), log=True)
+    grid = drawn(DerivedRun(frames=3, change=holes), scale="log")
     shown = grid.im.get_array()[:, 10:30]
     assert not np.ma.getmaskarray(shown).any()
     assert (grid.im.to_rgba(shown) == grid.im.get_cmap()(0.0)).all()

@@ -12,8 +12,8 @@ def legend(count, references=0, **kwargs):
     """The legend of `count` lines, and the axes."""
     ax = Figure(figsize=(8, 4)).add_subplot()
     lines = {f"{n}: a range": ax.plot([0, 1], [0, n])[0] for n in range(1, count + 1)}
-    frozen = [ax.plot([0, 1], [n, 0])[0] for n in range(references)]
-    write_legend(ax, lines, frozen, **kwargs)
+    others = [(ax.plot([0, 1], [n, 0])[0], f"other {n}") for n in range(references)]
+    write_legend(ax, lines, others, **kwargs)
     ax.figure.canvas.draw()
     return ax.get_legend(), ax
 
@@ -27,8 +27,8 @@ def test_each_line_is_named():
     assert texts(3) == ["1: a range", "2: a range", "3: a range"]
 
 
-def test_frozen_lines_have_one_entry():
-    assert texts(1, 4) == ["1: a range", "frozen"]
+def test_what_else_is_drawn_comes_last():
+    assert texts(1, 2) == ["1: a range", "other 0", "other 1"]
 
 
 @pytest.mark.parametrize(("count", "said"), [(8, 8), (9, 8), (36, 8)])
@@ -44,9 +44,9 @@ def test_above_the_axes_it_hides_nothing_and_has_two_lines_at_most(count, refere
     box, ax = legend(count, references, above=True)
     assert box.get_window_extent().y0 >= ax.get_window_extent().y1 - 1
     said = texts(count, references, above=True)
-    assert len(said) == min(count + bool(references), 6)
+    assert len(said) == min(count + references, 6)
     assert len({round(text.get_window_extent().y0) for text in box.get_texts()}) <= 2
-    assert (said[-1] == "frozen") is bool(references)
+    assert [text for text in said if text.startswith("other")] == [f"other {n}" for n in range(references)]
     named = [text for text in said if text.endswith("a range")]
     rest = [text for text in said if "more" in text]
     assert rest == ([] if len(named) == count else [f"… and {count - len(named)} more"])

@@ -18,9 +18,10 @@ from bluesky_diffractogram.views.redraw import RedrawClock, display_available, n
 
 @pytest.fixture
 def clock_time(monkeypatch):
-    """The monotonic clock, moved by the test."""
-    now = [100.0]
+    """The monotonic clock and what the process has computed, moved by the test."""
+    now = [100.0, 0.0]
     monkeypatch.setattr(redraw.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(redraw.time, "process_time", lambda: now[1])
     return now
 
 
@@ -94,6 +95,65 @@ def test_slow_drawing_takes_a_third_of_the_time_at_most(live_backend, clock_time
     assert len(drawn) >= 2
     for earlier, later in itertools.pairwise(drawn):
         assert 1.5 <= later - earlier < 1.6
+
+
+def test_while_the_process_is_busy_otherwise_drawing_takes_a_tenth(live_backend, clock_time):
+    drawn = []
+
+    def draw():
+        drawn.append(clock_time[0])
+        clock_time[0] += 0.05
+        clock_time[1] += 0.05
+
+    RedrawClock(new_figure(), lambda: True, draw)
+    for step in range(600):
+        live_backend.fire_timers()
+        clock_time[0] += 0.01
+        clock_time[1] += 0.008 if step < 300 else 0.001
+    gaps = [later - earlier for earlier, later in itertools.pairwise(drawn)]
+    assert gaps[1] == pytest.approx(0.5, abs=0.02)
+    assert gaps[-1] == pytest.approx(0.15, abs=0.02)
+
+
+def test_quick_drawings_come_between_complete_ones(live_backend, clock_time):
+    drawn = []
+
+    def draw(name, took):
+        drawn.append((name, clock_time[0]))
+        clock_time[0] += took
+
+    RedrawClock(new_figure(), lambda: True, lambda: draw("complete", 0.3), quick=lambda: draw("quick", 0.05))
+    for _ in range(300):
+        live_backend.fire_timers()
+        clock_time[0] += 0.01
+    complete = [at for name, at in drawn if name == "complete"]
+    assert all(later - earlier >= 0.9 for earlier, later in itertools.pairwise(complete))
+    quick = [at for name, at in drawn if name == "quick" and complete[0] < at < complete[1]]
+    assert len(quick) == 4
+    assert all(later - earlier >= 0.15 for earlier, later in itertools.pairwise(quick))
+
+
+def test_who_draws_lets_go_of_the_interpreter_often(live_backend, clock_time):
+    before, within = sys.getswitchinterval(), []
+    RedrawClock(new_figure(), lambda: True, lambda: within.append(sys.getswitchinterval()))
+    live_backend.fire_timers()
+    assert within[0] <= 1e-3
+    assert sys.getswitchinterval() == before
+
+
+def test_a_long_drawing_does_not_stop_a_busy_window_for_long(live_backend, clock_time):
+    drawn = []
+
+    def draw():
+        drawn.append(clock_time[0])
+        clock_time[0] += 3.0
+
+    RedrawClock(new_figure(), lambda: True, draw)
+    for _ in range(900):
+        live_backend.fire_timers()
+        clock_time[0] += 0.01
+        clock_time[1] += 0.01
+    assert drawn[2] - drawn[1] == pytest.approx(5.5, abs=0.02)
 
 
 def test_drawing_that_fails_is_said_once_and_tried_again(live_backend, clock_time, caplog):

@@ -1,0 +1,92 @@
+"""A frame as it is shown: oriented, invalid pixels out, and no larger than the screen; never what is reduced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .outlines import Outline, outline
+from .projection import Projection
+from .reducer import Reducer
+from .transformation import transform
+from .validity import Validity
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class DetectorView:
+    """What is needed to show frames of one shape under one configuration, computed once.
+
+    Attributes
+    ----------
+    transformation
+        Applied to stored frames before they are shown.
+    mask
+        ``(ny, nx)`` of the shown frame, True where a pixel is never used.
+    validity
+        The rules by which the other pixels are tested.
+    projection
+        From angles to pixels of the shown frame.
+    outlines
+        Of all ranges, in the order of their numbers.
+    """
+
+    transformation: str
+    mask: NDArray[np.bool_]
+    validity: Validity
+    projection: Projection
+    outlines: tuple[Outline, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(ny, nx)`` of the shown frame."""
+        return self.projection.shape
+
+
+def detector_view(reducer: Reducer) -> DetectorView:
+    """What is needed to show the frames that `reducer` reduces."""
+    projection = Projection(reducer.geometry)
+    outlines = tuple(outline(wanted, projection) for wanted in reducer.ranges)
+    return DetectorView(reducer.config.transformation, reducer.mask, reducer.validity, projection, outlines)
+
+
+def preview(
+    image: NDArray, view: DetectorView, by: int = 1, window: tuple[slice, slice] = (slice(None), slice(None))
+) -> NDArray[np.float32]:
+    """A stored frame as the detector view shows it, `by` × `by` pixels in one.
+
+    The largest valid value of each block is taken: thin rings and single peaks stay visible, which a mean would
+    thin out and leaving pixels out would lose.
+
+    Parameters
+    ----------
+    image
+        ``(ny, nx)`` as stored.
+    view
+        How it is shown.
+    by
+        The size of the blocks.
+    window
+        The rows and columns of the shown frame that are wanted.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(ceil(ny / by), ceil(nx / by))`` of the window; NaN where no pixel is valid.
+    """
+    shown, mask = transform(image, view.transformation)[window], view.mask[window]
+    ny, nx = shown.shape
+    out = np.full((-(-ny // by), -(-nx // by)), -np.inf, np.float32)
+    for row in range(by):
+        for column in range(by):
+            part = shown[row::by, column::by]
+            invalid = view.validity.invalid(part)
+            bad = mask[row::by, column::by]
+            bad = bad if invalid is None else bad | invalid
+            values = part.astype(np.float32)
+            values[bad] = -np.inf
+            best = out[: part.shape[0], : part.shape[1]]
+            np.maximum(best, values, out=best)
+    out[np.isneginf(out)] = np.nan
+    return out

@@ -1,0 +1,291 @@
+"""Blocks of frames on their way to a worker process, and what is done with them there. Knows no dask."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import tempfile
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config import DiffractogramConfig, update_config
+from ..documents.ahead import Reduced
+from ..documents.assets import Assets
+from ..documents.frames import frame_shape_of, read_frames
+from ..documents.messages import Document, ImagesReceived, StreamRows
+from ..documents.setting import Reducers, Setting
+from ..reduction.diffractogram import Reduction
+from ..reduction.frame import Frame, FrameError
+
+logger = logging.getLogger(__name__)
+
+Shape = tuple[int, int]
+
+KEPT_JOBS = 2
+ARRAYS_OF_A_DIFFRACTOGRAM = 5  # as long as each other; their axis they share
+
+Found = tuple[Reduced | None, ...] | FrameError
+
+THIS_PROCESS = uuid.uuid4().hex
+"""Another in every process."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What a worker needs to know once.
+
+    Attributes
+    ----------
+    key
+        Its name among the jobs of a worker.
+    config
+        The configuration.
+    provenance
+        What it amounted to where the run is replayed (`documents.provenance`): the same is to come out here.
+    handler_registry, root_map, roots
+        As for `replay`.
+    replaying
+        The process that replays.
+    """
+
+    key: str
+    config: DiffractogramConfig
+    provenance: Mapping[str, Any]
+    handler_registry: Mapping[str, Any] | None = None
+    root_map: Mapping[str, str] | None = None
+    roots: tuple[str, ...] | None = None
+    replaying: str = THIS_PROCESS
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Piece:
+    """Some frames of one event.
+
+    Attributes
+    ----------
+    begin, end
+        The first one, and the first one behind them; None are all, if it is not known how many there are.
+    total
+        How many the event has, if it is known.
+    """
+
+    run_uid: str
+    descriptor: Document
+    event: Document
+    image_key: str
+    rows: StreamRows | None
+    begin: int
+    end: int | None
+    total: int | None
+
+    @property
+    def frames(self) -> int:
+        """How many frames it is, as far as can be told."""
+        return 1 if self.end is None else self.end - self.begin
+
+    def one_by_one(self) -> list[Piece]:
+        """The same, a frame each where it is known how many there are."""
+        if self.end is None:
+            return [self]
+        return [replace(self, begin=index, end=index + 1) for index in range(self.begin, self.end)]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Block:
+    """Pieces that one worker reduces, one after the other.
+
+    Attributes
+    ----------
+    pieces
+        In order.
+    documents
+        What tells of their files.
+    first_shape
+        The shape of the run's first frame.
+    """
+
+    pieces: tuple[Piece, ...]
+    documents: tuple[tuple[str, Document], ...]
+    first_shape: Shape
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Done:
+    """What became of a block.
+
+    Attributes
+    ----------
+    pieces
+        Of each piece its frames, without their images, and None for those to be dealt with where the run is replayed;
+        or why none of the event's can be had.
+    frames, seconds, nbytes
+        How many were reduced, in which time, and what they take in memory.
+    """
+
+    pieces: tuple[Found, ...]
+    frames: int
+    seconds: float
+    nbytes: int
+
+
+class OtherResults(RuntimeError):
+    """A worker would not compute the same numbers."""
+
+
+def piece_of(images: ImagesReceived, begin: int, end: int | None, total: int | None) -> Piece:
+    """The frames of an event, with what is needed of its documents."""
+    key, event, descriptor = images.image_key, images.event, images.descriptor
+    config = images.setting.config
+    wanted = (key, "imagename", config.normalization)
+    timestamps, filled = event.get("timestamps", {}), event.get("filled") or {}
+    light = {
+        "uid": event["uid"], "descriptor": event["descriptor"], "seq_num": event["seq_num"], "time": event["time"],
+        "data": {name: event["data"][name] for name in wanted if name in event["data"]},
+        "timestamps": {name: timestamps[name] for name in (key,) if name in timestamps},
+        "filled": {name: filled[name] for name in (key,) if name in filled},
+    }  # fmt: skip
+    described = {
+        "uid": descriptor["uid"], "run_start": descriptor["run_start"], "name": descriptor["name"],
+        "time": descriptor["time"], "data_keys": {key: descriptor["data_keys"][key]},
+    }  # fmt: skip
+    return Piece(images.run_uid, described, light, key, images.rows, begin, end, total)
+
+
+def reduce_block(job: Job, block: Block) -> Done:
+    """Reduce a block, in a worker process.
+
+    Raises
+    ------
+    OtherResults
+        The calibration, the mask or a version is another one here.
+    """
+    opened = _open(job)
+    began, frames = time.perf_counter(), 0
+    pieces: list[Found] = []
+    for name, doc in block.documents:
+        opened.assets.receive(name, doc)
+    for piece in block.pieces:
+        found = _reduce_piece(opened, piece, block.first_shape)
+        frames += len(found) if isinstance(found, tuple) else 0
+        pieces.append(found)
+    return Done(tuple(pieces), frames, time.perf_counter() - began, sum(map(_nbytes, pieces)))
+
+
+def _nbytes(found: Found) -> int:
+    if isinstance(found, FrameError):
+        return 0
+    reductions = [each.found for each in found if each is not None and isinstance(each.found, Reduction)]
+    arrays = [one.intensity for reduction in reductions for one in reduction.diffractograms]
+    return ARRAYS_OF_A_DIFFRACTOGRAM * sum(array.nbytes for array in arrays)
+
+
+async def forget_job(key: str) -> None:
+    """Let go of what a job keeps in memory and open."""
+    with _opening:
+        _jobs.pop(key, None)
+
+
+def _reduce_piece(opened: _Opened, piece: Piece, first_shape: Shape) -> Found:
+    images = ImagesReceived(
+        piece.run_uid, piece.descriptor, piece.event, piece.image_key, True, piece.frames, opened.setting, piece.rows
+    )
+    try:
+        total, frames = read_frames(images, opened.setting, opened.assets, piece.begin, piece.end)
+        found = tuple(_reduce_frame(opened, read, total, first_shape) for read in frames)
+        opened.assets.done(images)
+        return found
+    except FrameError as error:
+        return error
+    except Exception as error:  # and how long a file is waited for is decided where the run is replayed
+        logger.info("left to the replaying process: %s", error)
+        return ()
+
+
+def _reduce_frame(opened: _Opened, read: Callable[[], Frame], total: int, first_shape: Shape) -> Reduced | None:
+    """One frame; None for what is no fault of the frame's, or not yet."""
+    shape: Shape = (0, 0)
+    try:
+        frame = read()
+        shape = frame_shape_of(frame)
+        reduction = opened.reducers.get(opened.setting, shape, first_shape).reduce(frame)
+    except FrameError as error:
+        return Reduced(total, shape, error)
+    except Exception as error:
+        logger.info("left to the replaying process: %s", error)
+        return None
+    without_image = replace(frame, image=np.empty((0, 0), frame.image.dtype))
+    return Reduced(total, shape, Reduction(without_image, reduction.diffractograms, reduction.peaks))
+
+
+@dataclass(eq=False)
+class _Opened:
+    """A job with all that it names, read once in this process."""
+
+    setting: Setting
+    reducers: Reducers
+    make_assets: Callable[[], Assets]
+    _local: threading.local = field(default_factory=threading.local)
+
+    @property
+    def assets(self) -> Assets:
+        """Each thread's own."""
+        if not hasattr(self._local, "assets"):
+            self._local.assets = self.make_assets()
+        return self._local.assets
+
+
+_jobs: OrderedDict[str, _Opened] = OrderedDict()
+_opening = threading.Lock()
+
+
+def _open(job: Job) -> _Opened:
+    with _opening:
+        if job.key not in _jobs:
+            if job.replaying != THIS_PROCESS:  # which says the same of the first frame, to whoever listens
+                logging.getLogger(__name__.split(".")[0]).addHandler(logging.NullHandler())
+            make = partial(Assets, job.handler_registry, job.root_map, job.roots)
+            _jobs[job.key] = _Opened(_setting(job), Reducers(), make)
+            while len(_jobs) > KEPT_JOBS:
+                _jobs.popitem(last=False)
+        _jobs.move_to_end(job.key)
+        return _jobs[job.key]
+
+
+def _setting(job: Job) -> Setting:
+    """The same setting as where the run is replayed, or none."""
+    wanted = job.provenance
+    with tempfile.TemporaryDirectory(prefix="diffractogram-") as folder:
+        config = job.config
+        if _sha256(config.calibration) != wanted["calibration"]["sha256"]:  # on another machine, say
+            path = Path(folder) / Path(config.calibration).name
+            path.write_bytes(wanted["calibration"]["text"].encode())
+            config = update_config(config, {"calibration": str(path)})
+        setting = Setting.open(config)
+    for key, there, here in _compared(wanted, setting.provenance):
+        if there != here:
+            raise OtherResults(f"{key}: {there} where the run is replayed, {here} in a worker")
+    return setting
+
+
+def _compared(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    yield "calibration", wanted["calibration"]["sha256"], found["calibration"]["sha256"]
+    for key in wanted["arrays"]:
+        yield key, wanted["arrays"][key]["sha256"], found["arrays"].get(key, {}).get("sha256")
+    for key in wanted["versions"]:
+        yield key, wanted["versions"][key], found["versions"].get(key)
+
+
+def _sha256(path: str) -> str | None:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return None

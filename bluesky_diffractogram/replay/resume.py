@@ -1,0 +1,193 @@
+"""What earlier derived runs hold of raw runs that are replayed again."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from inspect import isroutine
+from typing import Any
+
+from ..config import same_meaning
+from ..documents.derived_keys import OBJECT, references_after
+from ..documents.derived_run import STREAM
+from ..documents.earlier import EarlierEvent, References
+from ..files import Paths
+from .derived_source import is_derived
+from .errors import ReplayError
+from .stored import stored_runs
+
+logger = logging.getLogger(__name__)
+
+KEPT_EVENTS = 64
+
+Document = Mapping[str, Any]
+Key = tuple[str, int]
+
+
+@dataclass(eq=False)
+class _Run:
+    """The first stream of a derived run: which frames it holds, and the stored run they are read from."""
+
+    derived_uid: str
+    documents: Callable[[], Iterator[tuple[str, Document]]]
+    keys: dict[Key, References] = field(default_factory=dict)
+    events: Iterator[tuple[Key, Document]] | None = None
+    passed: OrderedDict[Key, Document] = field(default_factory=OrderedDict)
+
+    def take(self, key: Key) -> EarlierEvent | None:
+        """An event, for which the run is read on; of those that were passed over the last few are kept."""
+        if self.events is None:
+            self.events = _events(self.derived_uid, self.documents())
+        data = self.passed.pop(key, None)
+        while data is None:
+            try:
+                found, doc = next(self.events)
+            except StopIteration:
+                return None
+            except Exception as error:  # whatever its catalogue raises
+                logger.warning("the earlier derived run %s cannot be read any further: %s", self.derived_uid, error)
+                return None
+            if found == key:
+                data = doc
+                break
+            self.passed[found] = doc
+            while len(self.passed) > KEPT_EVENTS:
+                self.passed.popitem(last=False)
+        return EarlierEvent(data, self.keys[key])
+
+
+class EarlierRuns:
+    """The frames of earlier derived runs; an `documents.earlier.Earlier`.
+
+    They are read twice: once for what is there, and then along with the raw run, so that no more than a few are in
+    memory.
+
+    Parameters
+    ----------
+    earlier
+        Derived runs in any of the forms that `replay` takes, or a function that gives those of a raw uid, or None.
+    provenance
+        How frames are reduced now; of what was computed otherwise nothing is taken.
+
+    Attributes
+    ----------
+    taken
+        How many frames were taken over.
+    """
+
+    def __init__(self, earlier: Any, provenance: Mapping[str, Any]) -> None:
+        self._earlier, self._provenance = earlier, provenance
+        self._runs: dict[str, list[_Run]] = {}
+        self._all_read = False
+        self.taken = 0
+
+    def has(self, run_uid: str, event_uid: str, index: int) -> bool:
+        """Whether a frame is there."""
+        return any((event_uid, index) in run.keys for run in self._of(run_uid))
+
+    def take(self, run_uid: str, event_uid: str, index: int) -> EarlierEvent | None:
+        """The event of a frame, once."""
+        for run in self._of(run_uid):
+            if (event_uid, index) in run.keys:
+                event = run.take((event_uid, index))
+                del run.keys[event_uid, index]
+                return event
+        return None
+
+    def refuse(self, run_uid: str) -> None:
+        """Nothing of a raw run is wanted."""
+        self._runs[run_uid] = []
+
+    def _of(self, run_uid: str) -> list[_Run]:
+        if run_uid in self._runs:
+            return self._runs[run_uid]
+        if isroutine(self._earlier) or isinstance(self._earlier, partial):  # a run of databroker's is callable too
+            self._runs[run_uid] = []
+            found = self._earlier(run_uid)
+            if found is not None:
+                self._read(found)
+        elif not self._all_read:
+            self._all_read = True
+            self._read(self._earlier)
+        return self._runs.setdefault(run_uid, [])
+
+    def _read(self, earlier: Any) -> None:
+        """Note which frames there are."""
+        try:
+            if isinstance(earlier, Iterator):
+                earlier = list(earlier)
+            for stored in stored_runs(earlier).each():
+                try:
+                    self._read_one(stored.name, partial(stored.documents, None, Paths()))
+                except Exception as error:  # whatever its catalogue raises
+                    logger.warning("of the earlier derived run %s no more is taken over: %s", stored.name, error)
+        except ReplayError as error:
+            logger.warning("of earlier derived runs nothing is taken over: %s", error)
+
+    def _read_one(self, name: str, documents: Callable[[], Iterator[tuple[str, Document]]]) -> None:
+        runs: dict[str, tuple[Document, _Run]] = {}
+        streams: dict[str, tuple[_Run, References]] = {}
+        for kind, doc in documents():
+            if kind == "start" and is_derived(doc):
+                run = _Run(doc["uid"], documents)
+                runs[doc["uid"]] = doc, run
+                self._runs.setdefault(doc["raw_uid"], []).append(run)
+            elif kind == "descriptor" and doc.get("run_start") in runs and doc.get("name") == STREAM:
+                start, run = runs[doc["run_start"]]
+                settings = doc["configuration"][OBJECT]["data"]
+                other = _other(start, settings["configuration"], self._provenance)
+                if other:
+                    logger.warning("%s: nothing is taken over, it was computed with another %s", name, other)
+                    continue
+                ranges = sum(key.startswith("npt_") for key in settings)
+                streams[doc["uid"]] = run, (None,) * ranges
+            elif kind in ("event", "event_page"):
+                for event in _each(kind, doc):
+                    if event["descriptor"] not in streams:
+                        continue
+                    run, references = streams[event["descriptor"]]
+                    run.keys.setdefault(_key(event), references)
+                    streams[event["descriptor"]] = run, references_after(references, event["data"])
+
+
+def _other(start: Document, configuration: str, now: Mapping[str, Any]) -> str:
+    """What of how it was computed is another now; nothing if all is the same."""
+    if start["calibration"]["sha256"] != now["calibration"]["sha256"]:
+        return "calibration"
+    then, arrays = start.get("arrays") or {}, now["arrays"]
+    for key in sorted(set(then) | set(arrays)):
+        if then.get(key, {}).get("sha256") != arrays.get(key, {}).get("sha256"):
+            return key
+    for key, version in now["versions"].items():
+        if start["versions"].get(key) != version:
+            return f"version of {key}"
+    return "" if same_meaning(json.loads(configuration), json.loads(now["configuration"])) else "configuration"
+
+
+def _events(derived_uid: str, documents: Iterator[tuple[str, Document]]) -> Iterator[tuple[Key, Document]]:
+    """The events of a derived run's first stream, with what they are found by."""
+    streams: set[str] = set()
+    for kind, doc in documents:
+        if kind == "descriptor" and doc.get("run_start") == derived_uid and doc.get("name") == STREAM:
+            streams.add(doc["uid"])
+        elif kind in ("event", "event_page"):
+            for event in _each(kind, doc):
+                if event["descriptor"] in streams:
+                    yield _key(event), event["data"]
+
+
+def _each(kind: str, doc: Document) -> Iterator[Document]:
+    if kind == "event":
+        yield doc
+        return
+    from event_model import unpack_event_page
+
+    yield from unpack_event_page(doc)  # type: ignore[arg-type]
+
+
+def _key(event: Document) -> Key:
+    return str(event["data"]["raw_event"]), int(event["data"]["frame_index"])

@@ -1,0 +1,139 @@
+"""Where derived runs go: folders of files, and tiled servers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ..replay.errors import ReplayError
+from .catalogues import open_catalogue, without_key
+from .derived_files import FORMATS, USUAL
+from .run_folders import RunFolders
+from .tiled_runs import TiledRuns
+
+TILED = "tiled"
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """What ``--to`` says.
+
+    Attributes
+    ----------
+    formats
+        Of files, in a folder for each run; none without them.
+    servers
+        Tiled clients by what they are called.
+    """
+
+    formats: tuple[str, ...]
+    servers: dict[str, Any]
+
+
+@dataclass(slots=True)
+class WrittenRun:
+    """What was written of a raw run.
+
+    Attributes
+    ----------
+    raw_uid
+        Its uid.
+    places
+        Where the derived run is.
+    frames
+        The ``frames`` of the derived stop document, once there is one.
+    """
+
+    raw_uid: str
+    places: list[str]
+    frames: dict[str, Any] = field(default_factory=dict)
+
+
+def split_destinations(given: Sequence[str] | None) -> list[str]:
+    """The destinations on a command line, where they may be separated by commas.
+
+    Raises
+    ------
+    typer.BadParameter
+        One is nothing known.
+    """
+    found = [name.strip() for each in given or USUAL for name in each.split(",") if name.strip()]
+    for name in found:
+        if name not in FORMATS and name != TILED and "://" not in name and not name.startswith(f"{TILED}:"):
+            raise typer.BadParameter(
+                f"--to {name}: expected some of {', '.join(FORMATS)}, {TILED}, {TILED}:PROFILE, or the URI of a tiled "
+                "server"
+            )
+    return list(dict.fromkeys(found))
+
+
+def find_destinations(names: Sequence[str], source: Any) -> Destinations:
+    """Open the servers among `names`.
+
+    Parameters
+    ----------
+    names
+        As `split_destinations` gives them.
+    source
+        Where the runs are: ``tiled`` means the same.
+
+    Raises
+    ------
+    ReplayError
+        One cannot be opened, or the runs are in no tiled server.
+    """
+    servers: dict[str, Any] = {}
+    for name in names:
+        if name == TILED:
+            if not hasattr(source, "create_container") or hasattr(source, "documents"):
+                raise ReplayError(f"--to {TILED}: the runs are in no catalogue of tiled; give the URI of a server")
+            servers[without_key(source.uri)] = source
+        elif name not in FORMATS:
+            uri = name.removeprefix(f"{TILED}:")
+            servers[without_key(uri)] = open_catalogue(uri)
+    return Destinations(tuple(name for name in names if name in FORMATS), servers)
+
+
+class RunSinks:
+    """Writes derived runs to where they are wanted, called with their documents.
+
+    Parameters
+    ----------
+    destinations
+        Where to.
+    directory, log
+        As `RunFolders` takes them.
+
+    Attributes
+    ----------
+    written
+        One entry for each run.
+    earlier
+        See `RunFolders.earlier`.
+    """
+
+    def __init__(self, destinations: Destinations, directory: Path, *, log: bool = False) -> None:
+        self.written: list[WrittenRun] = []
+        folders = RunFolders(directory, log=log, formats=destinations.formats)
+        self.earlier = folders.earlier
+        self._folders = folders if destinations.formats else None
+        self._servers = [TiledRuns(client, name) for name, client in destinations.servers.items()]
+        self._runs: dict[str, WrittenRun] = {}
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        """Take one document of any derived run; with the stop all is written."""
+        if self._folders is not None:
+            self._folders(name, doc)
+        stored = [server.name for server in self._servers if server(name, doc)]
+        if name == "start":
+            folder = [] if self._folders is None else [str(self._folders.written[-1][1].folder)]
+            self._runs[doc["uid"]] = WrittenRun(str(doc["raw_uid"]), folder)
+            self.written.append(self._runs[doc["uid"]])
+        elif name == "stop":
+            run = self._runs.pop(doc["run_start"])
+            run.frames = doc.get("frames", {})
+            run.places += [f"{doc['run_start']} in {server}" for server in stored]

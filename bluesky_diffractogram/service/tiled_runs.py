@@ -1,0 +1,87 @@
+"""Derived runs into a tiled server."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import Any
+
+from ..replay.errors import ReplayError
+
+logger = logging.getLogger(__name__)
+
+
+class TiledRuns:
+    """Stores derived runs, called with their documents; one that cannot be stored is an error in the log.
+
+    Parameters
+    ----------
+    client
+        Of the node of tiled that gets the runs.
+    name
+        What to call it.
+
+    Raises
+    ------
+    ReplayError
+        bluesky-tiled-plugins are not installed.
+    """
+
+    slow = True  # some 0.3 s a document
+
+    def __init__(self, client: Any, name: str) -> None:
+        try:
+            from bluesky_tiled_plugins import TiledWriter
+        except ImportError:
+            raise ReplayError(
+                "writing to tiled needs bluesky-tiled-plugins: pip install 'bluesky-diffractogram[tiled]'"
+            ) from None
+        self.name = name
+        # Small arrays would come back as strings without max_array_size.
+        self._new_writer = lambda: TiledWriter(client, max_array_size=0)
+        self._writers: dict[str, Any] = {}
+        self._raw_uids: dict[str, str] = {}
+        self._run_of_descriptor: dict[str, str] = {}
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> bool:
+        """Take one document of any derived run; whether its run is stored so far."""
+        uid = self._run_of(name, doc)
+        if name == "start":
+            self._writers[uid], self._raw_uids[uid] = self._new_writer(), doc["raw_uid"]
+        writer = self._writers.get(uid)
+        if writer is None:
+            return False
+        try:
+            with warnings.catch_warnings():
+                # event-model warns of what goes wrong at the start, and the next document raises it.
+                warnings.filterwarnings("ignore", "The callback .* raised", UserWarning)
+                writer(name, doc)
+        except Exception as error:  # whatever the way to the server raises
+            del self._writers[uid]
+            logger.error(
+                "the derived run of raw run %s cannot be stored in %s (%s: %s)",
+                self._raw_uids[uid], self.name, type(error).__name__, error,
+            )  # fmt: skip
+            return False
+        if name == "stop":
+            del self._writers[uid], self._raw_uids[uid]
+        return True
+
+    def flush(self) -> bool:
+        """All that it was called with has been sent."""
+        return True
+
+    def close(self) -> None:
+        """Nothing waits."""
+
+    def _run_of(self, name: str, doc: dict[str, Any]) -> str:
+        if name == "start":
+            return str(doc["uid"])
+        if name == "stop":
+            of_others = {uid: run for uid, run in self._run_of_descriptor.items() if run != doc["run_start"]}
+            self._run_of_descriptor = of_others
+        if name in ("event", "event_page"):
+            return self._run_of_descriptor[doc["descriptor"]]
+        if name == "descriptor":
+            self._run_of_descriptor[doc["uid"]] = doc["run_start"]
+        return str(doc["run_start"])

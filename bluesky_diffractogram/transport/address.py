@@ -1,0 +1,67 @@
+"""Where documents come from and go to, as it is written on a command line."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+LOOPBACK = "127.0.0.1"
+FORMS = "0mq://HOST:PORT, 0mq+bind://HOST:PORT, 0mq+ipc:///PATH, kafka://BROKER:PORT/TOPIC, tiled+http://HOST:PORT"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address.
+
+    Attributes
+    ----------
+    kind
+        ``"0mq"``, ``"kafka"`` or ``"tiled"``.
+    endpoint
+        What 0MQ, Kafka or tiled call it: ``tcp://127.0.0.1:5578``, ``127.0.0.1:9092``, ``http://127.0.0.1:8000``.
+    bind
+        Whether others connect to it (0MQ).
+    topic
+        Of Kafka.
+    """
+
+    kind: str
+    endpoint: str
+    bind: bool = False
+    topic: str = ""
+
+    @property
+    def local(self) -> bool:
+        """Whether it is on this machine alone."""
+        host = re.sub(r"^\w+://|:\d+$", "", self.endpoint)
+        return self.endpoint.startswith("ipc://") or host in (LOOPBACK, "localhost", "[::1]")
+
+
+def parse_address(text: str) -> Address:
+    """Read an address; a host that is left out is this machine, 127.0.0.1.
+
+    Raises
+    ------
+    ValueError
+        It is none; the message has the forms that there are.
+    """
+    scheme, sign, rest = text.partition("://")
+    if sign and scheme in ("0mq", "0mq+bind"):
+        host, colon, port = rest.rpartition(":")
+        if (
+            colon
+            and port.isdecimal()
+            and 0 < int(port) < 65536
+            and re.fullmatch(r"[\w.-]*|\*|\[[0-9a-fA-F:.]+\]", host)
+        ):
+            return Address("0mq", f"tcp://{host or LOOPBACK}:{port}", scheme.endswith("bind"))
+    elif sign and scheme in ("0mq+ipc", "0mq+ipc+bind") and rest.startswith("/"):
+        return Address("0mq", f"ipc://{rest}", scheme.endswith("bind"))
+    elif sign and scheme == "kafka":
+        brokers, slash, topic = rest.partition("/")
+        if slash and re.fullmatch(r"[\w.-]+", topic):
+            named = [each if ":" in each else f"{each or LOOPBACK}:9092" for each in brokers.split(",")]
+            return Address("kafka", ",".join(named), topic=topic)
+    elif sign and scheme in ("tiled+http", "tiled+https") and rest:
+        return Address("tiled", text.removeprefix("tiled+"))
+    raise ValueError(f"{text!r} is no address: expected {FORMS}")

@@ -1,0 +1,167 @@
+"""Documents as bytes: msgpack with arrays of numbers, or JSON; nothing that runs code when it is read.
+
+Arrays are written as msgpack-numpy writes them, so that either end may be another program.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import Any
+
+import numpy as np
+from event_model import DocumentNames
+
+# Not from the package: msgpack-numpy, which bluesky-kafka imports, puts functions in their place that unpickle.
+try:
+    from msgpack._cmsgpack import Packer, unpackb
+except ImportError:  # msgpack without its compiled part
+    from msgpack.fallback import Packer, Unpacker
+
+    def unpackb(payload: bytes, **options: Any) -> Any:
+        unpacker = Unpacker(None, max_buffer_size=len(payload), **options)
+        unpacker.feed(payload)
+        value = unpacker.unpack()
+        if unpacker.tell() != len(payload):
+            raise ValueError("there is something behind it") from None
+        return value
+
+
+NUMBERS = "biufc"
+"""The kinds of numpy's dtypes that are written and read."""
+
+NAMES = frozenset(DocumentNames.__members__)
+MOST_BYTES = 2**28
+
+
+class Refused(ValueError):
+    """A message that is no document, or none that may be read.
+
+    Attributes
+    ----------
+    kind
+        In one word or two, to count by.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def pack(doc: Any) -> bytes:
+    """A document as msgpack; give it to bluesky's ``Publisher`` as its serializer.
+
+    Raises
+    ------
+    TypeError
+        It holds something else than numbers, texts, arrays of numbers, lists and dictionaries.
+    """
+    return Packer(default=_encoded, use_bin_type=True).pack(doc)
+
+
+def unpack(payload: bytes) -> dict[str, Any]:
+    """What `pack`, msgpack-numpy or JSON wrote; give it to bluesky's ``RemoteDispatcher`` as its deserializer.
+
+    Raises
+    ------
+    Refused
+        It is something else, or a pickle.
+    """
+    return _document(payload, pickles=False)
+
+
+def unpack_pickles_too(payload: bytes) -> dict[str, Any]:
+    """`unpack`, and what was pickled, which runs whatever code it holds."""
+    return _document(payload, pickles=True)
+
+
+def unpack_pair(message: bytes, *, pickles: bool = False) -> tuple[str, dict[str, Any]]:
+    """Name and document, of a message of bluesky-kafka's ``Publisher``.
+
+    Raises
+    ------
+    Refused
+        It is none.
+    """
+    pair = _value(message, pickles)
+    if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+        raise Refused("garbage", f"a message of {len(message)} bytes is no pair of a name and a document")
+    name, doc = pair
+    if not isinstance(name, str) or name not in NAMES:
+        raise Refused("unknown name", f"{str(name)[:40]!r} is no kind of document")
+    return name, _checked(doc)
+
+
+def split_message(message: bytes) -> tuple[bytes, str, bytes]:
+    """Prefix, name of the document and payload, of a message of bluesky's ``Publisher``.
+
+    Raises
+    ------
+    Refused
+        It is none.
+    """
+    parts = message.split(b" ", 2)
+    if len(parts) != 3:
+        raise Refused("garbage", f"a message of {len(message)} bytes has no prefix, name and payload")
+    prefix, name, payload = parts
+    known = name.decode("ascii", "replace")
+    if known not in NAMES:
+        raise Refused("unknown name", f"{known[:40]!r} is no kind of document")
+    return prefix, known, payload
+
+
+def _document(payload: bytes, *, pickles: bool) -> dict[str, Any]:
+    return _checked(_value(payload, pickles))
+
+
+def _checked(doc: Any) -> dict[str, Any]:
+    if not isinstance(doc, dict) or not all(isinstance(key, str) for key in doc):
+        raise Refused("garbage", f"it is no document, but {type(doc).__name__}")
+    return doc
+
+
+def _value(payload: bytes, pickles: bool) -> Any:
+    try:
+        if payload[:1] in (b"{", b"["):
+            return json.loads(payload)
+        if payload[:1] == b"\x80" and payload[-1:] == b".":  # in msgpack an empty dictionary begins so, and ends
+            if not pickles:
+                raise Refused("pickle", "it is pickled: publish with serializer=bluesky_diffractogram.transport.pack")
+            return pickle.loads(payload)
+        return unpackb(payload, object_hook=_decoded, ext_hook=_no_extension, raw=False)
+    except Refused:
+        raise
+    except Exception as error:  # of msgpack, json, numpy, pickle, and RecursionError
+        raise Refused("garbage", f"{len(payload)} bytes cannot be read: {type(error).__name__}: {error}") from None
+
+
+def _encoded(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.dtype.kind in NUMBERS:
+        data = np.ascontiguousarray(value).tobytes()
+        return {b"nd": True, b"type": value.dtype.str, b"kind": b"", b"shape": value.shape, b"data": data}
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} is nothing that a document holds")
+
+
+def _decoded(item: dict[Any, Any]) -> Any:
+    """An array or a number of numpy, as msgpack-numpy writes them; other dictionaries as they are."""
+    many = item.get(b"nd", item.get("nd"))
+    if many is None or not {b"type", "type"} & set(item):
+        return item
+    described, data = (item.get(key.encode(), item.get(key)) for key in ("type", "data"))
+    if not isinstance(described, (str, bytes)) or not isinstance(data, bytes):
+        raise Refused("no numbers", "an array of records is not read")
+    dtype = np.dtype(described.decode() if isinstance(described, bytes) else described)
+    if dtype.kind not in NUMBERS:
+        raise Refused("no numbers", f"an array of {dtype} is not read")
+    values = np.frombuffer(data, dtype)
+    return values.reshape(item.get(b"shape", item.get("shape"))) if many else values[0]
+
+
+def _no_extension(code: int, _: bytes) -> Any:
+    raise Refused("garbage", f"msgpack's extension {code} is not read")

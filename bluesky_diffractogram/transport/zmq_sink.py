@@ -1,0 +1,58 @@
+"""Documents sent over 0MQ, as bluesky's ``Publisher`` does and ``RemoteDispatcher`` expects."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import zmq
+
+from .address import Address
+from .curve import CurveKeys
+from .wire import pack
+from .zmq_socket import open_socket
+
+WAITING_MESSAGES = 5000
+
+
+class ZmqSink:
+    """Sends every document that it is called with.
+
+    Parameters
+    ----------
+    address
+        Of a proxy's way in, or ours, if those that listen connect to it.
+    prefix
+        Before each message.
+    keys
+        For CURVE.
+
+    Raises
+    ------
+    ValueError
+        The prefix has a blank.
+    OSError
+        The address cannot be had.
+    """
+
+    def __init__(self, address: Address, *, prefix: bytes = b"", keys: CurveKeys | None = None) -> None:
+        if b" " in prefix:
+            raise ValueError(f"prefix {prefix!r}: a blank ends it")
+        self._prefix = prefix
+        self._socket = open_socket(zmq.PUB, address, keys, waiting=WAITING_MESSAGES)
+        self._lock = threading.Lock()
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        """Send a document; TypeError if it holds what no document should."""
+        message = b" ".join([self._prefix, name.encode(), pack(doc)])
+        with self._lock:  # a socket is for one thread at a time
+            self._socket.send(message)
+
+    def flush(self) -> bool:
+        """0MQ does not say what has been sent; it is taken for granted."""
+        return True
+
+    def close(self) -> None:
+        """Send what waits, for two seconds at most, and no more."""
+        with self._lock:
+            self._socket.close()

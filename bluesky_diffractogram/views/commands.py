@@ -1,0 +1,92 @@
+"""What the controls command, and the thread in which that is done."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, Protocol
+
+from bluesky_diffractogram.config import ConfigError, DiffractogramConfig
+
+logger = logging.getLogger(__name__)
+
+
+class Commands(Protocol):
+    """What the controls need of a callback: any object that has it will do."""
+
+    @property
+    def config(self) -> DiffractogramConfig:
+        """The configuration in force; another object after every change."""
+
+    def configure(self, changes: Mapping[str, Any], /) -> None:
+        """Change the configuration, or raise ConfigError."""
+
+    def show(self, on: bool = True, /) -> None:
+        """Reduce every frame, or none."""
+
+    def next(self) -> None:
+        """Reduce the current frame."""
+
+    def collect(self, on: bool = True, /) -> None:
+        """Whether diffractograms go into the buffers."""
+
+    def reset(self) -> None:
+        """Empty the buffers."""
+
+
+class CommandThread:
+    """Carries commands out, one after the other, in a thread of its own.
+
+    A configuration reads calibration, mask, dark and flat from files, which may take seconds from a busy disk; the
+    window stays alive meanwhile. What is refused becomes a message.
+
+    Parameters
+    ----------
+    told
+        Called in that thread after each command, with what there is to say: None after success, else the reason.
+    """
+
+    def __init__(self, told: Callable[[str | None], Any]) -> None:
+        self._told = told
+        self._lock = threading.Lock()
+        self._executor: ThreadPoolExecutor | None = None
+        self._waiting: set[Future[None]] = set()
+
+    def do(self, command: Callable[[], Any]) -> None:
+        """Carry `command` out after those before it."""
+        with self._lock:
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(1, thread_name_prefix="diffractogram-controls")
+            self._waiting = {each for each in self._waiting if not each.done()}
+            self._waiting.add(self._executor.submit(self._carry_out, command))
+
+    def busy(self) -> bool:
+        """Whether a command is not done yet."""
+        with self._lock:
+            return any(not each.done() for each in self._waiting)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until all commands are done; False if it took longer than `timeout` seconds."""
+        with self._lock:
+            waiting = set(self._waiting)
+        return not wait(waiting, timeout).not_done
+
+    def close(self) -> None:
+        """Take no more commands."""
+        with self._lock:
+            if self._executor is not None:
+                self._executor.shutdown(wait=False)
+
+    def _carry_out(self, command: Callable[[], Any]) -> None:
+        try:
+            command()
+        except ConfigError as error:
+            logger.warning("refused: %s", error)
+            self._told(str(error))
+        except Exception as error:  # nobody could catch it here
+            logger.exception("a command of the controls failed")
+            self._told(f"{type(error).__name__}: {error}")
+        else:
+            self._told(None)

@@ -1,0 +1,149 @@
+"""The panels of the figure: which there are, which are seen, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .curves import LiveDiffractogram
+from .grid import LiveDiffractogramGrid
+from .image import LiveImage
+from .layout import Layout, Strip, two_rows
+from .main_plot import Shown
+from .placing import place
+from .redraw import View
+from .scales import Scale
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+
+class Panels:
+    """Image, heat-maps and curves on one figure. But for scale and percentiles, all on the thread that draws.
+
+    Parameters
+    ----------
+    figure
+        matplotlib's figure.
+    heading
+        Its title, moved with the panels.
+    heatmaps
+        Of how many ranges there are heat-maps from the beginning.
+    scale, row_axis, clim, percentiles, cmap, colors, reset_on_start
+        See `DiffractogramFigure`.
+
+    Attributes
+    ----------
+    image, grids, curves
+        The panels.
+    layout
+        Where they are.
+    strip
+        The room kept free for controls.
+    """
+
+    def __init__(
+        self,
+        figure: Figure,
+        heading: Text,
+        heatmaps: int,
+        *,
+        scale: Scale,
+        row_axis: str,
+        clim: tuple[float, float] | None,
+        percentiles: tuple[float, float],
+        cmap: Any,
+        colors: Sequence[Any] | None,
+        reset_on_start: bool | None,
+    ) -> None:
+        self._figure, self._heading, self._heatmaps = figure, heading, heatmaps
+        self._placed: tuple[Any, ...] = ()
+        self._make_grid = partial(
+            LiveDiffractogramGrid,
+            scale=scale,
+            row_axis=row_axis,
+            clim=clim,
+            percentiles=percentiles,
+            cmap=cmap,
+            colors=colors,
+            reset_on_start=reset_on_start,
+            run_in_title=False,
+            auto_redraw=False,
+        )
+        self.grids = tuple(self.new_grid(number) for number in range(1, heatmaps + 1))
+        self.image = LiveImage(
+            ax=self._axes("image"), cax=self._axes("colour bar"), scale=scale, colors=colors, auto_redraw=False
+        )
+        self.curves = LiveDiffractogram(
+            ax=self._axes("curves"), colors=colors, scale=scale, title="", legend="above", auto_redraw=False
+        )
+        self.layout = Layout((), (), (0.1, 0.1, 0.8, 0.3))
+        self.strip = Strip()
+
+    def set_scale(self, scale: Scale) -> None:
+        """Give all panels a scale, also those that are made later; ValueError if it is none."""
+        self.curves.set_scale(scale)
+        self.image.set_scale(scale)
+        self._make_grid.keywords["scale"] = scale
+        for grid in self.grids:
+            grid.set_scale(scale)
+
+    def set_percentiles(self, low: float, high: float) -> None:
+        """Set the percentiles of all colours, also of panels made later; ValueError if they do not rise."""
+        self.image.set_percentiles(low, high)
+        self._make_grid.keywords.update(percentiles=(low, high), clim=None)
+        for grid in self.grids:
+            grid.set_percentiles(low, high)
+
+    def seen(self, shown: Shown) -> list[View]:
+        """The panels that are shown and have room."""
+        numbers = shown.heatmaps[: len(self.layout.heatmaps)]
+        image: list[View] = [self.image] if shown.image else []
+        return [*image, *(grid for grid in self.grids if grid.number in numbers), self.curves]
+
+    def missing(self, shown: Shown) -> int | None:
+        """The range whose heat-map is the main panel and has still to be made; None if there is none."""
+        number = shown.heatmaps[0] if shown.main else None
+        return None if number in (None, *(grid.number for grid in self.grids)) else number
+
+    def new_grid(self, number: int) -> LiveDiffractogramGrid:
+        """Make the heat-map of a range."""
+        return self._make_grid(number, ax=self._axes(f"heat-map {number}"), cax=self._axes(f"colour bar {number}"))
+
+    def add_grid(self, new: LiveDiffractogramGrid) -> None:
+        """Add the heat-map of a range beyond the first ones, in the place of the last such one."""
+        for old in self.grids[self._heatmaps :]:
+            old.ax.remove()
+            old.colorbar.ax.remove()
+        self.grids = (*self.grids[: self._heatmaps], new)
+
+    def place(self, shown: Shown) -> bool:
+        """Put the panels where the figure's size and their number want them; whether anything has moved."""
+        width, height = self._figure.get_size_inches()
+        ratio = self.image.ratio if shown.image else None
+        wanted = (width, height, shown, ratio, self.strip, tuple(map(id, self.grids)))
+        if wanted == self._placed:
+            return False
+        self._placed = wanted
+        self.layout = two_rows(width, height, len(shown.heatmaps), image=ratio, main=shown.main, strip=self.strip)
+        place(self.layout, shown, (width, height), self._heading, self.image, self.grids, self.curves)
+        return True
+
+    def moving(self) -> list[Artist]:
+        """What changes with every frame, heat-maps apart."""
+        image = self.image.moving() if self.image.ax.get_visible() else []
+        return [*image, *self.curves.moving()]
+
+    def signature(self, shown: Shown) -> tuple[Any, ...]:
+        """What of the axes a drawing without them takes for granted."""
+        axes = [(view.ax.get_xlim(), view.ax.get_ylim(), view.ax.get_ylabel()) for view in (self.image, self.curves)]
+        curves = self.curves.ax
+        still = (curves.get_xlabel(), curves.get_yscale(), curves.get_legend())
+        return (*self._placed, shown, *axes, *still, self.image.im.get_clim(), self.image.im.norm)
+
+    def _axes(self, label: str) -> Axes:
+        return self._figure.add_axes((0.1, 0.5, 0.1, 0.1), label=label)

@@ -1,0 +1,31 @@
+"""A configuration that was changed in mid-run, with frames reduced elsewhere and with an earlier result at hand."""
+
+from __future__ import annotations
+
+import numpy as np
+from documents.conftest import Collected
+from documents.stream_runs import StreamRun, images, uri_of, write_hdf5
+from test_frame_settings import reduced
+from test_replay import without_identity
+
+from bluesky_diffractogram import replay
+
+
+def test_workers_reduce_each_frame_as_it_was(cfg, tmp_path):
+    write_hdf5(tmp_path / "frames.h5", images(6))
+    raw = list(StreamRun(uri_of(tmp_path / "frames.h5"), motor=True).step_scan(6))
+    derived = reduced(cfg, raw, {5: {"npt": 70}})
+    again = Collected()
+    replay(derived, raw=raw, workers=1).store(again)
+    assert len(again.of("descriptor")) == 2
+    np.testing.assert_equal(without_identity(again), without_identity(derived))
+
+
+def test_an_earlier_result_under_the_first_settings_is_not_taken_for_the_others(cfg, tmp_path):
+    write_hdf5(tmp_path / "frames.h5", images(4))
+    raw = list(StreamRun(uri_of(tmp_path / "frames.h5"), motor=True).step_scan(4))
+    derived = reduced(cfg, raw, {3: {"npt": 70}})
+    all_alike, again = Collected(), Collected()
+    replay(raw, cfg).store(all_alike)
+    replay(derived, raw=raw, resume=list(all_alike)).store(again)
+    np.testing.assert_equal(without_identity(again), without_identity(derived))

@@ -1,0 +1,245 @@
+"""A figure with controls, a real callback behind it: dragging, picking, following."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from controls_example import Person
+from documents.conftest import image, raw_run, send
+from matplotlib.backend_bases import MouseEvent
+from ponis import write_poni
+
+from bluesky_diffractogram import DiffractogramCallback
+
+TILT = (0.1, -0.15, 0.4)
+
+
+@pytest.fixture
+def diff(tmp_path):
+    poni = write_poni(tmp_path / "tilted.poni", shape=(120, 130), pixel=(6e-4, 5e-4), rot=TILT)
+    made = DiffractogramCallback(
+        {"calibration": str(poni), "diff_ranges": [[10, 50, 4, 9], [170, 190, 8, 12]], "npt": 150},
+        plot=True, background=False,
+    )  # fmt: skip
+    made.figure.add_controls(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def person(diff):
+    send(diff, raw_run([image(n) for n in range(4)]))
+    diff.figure.draw()
+    return Person(diff.figure.interaction.controls)
+
+
+def place(diff, two_theta, chi):
+    """Where a direction is, in pixels of the canvas, by looking through pyFAI's arrays of all pixels."""
+    frame = diff.figure.image.frame
+    geometry = frame.detector.projection.geometry
+    angles = np.rad2deg(geometry.pixels("center", "2th_rad")), np.rad2deg(geometry.pixels("center", "chi_rad"))
+    off = np.abs(angles[0] - two_theta) / 0.1 + np.abs((angles[1] - chi + 180) % 360 - 180) / 0.5
+    row, column = np.unravel_index(np.argmin(off), off.shape)
+    return diff.figure.image.ax.transData.transform((column, row))
+
+
+def mouse(diff, name, x, y, button=None):
+    MouseEvent(f"{name}_event", diff.figure.figure.canvas, x, y, button)._process()
+
+
+def drag(diff, start, *ways):
+    mouse(diff, "motion_notify", *start)
+    mouse(diff, "button_press", *start, 1)
+    for way in ways:
+        mouse(diff, "motion_notify", *way, 1)
+
+
+def settle(diff):
+    controls = diff.figure.interaction.controls
+    assert controls.wait(20)
+    diff.figure.draw()
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "number", "expected"),
+    [
+        ((6.5, 50), (6.5, 80), 1, [10, 80, 4, 9]),
+        ((6.5, 10), (6.5, -25), 1, [-25, 50, 4, 9]),
+        ((9, 30), (11, 30), 1, [10, 50, 4, 11]),
+        ((4, 30), (5, 30), 1, [10, 50, 5, 9]),
+        ((10, -170), (10, -150), 2, [170, 210, 8, 12]),
+        ((10, 170), (10, 150), 2, [150, 190, 8, 12]),
+    ],
+)
+def test_an_edge_is_dragged_and_the_range_follows(diff, person, start, end, number, expected):
+    drag(diff, place(diff, *start), place(diff, *end))
+    drag_ = diff.figure.interaction.drag
+    assert drag_.text.startswith(f"range {number}: [")
+    assert diff.figure.image.ax.format_coord(1, 1) == drag_.text
+    other = diff.config.diff_ranges[2 - number]
+    mouse(diff, "button_release", *place(diff, *end), 1)
+    settle(diff)
+    assert diff.config.diff_ranges[number - 1] == pytest.approx(expected, abs=1.0)
+    assert diff.config.diff_ranges[2 - number] == other
+    assert diff.config.diff_number == 2
+    assert drag_.text == ""
+    if number == 1:
+        assert person.controls.boxes["azimuth end"].text == f"{diff.config.diff_ranges[0][1]:g}"
+
+
+def test_what_is_drawn_while_dragging_is_what_will_be(diff, person):
+    from bluesky_diffractogram.config import update_config
+    from bluesky_diffractogram.reduction.reducer import open_geometry
+
+    drag(diff, place(diff, 9, 30), place(diff, 11, 30))
+    drag_ = diff.figure.interaction.drag
+    columns, rows = drag_._lines[1].get_data()
+    changed = update_config(diff.config, drag_._changes)
+    wanted = changed.ranges[0]
+    # every point of the outline is on one of the four edges, by pyFAI's own angles
+    geometry = open_geometry(changed)
+    kept = np.isfinite(columns) & (columns > -0.5) & (columns < 129.5) & (rows > -0.5) & (rows < 119.5)
+    third, first, second = geometry._ai.calc_pos_zyx(d1=rows[kept], d2=columns[kept])
+    two_theta = np.rad2deg(np.arctan2(np.hypot(first, second), third))
+    chi = np.rad2deg(np.arctan2(first, second))
+    edges = [two_theta - wanted.radial_min, two_theta - wanted.radial_max, chi - wanted.arc.start, chi - wanted.arc.end]
+    assert kept.sum() > 20
+    assert np.abs(edges).min(axis=0).max() < 1e-6
+
+
+def test_escape_leaves_the_range_as_it_was(diff, person):
+    config = diff.config
+    drag(diff, place(diff, 9, 30), place(diff, 11, 30))
+    person.key("escape")
+    assert diff.figure.interaction.drag.text == ""
+    mouse(diff, "button_release", *place(diff, 11, 30), 1)
+    assert diff.figure.interaction.controls.wait(5)
+    assert diff.config is config
+
+
+def test_a_click_on_an_edge_changes_nothing(diff, person):
+    config = diff.config
+    drag(diff, place(diff, 9, 30))
+    mouse(diff, "button_release", *place(diff, 9, 30), 1)
+    assert diff.figure.interaction.controls.wait(5)
+    assert diff.config is config
+
+
+def test_the_cursor_tells_where_an_edge_can_be_taken(diff, person, monkeypatch):
+    shown = []
+    monkeypatch.setattr(diff.figure.figure.canvas, "set_cursor", shown.append, raising=False)
+    mouse(diff, "motion_notify", *place(diff, 9, 30))
+    mouse(diff, "motion_notify", *place(diff, 6.5, 30))
+    mouse(diff, "motion_notify", *place(diff, 6.5, 50))
+    assert [each.name for each in shown] == ["HAND", "POINTER", "HAND"]
+
+
+def test_a_range_dragged_to_nothing_is_refused_and_said(diff, person):
+    config = diff.config
+    drag(diff, place(diff, 9, 30), place(diff, 4, 30))
+    drag_ = diff.figure.interaction.drag
+    drag_._changes = {"diff_ranges": [[10, 50, 4, 4], None], "diff_number": 2}
+    mouse(diff, "button_release", *place(diff, 4, 30), 1)
+    settle(diff)
+    assert "two different radial limits" in person.controls.message.full
+    assert diff.config is config
+
+
+def test_a_row_that_is_clicked_is_shown_until_escape(diff, person):
+    figure = diff.figure
+    grid = figure.grids[0]
+    rows = grid.rows()
+    at = grid.ax.transData.transform((sum(grid.ax.get_xlim()) / 2, 2.2))
+    person.click_at(*at)
+    figure.draw()
+    for number in (1, 2):
+        np.testing.assert_array_equal(figure.curves.lines[number].get_ydata(), diff.buffers[number - 1].rows[1])
+    assert figure.curves.caption().startswith("frame 2")
+    send(diff, raw_run([image(9)]))  # the latest frame does not take its place
+    figure.draw()
+    np.testing.assert_array_equal(figure.curves.lines[1].get_ydata(), rows.intensity[1])
+    person.key("escape")
+    figure.draw()
+    np.testing.assert_array_equal(figure.curves.lines[1].get_ydata(), diff.buffers[0].rows[-1])
+    assert figure.curves.held is False
+
+
+def test_live_and_an_emptied_buffer_let_go_of_a_row(diff, person):
+    figure = diff.figure
+    at = figure.grids[0].ax.transData.transform((sum(figure.grids[0].ax.get_xlim()) / 2, 3))
+    person.click_at(*at)
+    assert figure.curves.held
+    person.click("live")
+    assert not figure.curves.held
+    person.click_at(*at)
+    assert figure.curves.held
+    diff.reset()
+    figure.draw()
+    assert not figure.curves.held
+    assert all(not [line for line in grid.ax.lines if line.get_visible()] for grid in figure.grids)
+
+
+def test_the_main_plot_follows_the_control_and_the_prompt(diff, person):
+    figure = diff.figure
+    person.choose("main", "buffer 2")
+    settle(diff)
+    assert diff.config.main_plot == "buffer 2"
+    assert figure.main_plot == "buffer 2"
+    assert not figure.image.ax.get_visible()
+    diff.configure({"main_plot": "image"})
+    figure.draw()
+    assert person.controls.choices["main"].word == "image"
+    assert figure.image.ax.get_visible()
+
+
+def test_scale_and_calibrant_of_the_figure(diff, person):
+    person.choose("scale", "log")
+    person.choose("calibrant", "LaB6")
+    diff.figure.draw()
+    assert diff.figure.curves.ax.get_yscale() == "log"
+    assert diff.figure.calibrant == "LaB6"
+    diff.figure.set_scale("sqrt")  # from the prompt
+    diff.figure.set_calibrant(None)
+    diff.figure.draw()
+    assert person.controls.choices["scale"].word == "sqrt"
+    assert person.controls.choices["calibrant"].word == "none"
+
+
+def test_a_saved_figure_has_neither_controls_nor_room_for_them(diff, person, tmp_path):
+    from matplotlib.image import imread
+
+    figure = diff.figure
+    before = figure.curves.ax.get_position().bounds
+    figure.save(tmp_path / "with.png")
+    assert figure.curves.ax.get_position().bounds == pytest.approx(before)
+    bare = DiffractogramCallback(diff.configuration(), plot=True, background=False)
+    send(bare, raw_run([image(n) for n in range(4)]))
+    bare.figure.save(tmp_path / "without.png")
+    one, other = imread(tmp_path / "with.png"), imread(tmp_path / "without.png")
+    assert one.shape == other.shape
+    differing = (np.abs(one - other).max(axis=-1) > 0.05).any(axis=1)
+    assert not differing[len(differing) // 8 :].any()  # but for the heading, which names the run
+    bare.close()
+
+
+def test_the_panels_stay_above_the_controls(diff, person):
+    figure = diff.figure
+    for size in ((10.0, 7.0), (19.2, 10.8), (7.0, 6.0)):
+        figure.figure.set_size_inches(size)
+        figure.interaction.place()
+        figure.draw()
+        controls = person.controls
+        top = max(widget.ax.bbox.y1 for _, widget in controls._widgets())
+        for view in (figure.curves, figure.image, *figure.grids):
+            if view.ax.get_visible():
+                assert view.ax.get_tightbbox().y0 >= top
+
+
+def test_windows_get_controls_and_files_do_not(live_backend, tmp_path):
+    poni = write_poni(tmp_path / "small.poni", shape=(120, 130), pixel=(6e-4, 5e-4))
+    seen = DiffractogramCallback({"calibration": str(poni)}, background=False)
+    assert seen.figure.interaction is not None
+    seen.show(False)
+    seen.figure.draw()
+    assert seen.figure.interaction.controls.buttons["show"].label.get_text() == "Show"
+    seen.close()
