@@ -86,8 +86,10 @@ class DiffractogramCallback(ReductionCallback):
         super().reset()
         self._tell_figure("reset")
 
-    def _set(self, setting: Setting) -> None:
+    def _check(self, setting: Setting) -> None:
         _check_colors(setting.config)
+
+    def _set(self, setting: Setting) -> None:
         before = self.config.main_plot
         super()._set(setting)
         self._tell_figure("collect", setting.config.collect)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import sys
 from pathlib import Path
@@ -60,6 +61,18 @@ def rings():
     radius = np.hypot((y - 120) * 0.3, (x - 130) * 0.25)
     expected = 50 + 400 * np.exp(-(((radius - 12) / 0.5) ** 2)) + 900 * np.exp(-(((radius - 22) / 0.4) ** 2))
     return np.random.default_rng(7).poisson(expected).astype(np.uint16)
+
+
+@pytest.fixture
+def steered(tmp_path):
+    """A RunEngine with a simulated beamline, the callback subscribed, and the device."""
+    from steered import Steered
+
+    gc.freeze()  # pyFAI collects garbage with every calibration: 0.2 s each time among all that is imported
+    session = Steered(tmp_path)
+    yield session
+    session.close()
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

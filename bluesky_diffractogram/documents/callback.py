@@ -29,7 +29,16 @@ from .assets import Assets
 from .earlier import Earlier
 from .intake import Intake
 from .late_turns import LateTurns
-from .messages import FramesPassedOver, ImagesReceived, Message, NextRequested, ResetRequested, SettingChanged
+from .latest import LatestReduction
+from .messages import (
+    FramesPassedOver,
+    ImagesReceived,
+    Message,
+    NextRequested,
+    OriginOfFrame,
+    ResetRequested,
+    SettingChanged,
+)
 from .offering import OfferedFrame
 from .pipeline import Pipeline
 from .results import tool_results
@@ -106,7 +115,7 @@ class ReductionCallback:
         self._subscribers = Subscribers("a subscriber to the derived documents", tokens)
         self._results_subscribers = Subscribers("a subscriber to the results", tokens)
         self._viewers = Subscribers("a viewer of frames", tokens)
-        self._latest: tuple[Reduction, Reducer] | None = None
+        self._latest: LatestReduction | None = None
         self._latest_images: ImagesReceived | None = None
         self._error: BaseException | None = None
         self._lock = threading.Lock()
@@ -204,12 +213,39 @@ class ReductionCallback:
     def results(self) -> dict[str, Any] | None:
         """The latest frame's results as lavue's dictionary; None before the first."""
         latest = self._latest
-        return None if latest is None else tool_results(*latest)
+        return None if latest is None else tool_results(latest.reduction, latest.reducer)
 
     @property
     def reduction(self) -> Reduction | None:
         """The latest frame's reduction; None before the first."""
-        return None if self._latest is None else self._latest[0]
+        latest = self._latest
+        return None if latest is None else latest.reduction
+
+    @property
+    def latest(self) -> LatestReduction | None:
+        """The latest frame's reduction, with where the frame came from; None before the first."""
+        return self._latest
+
+    @property
+    def latest_event(self) -> str | None:
+        """The uid of the last event received that brings an image, be it reduced, waiting or passed over."""
+        images = self._latest_images
+        return None if images is None else images.event["uid"]
+
+    @property
+    def latest_run(self) -> str | None:
+        """The uid of the run of `latest_event`."""
+        images = self._latest_images
+        return None if images is None else images.run_uid
+
+    @property
+    def processing(self) -> bool:
+        """Whether something that was received waits in the queue, or is being reduced."""
+        return self._turns.busy
+
+    def parked(self, run_uid: str) -> bool:
+        """Whether frames of this run wait for their files to become readable."""
+        return self._pipeline.parked_in(run_uid)
 
     @property
     def buffers(self) -> tuple[DiffractogramBuffer, ...]:
@@ -232,6 +268,26 @@ class ReductionCallback:
         """The configuration in force, validated."""
         return self._setting.config
 
+    @property
+    def setting(self) -> Setting:
+        """The configuration in force with all that it names, read once."""
+        return self._setting
+
+    def check(self, changes: Source) -> None:
+        """Raise what `configure` would raise, and change nothing.
+
+        Raises
+        ------
+        ConfigError
+            The changes cannot be made.
+        """
+        if isinstance(changes, DiffractogramConfig):
+            self._check(Setting.open(changes, self._setting))
+            return
+        given, base = read_settings(changes)
+        settings, _ = split_commands(given)
+        self._check(Setting.open(update_config(self._setting.config, settings, base=base), self._setting))
+
     def configure(self, changes: Source) -> None:
         """Change the configuration from the next frame on; also lavue's commands ``stop_diff``, ``next``, ``reset``.
 
@@ -253,7 +309,11 @@ class ReductionCallback:
         if commands.next:
             self.next()
 
+    def _check(self, setting: Setting) -> None:
+        """What else may be wrong with a setting, where more is known than here."""
+
     def _set(self, setting: Setting) -> None:
+        self._check(setting)
         self._turns.limit(setting.config)
         self._setting = setting
         self._turns.put(SettingChanged(setting))
@@ -342,8 +402,8 @@ class ReductionCallback:
 
     # -- faults -------------------------------------------------------------------------------------------
 
-    def _on_reduction(self, reduction: Reduction, reducer: Reducer) -> None:
-        self._latest = (reduction, reducer)
+    def _on_reduction(self, reduction: Reduction, reducer: Reducer, origin: OriginOfFrame, run_uid: str) -> None:
+        self._latest = LatestReduction(reduction, reducer, run_uid, origin)
         if len(self._results_subscribers):
             self._results_subscribers.call(tool_results(reduction, reducer))
 

@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 SOURCE = "bluesky-diffractogram"
 OBJECT = "diffractogram"
+READBACK = "diffractogram_readback"
+"""The raw stream in which plans read the results of a point after the point: it has the point's motors again."""
+
 COUNTS = "counts"
 
 
@@ -109,7 +112,8 @@ def carried_keys(
     """
     if wanted is None:
         dimensions = hints.get("dimensions") or ()
-        wanted = tuple(field for fields, stream in dimensions if stream == descriptor["name"] for field in fields)
+        streams = descriptor["name"], READBACK
+        wanted = tuple(field for fields, stream in dimensions if stream in streams for field in fields)
     raw_keys = descriptor["data_keys"]
     return {
         name: raw_keys[name]

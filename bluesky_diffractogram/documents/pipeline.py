@@ -36,7 +36,7 @@ from .subscribers import Subscribers
 
 logger = logging.getLogger(__name__)
 
-OnReduction = Callable[[Reduction, Reducer], None]
+OnReduction = Callable[[Reduction, Reducer, OriginOfFrame, str], None]
 
 
 class Pipeline:
@@ -51,7 +51,7 @@ class Pipeline:
     emit
         Gets the derived documents of all runs.
     on_reduction
-        Gets each reduction, after its event is out.
+        Gets each reduction with its reducer, its frame's origin and raw run's uid, after its event is out.
     on_error
         Gets what went wrong unexpectedly.
     file_timeout, ahead, earlier
@@ -133,6 +133,11 @@ class Pipeline:
         """Whether frames of any run wait for their files."""
         return any(run.parked for run in self._runs.values())
 
+    def parked_in(self, run_uid: str) -> bool:
+        """Whether frames of this run wait for their files."""
+        run = self._runs.get(run_uid)
+        return run is not None and run.parked > 0
+
     @property
     def waiting_after_stop(self) -> bool:
         """Whether a run that has ended still waits for files."""
@@ -175,7 +180,7 @@ class Pipeline:
         # Frames received under an earlier configuration are in the queue before its change: in order, none is late.
         if setting.config.collect and setting.buffer_number == self._setting.buffer_number:
             self._collect(reduction, reducer, origin, run_uid)
-        self._on_reduction(reduction, reducer)
+        self._on_reduction(reduction, reducer, origin, run_uid)
         self._offering.reduced(reduction.frame, reducer, setting, origin, run_uid)
 
     def _collect(self, reduction: Reduction, reducer: Reducer, origin: OriginOfFrame, run_uid: str) -> None:

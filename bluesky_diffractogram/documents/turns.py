@@ -60,6 +60,12 @@ class Turns:
                 finally:
                     self._waiting.popleft()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a message waits or is being processed."""
+        worker = self._worker
+        return bool(self._waiting) or (worker is not None and worker.busy)
+
     def retry(self) -> None:
         """Try parked frames again; a worker does so by itself."""
         if self._worker is None and self._pipeline.parked:

@@ -64,6 +64,11 @@ class Worker:
         self.queue.put(message)
         return True
 
+    @property
+    def busy(self) -> bool:
+        """Whether something handed over is not done."""
+        return self._unfinished > 0
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until everything handed over is done; False if that takes longer.
 

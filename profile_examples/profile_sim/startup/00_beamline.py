@@ -6,11 +6,21 @@ Replace the simulated devices by your own, and the configuration by yours; the r
 import tempfile
 
 from bluesky import RunEngine
-from bluesky.plans import count, scan  # noqa: F401  (for the prompt)
+from bluesky.plans import count, scan  # noqa: F401  (for the prompt, as are the plans below)
 
-from bluesky_diffractogram import DiffractogramCallback, KeepWindowsAlive
+from bluesky_diffractogram import (  # noqa: F401
+    DiffractogramCallback,
+    DiffractogramDevice,
+    KeepWindowsAlive,
+    calibrated_count,
+    configure_diffractogram,
+    readback_hints,
+    reduced_one_nd_step,
+    scan_until_peak,
+    track_peak,
+)
 from bluesky_diffractogram.sim.beamline import simulated_beamline
-from bluesky_diffractogram.sim.scan import heating_scan  # noqa: F401  (for the prompt)
+from bluesky_diffractogram.sim.scan import heating_scan  # noqa: F401
 
 beamline = simulated_beamline(tempfile.mkdtemp(prefix="diffractogram-"))
 detector, furnace = beamline.detector, beamline.furnace
@@ -18,8 +28,21 @@ detector, furnace = beamline.detector, beamline.furnace
 RE = RunEngine({}, during_task=KeepWindowsAlive())  # whatever toolkit matplotlib has
 diff = DiffractogramCallback(beamline.configuration)  # a window opens where there is a display
 RE.subscribe(diff)
+diffractogram = DiffractogramDevice("diffractogram", callback=diff)  # settings and results as ophyd signals
+
+try:  # catalogues in memory, one for the scans and one for what came of them
+    from databroker import temp
+
+    db, analysed = temp().v1, temp().v1
+    RE.subscribe(db.insert)
+    diff.subscribe(analysed.insert, own_thread=True)
+except ImportError:  # pip install 'bluesky-diffractogram[databroker]'
+    db = analysed = None
 
 print(
     "Type   RE(heating_scan(detector, furnace, 300, 1500, 30))   or   RE(count([detector], 5)),\n"
-    "then   diff.results['peaks_1']   diff.buffers[0].to_xarray()   diff.configure({'diff_units': 'q [1/A]'})"
+    "then   diff.results['peaks_1']   diff.buffers[0].to_xarray()   analysed[-1].table('diffractogram'),\n"
+    "       RE(configure_diffractogram(diffractogram, {'diff_units': 'q [1/A]'})),\n"
+    "       RE(scan_until_peak([detector], furnace, 900, 1500, 50, diffractogram, until='vanishes')),\n"
+    "       RE(scan([detector, diffractogram], furnace, 300, 900, 7, per_step=reduced_one_nd_step))."
 )

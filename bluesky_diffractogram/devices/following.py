@@ -1,0 +1,96 @@
+"""Following the callback: a snapshot for each frame, and waiting for that of the latest."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..documents.callback import ReductionCallback
+from ..documents.derived_keys import EventData
+from .snapshot import Snapshot
+
+# The reduction announces its results; what it passes over is found by looking.
+LOOK_EVERY_S = 0.005
+
+
+class Following:
+    """Has the snapshot of every frame that a callback reduces.
+
+    Parameters
+    ----------
+    callback
+        To follow, from now on.
+    ranges
+        How many ranges of it.
+    take
+        Gets every snapshot, in the thread that reduces.
+    """
+
+    def __init__(self, callback: ReductionCallback, ranges: int, take: Callable[[Snapshot], None]) -> None:
+        self._callback, self._ranges, self._take = callback, ranges, take
+        self._event: dict[str, Any] | None = None
+        self._reduced: str | None = None
+        self._unreadable_run: str | None = None
+        self._news = threading.Condition()
+        self._tokens: tuple[int, ...] = callback.subscribe(self._document), callback.on_results(self._results)
+
+    def end(self) -> None:
+        """Follow no more."""
+        for token in self._tokens:
+            self._callback.unsubscribe(token)
+        self._tokens = ()
+
+    def _document(self, name: str, doc: dict[str, Any]) -> None:
+        if name == "event":
+            self._event = doc["data"]
+
+    def _results(self, results: dict[str, Any]) -> None:
+        latest = self._callback.latest
+        data, self._event = self._event, None
+        if latest is None:  # never: results are those of the latest
+            return
+        origin = latest.origin
+        if data is None or (data["raw_event"], data["frame_index"]) != (origin.event_uid, origin.frame_index):
+            # Reduced on request, with its run over or counted already: there is no derived event.
+            data = EventData(latest.reducer).data(latest.reduction, origin)
+        self._take(Snapshot.of(self._ranges, data, latest.run_uid, results))
+        with self._news:
+            self._reduced = origin.event_uid
+            self._news.notify_all()
+
+    def wait_for_latest(self, not_event: str | None, timeout: float) -> bool:
+        """Wait until the latest image received is reduced, or is known not to be.
+
+        Parameters
+        ----------
+        not_event
+            The uid of an event that is too old to be waited for.
+        timeout
+            In seconds.
+
+        Returns
+        -------
+        bool
+            Whether the latest snapshot is that of the latest image, which is a newer one than `not_event`.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            wanted = self._callback.latest_event
+            if wanted is None or wanted == not_event:
+                return False
+            run = self._callback.latest_run or ""
+            if not self._callback.processing:
+                # Looked at after that, for a frame may have been reduced just before it.
+                parked = self._callback.parked(run)
+                if self._reduced == wanted and not parked:
+                    return True
+                if not parked or run == self._unreadable_run:
+                    return False
+            if time.monotonic() >= deadline:
+                # Where a frame was awaited in vain, the next ones of the run are not awaited.
+                self._unreadable_run = run if self._callback.parked(run) else None
+                return self._reduced == wanted
+            with self._news:
+                self._news.wait(LOOK_EVERY_S)

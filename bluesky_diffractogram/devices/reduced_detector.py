@@ -1,0 +1,257 @@
+"""A detector whose events hold its image and the peaks in it."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ophyd import Component, Kind, Signal
+from ophyd.device import create_device_from_components
+from ophyd.status import DeviceStatus, Status
+
+from ..config import DiffractogramConfig, load_config, update_config
+from ..documents.assets import Assets
+from ..documents.callback import ReductionCallback, Source
+from ..documents.derived_keys import EventData
+from ..documents.frames import frame_shape_of, origin_of, read_frames
+from ..documents.messages import ImagesReceived
+from ..documents.setting import Reducers, Setting
+from ..reduction.reducer import Reducer
+from .snapshot import Snapshot, SnapshotDevice, result_components
+
+logger = logging.getLogger(__name__)
+
+
+class ConfigurationSignal(Signal):
+    """The parent's whole configuration as JSON; setting it to changes makes them, or raises."""
+
+    def get(self, **kwargs: Any) -> str:
+        """The JSON text."""
+        return self.parent.setting.provenance["configuration"]
+
+    def check_value(self, value: Any, **kwargs: Any) -> None:
+        """Raise ConfigError where `set` would."""
+        self.parent.opened(value)
+
+    def put(self, value: Any, **kwargs: Any) -> None:
+        """Change the keys that `value`, a dictionary or JSON, names; ConfigError changes nothing."""
+        self.parent.apply(value)
+        super().put(self.get(), force=True)
+
+    def set(self, value: Any, **kwargs: Any) -> Status:
+        """As `put`, with a finished status, which is made only if it succeeds."""
+        self.put(value)
+        status = Status(self)
+        status.set_finished()
+        return status
+
+
+class ReducedDetector(SnapshotDevice):
+    """A detector that also reads the peaks in its image, so that both are in one event.
+
+    It triggers the detector, then reduces the image in a thread of its own, and is done when both are. It reads
+    what the detector reads, and the scalars of derived events under its own name. No callback is needed for that; one
+    that is subscribed too reduces the frames a second time.
+
+    Parameters
+    ----------
+    detector
+        An ophyd detector that holds its image in memory after a trigger.
+    image
+        Its signal with the image, ``(ny, nx)`` or ``(n, ny, nx)``. With several frames the results are those of the
+        last, unless ``frames_per_event`` makes one of them.
+    config
+        A configuration, as for `DiffractogramCallback`; or such a callback, whose configuration is followed.
+    name
+        The detector's with ``_reduced``, if None.
+    ranges
+        How many ranges are read, as for `DiffractogramDevice`.
+
+    Raises
+    ------
+    ValueError
+        The detector or the signal cannot be used so; ConfigError is one, too.
+    """
+
+    configuration = Component(ConfigurationSignal, value="", kind=Kind.config, doc="The configuration as JSON.")
+
+    def __new__(
+        cls, detector: Any, *, image: Signal, config: Source | ReductionCallback, ranges: int | None = None, **_: Any
+    ) -> Any:
+        _check(detector, image)
+        known = config.config if isinstance(config, ReductionCallback) else load_config(config)
+        return super().__new__(_with_results(cls, ranges or known.diff_number))
+
+    def __init__(
+        self,
+        detector: Any,
+        *,
+        image: Signal,
+        config: Source | ReductionCallback,
+        name: str | None = None,
+        ranges: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.detector, self.image = detector, image
+        self._callback = config if isinstance(config, ReductionCallback) else None
+        self._own = None if isinstance(config, ReductionCallback) else Setting.open(load_config(config))
+        self.ranges = ranges or self.setting.config.diff_number
+        self.snapshot = Snapshot.none(self.ranges, time.time())
+        self._reducers = Reducers()
+        self._assets = Assets()
+        self._followed: tuple[Reducer, EventData] | None = None
+        self._complained: set[str] = set()
+        super().__init__(name=name or f"{detector.name}_reduced", **kwargs)
+        self.hint()
+
+    @property
+    def setting(self) -> Setting:
+        """The configuration in force with all that it names."""
+        if self._own is not None:
+            return self._own
+        assert self._callback is not None
+        return self._callback.setting
+
+    @property
+    def config(self) -> DiffractogramConfig:
+        """The configuration in force."""
+        return self.setting.config
+
+    def opened(self, changes: Source) -> Setting:
+        """The setting that `changes` would make of the present one; ConfigError if none."""
+        return Setting.open(update_config(self.config, changes), self.setting)
+
+    def apply(self, changes: Source) -> None:
+        """Change the configuration, of the callback too if it is a callback's; ConfigError changes nothing."""
+        if self._callback is not None:
+            self._callback.configure(changes)
+        else:
+            self._own = self.opened(changes)
+
+    # -- bluesky's protocols ------------------------------------------------------------------------------
+
+    @property
+    def hints(self) -> dict[str, Any]:
+        """The detector's hinted fields and the peaks'."""
+        fields = [*(self.detector.hints or {}).get("fields", ()), *super().hints["fields"]]
+        return {**(self.detector.hints or {}), "fields": fields}
+
+    def read(self) -> dict[str, Any]:
+        """The detector's readings, and the results of its image."""
+        return {**self.detector.read(), **super().read()}
+
+    def describe(self) -> dict[str, Any]:
+        """The data keys of both."""
+        return {**self.detector.describe(), **super().describe()}
+
+    def read_configuration(self) -> dict[str, Any]:
+        """The configuration of both."""
+        return {**self.detector.read_configuration(), **super().read_configuration()}
+
+    def describe_configuration(self) -> dict[str, Any]:
+        """The data keys of `read_configuration`."""
+        return {**self.detector.describe_configuration(), **super().describe_configuration()}
+
+    def configure(self, d: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Change ``configuration``, as its signal does, and what else is in `d` on the detector."""
+        old, others = self.read_configuration(), dict(d)
+        ours = others.pop("configuration", None)
+        if ours is not None:
+            self.opened(ours)
+        if others:
+            self.detector.configure(others)
+        if ours is not None:
+            self.configuration.put(ours)
+        return old, self.read_configuration()
+
+    def stage(self) -> list[Any]:
+        """Stage the detector; ``peak_1`` is the strongest of the next frame."""
+        self._followed = None
+        return [*super().stage(), *(self.detector.stage() if hasattr(self.detector, "stage") else ())]
+
+    def unstage(self) -> list[Any]:
+        """Unstage the detector."""
+        return [*(self.detector.unstage() if hasattr(self.detector, "unstage") else ()), *super().unstage()]
+
+    def trigger(self) -> DeviceStatus:
+        """Trigger the detector and reduce its image.
+
+        Returns
+        -------
+        ophyd.DeviceStatus
+            Fails if the detector's does. An image that cannot be reduced is logged once for each reason, and read as
+            NaN with ``valid`` 0.
+        """
+        status = DeviceStatus(self)
+
+        def exposed(exposure: Any) -> None:
+            error = exposure.exception()
+            if error is not None:
+                status.set_exception(error)
+            else:
+                threading.Thread(
+                    target=self._finish, args=(status,), name=f"{self.name}-reduction", daemon=True
+                ).start()
+
+        self.detector.trigger().add_callback(exposed)
+        return status
+
+    def _finish(self, status: DeviceStatus) -> None:
+        try:
+            self.take(self._reduced())
+        except Exception as error:
+            if str(error) not in self._complained:
+                self._complained.add(str(error))
+                logger.warning("the image of %s cannot be reduced: %s", self.detector.name, error)
+            self.take(Snapshot.none(self.ranges, time.time()))
+        finally:
+            status.set_finished()
+
+    def _reduced(self) -> Snapshot:
+        setting = self.setting
+        readings = {**self.detector.read(), **self.image.read()}
+        event = {
+            "uid": "",
+            "seq_num": 0,
+            "time": time.time(),
+            "data": {name: reading["value"] for name, reading in readings.items()},
+            "timestamps": {name: reading["timestamp"] for name, reading in readings.items()},
+        }
+        descriptor = {"name": setting.config.stream, "data_keys": self.image.describe()}
+        images = ImagesReceived(self.name, descriptor, event, self.image.name, False, 1, setting)
+        data: dict[str, Any] = {}
+        for index, read in enumerate(read_frames(images, setting, self._assets)[1]):
+            frame = read()
+            reducer = self._reducers.get(setting, frame_shape_of(frame))
+            if self._followed is None or self._followed[0] is not reducer:
+                self._followed = reducer, EventData(reducer)
+            data = self._followed[1].data(reducer.reduce(frame), origin_of(images, index))
+        return Snapshot.of(self.ranges, data, "")
+
+
+def _check(detector: Any, image: Any) -> None:
+    if not all(callable(getattr(detector, method, None)) for method in ("trigger", "read", "describe")):
+        raise ValueError(f"detector = {detector!r}: allowed: an ophyd detector that is triggered and read")
+    if inspect.iscoroutinefunction(detector.read):
+        raise ValueError(
+            f"detector = {detector!r}: allowed: an ophyd detector; one of ophyd-async writes its images to files, "
+            "which the callback reduces"
+        )
+    if not callable(getattr(image, "read", None)) or not callable(getattr(image, "describe", None)):
+        raise ValueError(f"image = {image!r}: allowed: the detector's signal that holds the image")
+
+
+_classes: dict[tuple[Any, int], Any] = {}
+
+
+def _with_results(cls: Any, ranges: int) -> Any:
+    if (cls, ranges) not in _classes:
+        results = result_components(ranges, ("unit", "frame_index", "valid"))
+        _classes[cls, ranges] = create_device_from_components(
+            cls.__name__, docstring=cls.__doc__, base_class=cls, **results
+        )
+    return _classes[cls, ranges]
