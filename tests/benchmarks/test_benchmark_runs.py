@@ -22,7 +22,7 @@ def test_the_quick_benchmark_gives_a_table_and_json(tmp_path):
     assert case["ratios"]["pyFAI's best / ours"] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_benchmark_of_replays_gives_json(tmp_path):
     out = tmp_path / "figures.json"
     script = Path(__file__).with_name("replay.py")
@@ -46,7 +46,7 @@ def test_the_benchmark_of_the_scans_delay_gives_json(tmp_path):
     assert all(0 < case["p50 ms"] <= case["p99 ms"] for case in cases)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_benchmark_of_the_service_gives_json(tmp_path):
     out = tmp_path / "figures.json"
     script = Path(__file__).with_name("service.py")
@@ -59,7 +59,7 @@ def test_the_benchmark_of_the_service_gives_json(tmp_path):
     assert figures["soak"]["tally"]["reduced"] == 300
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_quick_benchmark_of_the_window_gives_a_table_and_json(tmp_path):
     out = tmp_path / "figures.json"
     script = Path(__file__).with_name("window.py")

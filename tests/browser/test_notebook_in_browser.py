@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from windows.program import changed, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser")]
 
 HERE = Path(__file__).parent
 

@@ -8,7 +8,7 @@ import time
 import pytest
 from windows.program import Program, changed, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser")]
 
 
 @pytest.fixture

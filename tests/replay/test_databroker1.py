@@ -62,6 +62,7 @@ def python(request, tmp_path_factory):
     return interpreter
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # a gigabyte may have to come through the network
 def test_scans_in_databroker_1_are_replayed_bit_for_bit(python, tmp_path):

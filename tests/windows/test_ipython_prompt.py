@@ -9,7 +9,7 @@ import pytest
 from test_toolkit_windows import Person, need, screen  # noqa: F401  (a fixture)
 from windows.program import PACKAGE, changed, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser")]
 
 SET_UP = [
     "import json, sys",

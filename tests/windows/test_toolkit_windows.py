@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from windows.program import Program, changed, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser")]
 
 SCREENSHOTS = os.environ.get("DIFFRACTOGRAM_SCREENSHOTS")
 
