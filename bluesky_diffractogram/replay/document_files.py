@@ -77,11 +77,13 @@ def _json(path: Path) -> Iterator[NamedDocument]:
 
 
 def _msgpack(path: Path) -> Iterator[NamedDocument]:
-    import msgpack
+    from msgpack import UnpackException
+
+    from ..transport.plain_msgpack import Unpacker
 
     size = path.stat().st_size
     with path.open("rb") as file:
-        unpacker = msgpack.Unpacker(file, object_hook=_array, max_buffer_size=max(size, 1), strict_map_key=False)
+        unpacker = Unpacker(file, object_hook=_array, max_buffer_size=max(size, 1), strict_map_key=False)
         number = 0
         try:
             for content in unpacker:
@@ -89,7 +91,7 @@ def _msgpack(path: Path) -> Iterator[NamedDocument]:
                 yield _named_document(content, f"{path}, document {number}")
             if unpacker.tell() < size:
                 logger.warning("%s ends in the middle of a document, after %d", path, number)
-        except (ValueError, TypeError, msgpack.UnpackException) as error:
+        except (ValueError, TypeError, UnpackException) as error:
             raise ReplayError(f"{path}, document {number + 1}: no msgpack ({error})") from error
 
 

@@ -12,20 +12,7 @@ from typing import Any
 import numpy as np
 from event_model import DocumentNames
 
-# Not from the package: msgpack-numpy, which bluesky-kafka imports, puts functions in their place that unpickle.
-try:
-    from msgpack._cmsgpack import Packer, unpackb
-except ImportError:  # msgpack without its compiled part
-    from msgpack.fallback import Packer, Unpacker
-
-    def unpackb(payload: bytes, **options: Any) -> Any:
-        unpacker = Unpacker(None, max_buffer_size=len(payload), **options)
-        unpacker.feed(payload)
-        value = unpacker.unpack()
-        if unpacker.tell() != len(payload):
-            raise ValueError("there is something behind it") from None
-        return value
-
+from .plain_msgpack import Packer, unpackb
 
 NUMBERS = "biufc"
 """The kinds of numpy's dtypes that are written and read."""

@@ -20,6 +20,7 @@ from live_runs import assert_same_numbers, live_of, run_live
 from bluesky_diffractogram import ReplayError, replay
 from bluesky_diffractogram.replay.document_files import documents_of_file
 from bluesky_diffractogram.service.jsonlines import JsonLines
+from bluesky_diffractogram.transport import pack
 
 
 @pytest.fixture
@@ -146,14 +147,19 @@ class Evil:
         return (setattr, (Evil, "ran", True))
 
 
-def test_a_pickle_in_a_msgpack_file_is_not_run(tmp_path):
+@pytest.mark.parametrize("patched", [False, True])
+def test_a_pickle_in_a_msgpack_file_is_not_run(tmp_path, patched, monkeypatch):
+    """Also where msgpack-numpy's own functions, which unpickle, have taken the place of msgpack's."""
+    if patched:
+        for name in ("Packer", "Unpacker", "unpackb", "packb"):
+            monkeypatch.setattr(msgpack, name, getattr(msgpack_numpy, name))
     array = {b"nd": True, b"type": "|O", b"kind": b"O", b"shape": [1], b"data": pickle.dumps(Evil())}
     path = tmp_path / "evil.msgpack"
-    path.write_bytes(msgpack.packb(["event", {"data": {"image": array}}]))
+    path.write_bytes(pack(["event", {"data": {"image": array}}]))
     with pytest.raises(ReplayError, match="pickle"):
         list(documents_of_file(path))
     array[b"kind"] = b""
-    path.write_bytes(msgpack.packb(["event", {"data": {"image": array}}]))
+    path.write_bytes(pack(["event", {"data": {"image": array}}]))
     with pytest.raises(ReplayError, match="pickle"):
         list(documents_of_file(path))
     assert not Evil.ran
