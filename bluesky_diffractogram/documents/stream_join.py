@@ -13,6 +13,7 @@ from .setting import Setting
 logger = logging.getLogger(__name__)
 
 MOST_FRAMES_OF_A_DATUM = 100_000
+MOST_EARLY = 100
 
 
 def is_stream(data_key: Document) -> bool:
@@ -38,6 +39,8 @@ class StreamJoin:
     descriptor: Document
     clock: Callable[[], float] | None
     _waiting: OrderedDict[int, ImagesReceived] = field(default_factory=OrderedDict)
+    # Events whose datum did not come before them, as it does from a RunEngine; stores may give it in another order.
+    _early: OrderedDict[int, Document] = field(default_factory=OrderedDict)
     _without_events: bool = False
 
     def datum(self, doc: Document, image_key: str, number: int, setting: Setting, run_uid: str) -> Iterator[Message]:
@@ -89,6 +92,10 @@ class StreamJoin:
             if self._without_events:
                 yield images
                 continue
+            early = self._early.pop(first + k, None)
+            if early is not None:
+                yield replace(images, event=early)
+                continue
             # A point that is taken again before its event was out: the frames of the first try are nobody's.
             superseded = self._waiting.pop(first + k, None)
             if superseded is not None:
@@ -103,6 +110,10 @@ class StreamJoin:
         images = self._waiting.pop(seq_num, None)
         if images is not None:
             yield replace(images, event=doc)
+            return
+        self._early[seq_num] = doc
+        if len(self._early) > MOST_EARLY:
+            self._early.popitem(last=False)
 
     def flush(self) -> Iterator[Message]:
         """The frames that wait, without their events."""

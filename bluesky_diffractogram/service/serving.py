@@ -83,6 +83,7 @@ class Serving:
         self._began = time.time()
         self._frames: Counter[str] = Counter()
         self._raw_uids: dict[str, str] = {}
+        self._events_of_open_runs = 0
         self._runs = 0
         for sink in sinks:
             callback.subscribe(sink, own_thread=getattr(sink, "slow", False))
@@ -149,7 +150,8 @@ class Serving:
             "errors": dict(self._callback.errors),
             "runs_ended": self._runs,
             "runs_open": len(self._raw_uids),
-            "frames": {word: self._frames[word] for word in WORDS},
+            "reduced_in_open_runs": self._events_of_open_runs,
+            "frames": {word: self._frames[word] for word in WORDS},  # of the runs that have ended
         }
 
     def _acknowledge(self) -> None:
@@ -160,7 +162,11 @@ class Serving:
         """Log a line for each run."""
         if name == "start":
             self._raw_uids[doc["uid"]] = doc["raw_uid"]
+        elif name == "event":
+            self._events_of_open_runs += 1
         elif name == "stop":
+            numbers = (doc.get("num_events") or {}).values()
+            self._events_of_open_runs -= sum(numbers) + doc["frames"].get("replaced", 0)
             raw_uid, frames = self._raw_uids.pop(doc["run_start"], "?"), doc["frames"]
             self._runs += 1
             self._frames.update({word: frames.get(word, 0) for word in WORDS})

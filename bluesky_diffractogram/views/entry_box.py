@@ -13,7 +13,8 @@ from .push_button import FONT_SIZE, TEXT, Control, Focus, guarded, paint
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FACE, HOVER, TYPING, PENDING = "0.98", "1.0", "#fffbe0", "#fff1b8"
+FACE, HOVER, TYPING, PENDING, CHOSEN = "0.98", "1.0", "#fffbe0", "#fff1b8", "#cfe3f7"
+PASTE = ("ctrl+v", "cmd+v", "super+v")
 PADDING = 4.0  # points
 CURSOR = 0.18  # of the box's height stay free above and below
 
@@ -23,7 +24,8 @@ class EntryBox(Control):
 
     matplotlib's own `TextBox` draws the whole figure at every key and every click anywhere; of this one nothing but
     the box is drawn. Enter, or a click elsewhere, submits the text; Escape brings back what was there; Tab goes to the
-    next box of the ring. A text that is too long shows its end, so that of a path the name of the file is seen.
+    next box of the ring; Ctrl-A chooses all of the text. A text that is too long shows its end, so that of a path the
+    name of the file is seen.
 
     Parameters
     ----------
@@ -49,6 +51,7 @@ class EntryBox(Control):
         self.typing = self.pending = False
         self._value = self._held_text = ""
         self._cursor_at = 0
+        self._all_chosen = False
         self._keymaps: Any = {}
         self._line = ax.text(
             0, 0.5, "", va="center_baseline", fontsize=FONT_SIZE, color=TEXT, clip_on=True, parse_math=False
@@ -123,6 +126,7 @@ class EntryBox(Control):
         if self.ignore(event):
             return
         if self.under(event):
+            self._all_chosen = False
             self.begin_typing()  # shows all of the text, its end in the box
             self._go_to(self._index_at(event.x))
         elif not any(box.under(event) for box in self.ring):
@@ -141,7 +145,14 @@ class EntryBox(Control):
         """A key was pressed."""
         if not self.typing or self.ignore(event) or event.key is None or not self.focus.first(event):
             return
-        key, text, at = event.key, self.text, self._cursor_at
+        key = event.key
+        if key in ("ctrl+a", "cmd+a", "super+a"):
+            self._choose_all()
+            return
+        if self._all_chosen and (len(key) == 1 or key in ("backspace", "delete", *PASTE)):
+            self._write("", 0)
+        self._all_chosen = False
+        text, at = self.text, self._cursor_at
         if key in ("enter", "return"):
             self.stop_typing()
         elif key == "escape":
@@ -159,10 +170,17 @@ class EntryBox(Control):
             self._write(text[:at] + text[at + 1 :], at)
         elif key == "ctrl+u":
             self._write(text[at:], 0)
-        elif key in ("ctrl+v", "cmd+v", "super+v"):
+        elif key in PASTE:
             self._insert(" ".join(clipboard_text(self.ax.figure.canvas).split()))
         elif len(key) == 1:
             self._insert(key)
+
+    def _choose_all(self) -> None:
+        """What is typed next takes the place of all."""
+        self._go_to(len(self.text))
+        self._all_chosen = True
+        self.ax.set_facecolor(CHOSEN)
+        paint(self.ax, self.focus)
 
     def _tools(self) -> Any:
         return getattr(self.ax.figure.canvas.manager, "toolmanager", None)

@@ -597,3 +597,16 @@ def test_roots_hold_for_resources_too(cfg, tmp_path):
     write_hdf5(tmp_path / "frames.h5", images(1))
     collected = reduce(cfg, area_detector_run(tmp_path, "AD_HDF5", {}, 1), roots=[str(tmp_path / "elsewhere")])
     assert frames_add_up(collected.of("stop")[0])["reasons"] == {"unreadable": 1}
+
+
+def test_an_event_that_comes_before_its_datum_brings_its_readings_all_the_same(cfg, tmp_path):
+    """As some stores give them back."""
+    path = tmp_path / "frames.h5"
+    write_hdf5(path, images(4))
+    documents = list(StreamRun(uri_of(path), motor=True).step_scan(4))
+    for i in range(3, len(documents) - 1, 2):
+        documents[i], documents[i + 1] = documents[i + 1], documents[i]
+    assert [name for name, _ in documents[3:5]] == ["event", "stream_datum"]
+    collected = reduce(cfg, documents)
+    assert frames_add_up(collected.of("stop")[0])["reduced"] == 4
+    assert [doc["data"]["motor"] for doc in collected.of("event")] == [0.0, 10.0, 20.0, 30.0]

@@ -146,6 +146,15 @@ def test_a_range_is_applied_when_all_of_it_is_typed(person, callback):
     assert len(callback.asked) == 1
 
 
+@pytest.mark.parametrize(("keys", "start"), [("21", 21), (("backspace", "5"), 5), (("left", "1"), 110)])
+def test_what_is_typed_after_choosing_all_takes_the_place_of_all(person, callback, keys, start):
+    """Not of what was there with something behind it, which may be a valid number too."""
+    person.fill("azimuth start", "10")
+    person.key("ctrl+a", *keys, "enter")
+    person.settle()
+    assert callback.config.diff_ranges[0][0] == start
+
+
 def test_going_on_to_another_box_of_the_range_by_mouse_applies_nothing_but_elsewhere_does(person, callback):
     person.fill("radial end", "12")
     person.fill("azimuth start", "-5")
