@@ -41,9 +41,13 @@ def test_the_python_of_the_readme_runs_as_a_session(tmp_path, monkeypatch):
     from bluesky_diffractogram.sim.beamline import simulated_beamline
     from bluesky_diffractogram.sim.scan import heating_scan
 
-    published = []
-    # It would wait for ever, at its end, to be rid of what nobody takes.
-    monkeypatch.setattr(Publisher, "__call__", lambda self, name, doc: published.append(self._serializer(doc)))
+    published, publishers = [], set()
+
+    def publish(self, name, doc):
+        publishers.add(self)
+        published.append(self._serializer(doc))
+
+    monkeypatch.setattr(Publisher, "__call__", publish)
     monkeypatch.chdir(tmp_path)
     beamline = simulated_beamline(tmp_path, detector="small")
     shutil.copy(beamline.calibration, "lab6.poni")
@@ -57,6 +61,9 @@ def test_the_python_of_the_readme_runs_as_a_session(tmp_path, monkeypatch):
             session["documents"] = documents_of_a_scan(beamline)
         exec(compile(block, "README.md", "exec"), session)
     assert {"uid", "time"} <= set(session["unpack"](published[0]))
+    for each in publishers:  # else it would wait for ever, when it is collected, to be rid of what nobody takes
+        each._socket.close(linger=0)
+        each._context.destroy(linger=0)
     assert session["dataset"].sizes["furnace"] == 3
     assert Path("scan.nxs").stat().st_size > 0
     assert len(list(Path("curves").glob("*.xy"))) == 3
