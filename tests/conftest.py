@@ -30,6 +30,19 @@ def _no_figures_of_earlier_tests():
         sys.modules["matplotlib.pyplot"].close("all")
 
 
+@pytest.fixture(autouse=True)
+def _clients_of_tiled_as_they_were():
+    """`.v2` of one run or catalogue changes what all that come later in this process give."""
+    yield
+    if "bluesky_tiled_plugins" in sys.modules:
+        from bluesky_tiled_plugins.clients.bluesky_run import BlueskyRun
+        from tiled.client.container import DEFAULT_STRUCTURE_CLIENT_DISPATCH
+
+        for clients in DEFAULT_STRUCTURE_CLIENT_DISPATCH.values():
+            if "BlueskyRun" in clients and clients["BlueskyRun"] is not BlueskyRun:
+                clients.set("BlueskyRun", lambda: BlueskyRun)
+
+
 @pytest.fixture
 def free_port():
     """A function that gives a port of this machine that nobody uses."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -64,10 +65,15 @@ def _light(message: Message) -> Message:
     if not isinstance(message, ImagesReceived) or not message.in_file:
         return message
     data = message.event["data"]
-    if not any(isinstance(value, (np.ndarray, list, tuple)) for value in data.values()):
+    kept = {key: value for key, value in data.items() if not _is_array(value)}
+    if len(kept) == len(data):
         return message
-    kept = {key: value for key, value in data.items() if not isinstance(value, (np.ndarray, list, tuple))}
     return replace(message, event={**message.event, "data": kept})
+
+
+def _is_array(value: Any) -> bool:
+    # Of no dimensions it is a number, which may be carried or a monitor's.
+    return isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
 
 def _dropped(message: Message) -> Message:

@@ -355,6 +355,8 @@ class DiffractogramFigure(View, CallbackBase):
             if full or moved or view.changed():
                 view.refresh(full=full)
         self._write_heading(choice)
+        if self.interaction is not None:
+            self.interaction.refresh()
 
     def _write_heading(self, choice: Shown) -> None:
         with self._lock:
@@ -362,8 +364,6 @@ class DiffractogramFigure(View, CallbackBase):
         shown = [grid for grid in self.grids if grid.number in choice.heatmaps]
         runs = runs_text(shown[0].run_labels() if shown else ()) or run_label
         self._heading.set_text(SEPARATOR.join(filter(None, (runs, self.curves.caption()))))
-        if self.interaction is not None:
-            self.interaction.refresh()
 
     def _resized(self, event: Any) -> None:
         if self._panels.place(self._choice()):
@@ -397,6 +397,8 @@ class DiffractogramFigure(View, CallbackBase):
             if views and self._panels.signature(choice) != self._complete:
                 self._news.set()
             elif views:
+                if self.interaction is not None and self.interaction.changed():
+                    self._news.set()  # controls are drawn with all the rest
                 self._write_heading(choice)
                 self._quick.mark()
                 self._quick.draw()

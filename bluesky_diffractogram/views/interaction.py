@@ -147,10 +147,12 @@ class Interaction:
     @contextmanager
     def out_of_sight(self) -> Iterator[None]:
         """Leave the controls and their room out of what is drawn meanwhile."""
-        with self.controls.out_of_sight():
+        try:
+            with self.controls.out_of_sight():
+                self.place()
+                yield
+        finally:
             self.place()
-            yield
-        self.place()
 
     def _image_readout(self, x: float, y: float) -> str:
         dragged = "" if self.drag is None else self.drag.text

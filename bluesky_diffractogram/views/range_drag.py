@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ from bluesky_diffractogram.reduction.outlines import Polyline, outline
 from bluesky_diffractogram.reduction.range_edges import Edge, moved_edge, nearest_edge
 
 from .colors import RangeColors
-from .push_button import Focus
+from .push_button import Focus, guarded
 from .readout import SeenFrame
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class RangeDrag:
             ("draw_event", self._drawn),
         ]
         for name, func in events:
-            self._canvas.mpl_connect(name, func)
+            self._canvas.mpl_connect(name, partial(guarded, func))
 
     @property
     def held(self) -> bool:

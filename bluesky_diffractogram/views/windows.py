@@ -35,6 +35,9 @@ class KeepWindowsAlive(DuringTask):
         """Wait for the plan's end."""
         from matplotlib._pylab_helpers import Gcf
 
+        if threading.current_thread() is not threading.main_thread():  # windows are for that one
+            blocking_event.wait()
+            return
         with BrowserMessages() as browser:
             while not blocking_event.wait(TURN_S):
                 for manager in Gcf.get_all_fig_managers():

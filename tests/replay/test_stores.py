@@ -324,18 +324,7 @@ def test_a_rewound_run_in_tiled(cfg, tiled):
     assert found["seq_num"].values.tolist() == [1, 2, 3]
 
 
-@pytest.fixture
-def structure_clients_as_before():
-    """`.v2` of one run changes what all later clients in this process give: tests after this one are not to see it."""
-    from tiled.client.container import DEFAULT_STRUCTURE_CLIENT_DISPATCH as known
-
-    before = {kind: clients["BlueskyRun"] for kind, clients in known.items() if "BlueskyRun" in clients}
-    yield
-    for kind, client in before.items():
-        known[kind].set("BlueskyRun", lambda client=client: client)
-
-
-def test_tiled_by_way_of_databrokers_second_interface(cfg, tiled, structure_clients_as_before):
+def test_tiled_by_way_of_databrokers_second_interface(cfg, tiled):
     live = a_run_with_arrays(cfg)
     store(live.raw, TiledWriter(tiled))
     assert_same_numbers(replay(tiled[live.uid].v2, cfg).to_xarray(), live)
