@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 
+@pytest.mark.long
 def test_the_quick_benchmark_gives_a_table_and_json(tmp_path):
     out = tmp_path / "figures.json"
     script = Path(__file__).with_name("integration.py")
