@@ -10,66 +10,56 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture
+def benchmark(tmp_path):
+    """A function that runs a benchmark with options; gives what it printed and what it wrote."""
+
+    def run(script, *options):
+        out = tmp_path / "figures.json"
+        command = [sys.executable, str(Path(__file__).with_name(script)), *options, "--json", str(out)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+        assert done.returncode == 0, done.stderr
+        return done.stdout, json.loads(out.read_text())
+
+    return run
+
+
 @pytest.mark.long
-def test_the_quick_benchmark_gives_a_table_and_json(tmp_path):
-    out = tmp_path / "figures.json"
-    script = Path(__file__).with_name("integration.py")
-    done = subprocess.run(
-        [sys.executable, str(script), "--quick", "--json", str(out)], capture_output=True, text=True, timeout=280
-    )
-    assert done.returncode == 0, done.stderr
-    assert "lavue's way / ours" in done.stdout
-    (case,) = json.loads(out.read_text())["cases"]
+def test_the_quick_benchmark_gives_a_table_and_json(benchmark):
+    printed, figures = benchmark("integration.py", "--quick")
+    assert "lavue's way / ours" in printed
+    (case,) = figures["cases"]
     assert case["ratios"]["pyFAI's best / ours"] > 0
 
 
 @pytest.mark.long
-def test_the_benchmark_of_replays_gives_json(tmp_path):
-    out = tmp_path / "figures.json"
-    script = Path(__file__).with_name("replay.py")
-    options = ["--detector", "Pilatus 1M", "--frames", "30", "--rounds", "1", "--workers", "1", "--json", str(out)]
-    done = subprocess.run([sys.executable, str(script), *options], capture_output=True, text=True, timeout=280)
-    assert done.returncode == 0, done.stderr
-    report = json.loads(out.read_text())
+def test_the_benchmark_of_replays_gives_json(benchmark):
+    options = ["--detector", "Pilatus 1M", "--frames", "30", "--rounds", "1", "--workers", "1"]
+    _, report = benchmark("replay.py", *options)
     assert set(report["frames_per_second"]) == {"serial", "1 worker"}
     assert report["processor_ms_a_frame"]["1 worker"]["workers"] > 0
 
 
-def test_the_benchmark_of_the_scans_delay_gives_json(tmp_path):
-    out = tmp_path / "figures.json"
-    script = Path(__file__).with_name("delay.py")
-    done = subprocess.run(
-        [sys.executable, str(script), "--quick", "--json", str(out)], capture_output=True, text=True, timeout=280
-    )
-    assert done.returncode == 0, done.stderr
-    cases = json.loads(out.read_text())["without a window"]
+def test_the_benchmark_of_the_scans_delay_gives_json(benchmark):
+    _, figures = benchmark("delay.py", "--quick")
+    cases = figures["without a window"]
     assert [case["image in"] for case in cases] == ["event", "file"]
     assert all(0 < case["p50 ms"] <= case["p99 ms"] for case in cases)
 
 
 @pytest.mark.long
-def test_the_benchmark_of_the_service_gives_json(tmp_path):
-    out = tmp_path / "figures.json"
-    script = Path(__file__).with_name("service.py")
-    for options in (["--quick"], ["--soak", "300"]):
-        command = [sys.executable, str(script), *options, "--json", str(out)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=280)
-        assert done.returncode == 0, done.stderr
-    figures = json.loads(out.read_text())
+def test_the_benchmark_of_the_service_gives_json(benchmark):
+    benchmark("service.py", "--quick")
+    _, figures = benchmark("service.py", "--soak", "300")  # added to those that are there
     assert figures["throughput"][0]["service"] > 0
     assert figures["soak"]["tally"]["reduced"] == 300
 
 
 @pytest.mark.long
-def test_the_quick_benchmark_of_the_window_gives_a_table_and_json(tmp_path):
-    out = tmp_path / "figures.json"
-    script = Path(__file__).with_name("window.py")
-    done = subprocess.run(
-        [sys.executable, str(script), "--quick", "--json", str(out)], capture_output=True, text=True, timeout=280
-    )
-    assert done.returncode == 0, done.stderr
-    assert "memory per scan" in done.stdout
-    without, drawn = json.loads(out.read_text())["cases"]
+def test_the_quick_benchmark_of_the_window_gives_a_table_and_json(benchmark):
+    printed, figures = benchmark("window.py", "--quick")
+    assert "memory per scan" in printed
+    without, drawn = figures["cases"]
     assert (without["window"], drawn["window"]) == ("none", "agg")
     assert without["drawings"]["draw"] == 0
     assert drawn["scan_s"] > 0

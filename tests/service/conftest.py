@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import bluesky.plans as bp
 import numpy as np
 import pytest
+from bluesky import RunEngine
 from click.testing import Result
 from numpy.typing import NDArray
 from typer.testing import CliRunner
@@ -57,3 +59,26 @@ def write_edf() -> Callable[[Path, NDArray[Any]], Path]:
         return path
 
     return write
+
+
+def two_runs(beamline: SimulatedBeamline) -> list[list[tuple[str, dict[str, Any]]]]:
+    """The documents of two raw runs of a heated sample, of three points and of two."""
+    engine = RunEngine({})
+    engine.waiting_hook = None
+    taken: list[list[tuple[str, dict[str, Any]]]] = []
+
+    def keep(name: str, doc: dict[str, Any]) -> None:
+        if name == "start":
+            taken.append([])
+        taken[-1].append((name, doc))
+
+    engine.subscribe(keep)
+    for points in (3, 2):
+        engine(bp.scan([beamline.detector], beamline.furnace, 300, 500, points))
+    return taken
+
+
+@pytest.fixture(scope="session")
+def take_two_runs() -> Callable[[SimulatedBeamline], list[list[tuple[str, dict[str, Any]]]]]:
+    """`two_runs`, for fixtures of any scope."""
+    return two_runs

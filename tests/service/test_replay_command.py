@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import bluesky.plans as bp
 import numpy as np
 import pytest
-from bluesky import RunEngine
 from click.testing import Result
 from event_model import NumpyEncoder
 
@@ -22,21 +20,9 @@ Documents = list[tuple[str, dict[str, Any]]]
 
 
 @pytest.fixture
-def runs(beamline: SimulatedBeamline) -> list[Documents]:
+def runs(beamline: SimulatedBeamline, take_two_runs: Callable[..., list[Documents]]) -> list[Documents]:
     """Two raw runs of a heated sample."""
-    engine = RunEngine({})
-    engine.waiting_hook = None
-    taken: list[Documents] = []
-
-    def keep(name: str, doc: dict[str, Any]) -> None:
-        if name == "start":
-            taken.append([])
-        taken[-1].append((name, doc))
-
-    engine.subscribe(keep)
-    for points in (3, 2):
-        engine(bp.scan([beamline.detector], beamline.furnace, 300, 500, points))
-    return taken
+    return take_two_runs(beamline)
 
 
 @pytest.fixture

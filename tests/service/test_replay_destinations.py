@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import bluesky.plans as bp
 import h5py
 import numpy as np
 import pytest
 import xarray
-from bluesky import RunEngine
 from bluesky_tiled_plugins import TiledWriter
 from click.testing import Result
 from event_model import NumpyEncoder
@@ -45,21 +43,9 @@ def config_file(module_beamline: SimulatedBeamline, tmp_path_factory: pytest.Tem
 
 
 @pytest.fixture(scope="module")
-def runs(module_beamline: SimulatedBeamline) -> list[Documents]:
+def runs(module_beamline: SimulatedBeamline, take_two_runs: Callable[..., list[Documents]]) -> list[Documents]:
     """Two raw runs."""
-    engine = RunEngine({})
-    engine.waiting_hook = None
-    taken: list[Documents] = []
-
-    def keep(name: str, doc: dict[str, Any]) -> None:
-        if name == "start":
-            taken.append([])
-        taken[-1].append((name, doc))
-
-    engine.subscribe(keep)
-    for points in (3, 2):
-        engine(bp.scan([module_beamline.detector], module_beamline.furnace, 300, 500, points))
-    return taken
+    return take_two_runs(module_beamline)
 
 
 def uid_of(run: Documents) -> str:
