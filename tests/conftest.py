@@ -6,6 +6,7 @@ import gc
 import socket
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,23 @@ def _tables_of_this_session_only(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BLUESKY_DIFFRACTOGRAM_CACHE", str(tmp_path_factory.mktemp("tables")))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_garbage_collection_with_every_calibration():
+    """pyFAI collects garbage whenever it loads one: 0.3 s each time among all that these tests import."""
+    import pyFAI.geometry.core
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pyFAI.geometry.core, "gc", SimpleNamespace(collect=lambda: 0))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _garbage_is_collected_once_a_module():
+    """What is imported is none: it is not looked at again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -81,11 +99,9 @@ def steered(tmp_path):
     """A RunEngine with a simulated beamline, the callback subscribed, and the device."""
     from steered import Steered
 
-    gc.freeze()  # pyFAI collects garbage with every calibration: 0.2 s each time among all that is imported
     session = Steered(tmp_path)
     yield session
     session.close()
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import itertools
 import threading
 import time
@@ -42,14 +41,6 @@ from ophyd_async.sim import SimMotor
 from .async_detector import DATASET, FRAME_S, NumberedDetector, blob_detector, fly, staged, step
 
 KINDS = ("blob", "swmr", "plain", "tiff")
-
-
-@pytest.fixture(autouse=True)
-def _quick_to_collect():
-    """RunEngines and pyFAI collect garbage often, which among all that is imported takes 0.1 s each time."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture
