@@ -39,11 +39,11 @@ def test_a_click_on_the_page_reaches_the_callback_while_the_main_thread_waits(tm
         boxes = program.ready["boxes"]
         assert asyncio.run(click(*boxes["show"])) >= 1
         assert program.ask("state")["configuration"]["show_diff"] is False
-        program.tell("scan 60 0.3")  # nothing is reduced
+        program.tell("scan 30 0.2")  # nothing is reduced
         time.sleep(1.5)
         asyncio.run(click(*boxes["show"]))
         done = program.enough()
-        assert 0 < done["rows"] < 60
+        assert 0 < done["rows"] < 30
     finally:
         program.end()
 
