@@ -28,6 +28,7 @@ class TiledRuns:
     """
 
     slow = True  # some 0.3 s a document
+    lonely, nobody, peers = False, "", None  # whoever is not there is an error in the log, with the run
 
     def __init__(self, client: Any, name: str) -> None:
         try:
@@ -36,7 +37,7 @@ class TiledRuns:
             raise ReplayError(
                 "writing to tiled needs bluesky-tiled-plugins: pip install 'bluesky-diffractogram[tiled]'"
             ) from None
-        self.name = name
+        self.name = self.endpoint = name
         # Small arrays would come back as strings without max_array_size.
         self._new_writer = lambda: TiledWriter(client, max_array_size=0)
         self._writers: dict[str, Any] = {}

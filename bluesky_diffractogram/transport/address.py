@@ -33,8 +33,9 @@ class Address:
     @property
     def local(self) -> bool:
         """Whether it is on this machine alone."""
-        host = re.sub(r"^\w+://|:\d+$", "", self.endpoint)
-        return self.endpoint.startswith("ipc://") or host in (LOOPBACK, "localhost", "[::1]")
+        places = re.sub(r"^\w+://", "", self.endpoint).split(",")
+        hosts = [re.sub(r"(:\d+)?(/.*)?$", "", place) for place in places]
+        return self.endpoint.startswith("ipc://") or all(host in (LOOPBACK, "localhost", "[::1]") for host in hosts)
 
 
 def parse_address(text: str) -> Address:
@@ -43,8 +44,13 @@ def parse_address(text: str) -> Address:
     Raises
     ------
     ValueError
-        It is none; the message has the forms that there are.
+        It is none, and the message has the forms that there are; or it holds a secret, which the message does not.
     """
+    if re.search(r"://[^/]*@|[?&]api_key=", text):
+        raise ValueError(
+            f"{text.partition('://')[0]}://…: keys and passwords are seen by others on a command line: give them in "
+            "the environment (TILED_API_KEY, DIFFRACTOGRAM_KAFKA)"
+        )
     scheme, sign, rest = text.partition("://")
     if sign and scheme in ("0mq", "0mq+bind"):
         host, colon, port = rest.rpartition(":")
