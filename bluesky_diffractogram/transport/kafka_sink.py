@@ -50,7 +50,7 @@ class KafkaSink:
         self._runs: dict[str, str] = {}  # by descriptor
         ours = {"bootstrap.servers": address.endpoint, "enable.idempotence": True}
         try:
-            self._producer = Producer({**DEFAULTS, **dict(settings or {}), **ours})
+            self._producer = Producer({**DEFAULTS, **dict(settings or {}), **ours}, logger=logger)
         except (KafkaException, TypeError) as error:
             raise ValueError(f"Kafka refuses the settings: {error}") from None
 

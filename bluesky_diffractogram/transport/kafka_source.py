@@ -114,7 +114,7 @@ class KafkaSource:
             "enable.auto.commit": False,
         }
         try:
-            self._consumer = Consumer({**DEFAULTS, **dict(settings or {}), **ours})
+            self._consumer = Consumer({**DEFAULTS, **dict(settings or {}), **ours}, logger=logger)
         except (KafkaException, TypeError) as error:
             raise ValueError(f"Kafka refuses the settings: {error}") from None
         self._consumer.subscribe([address.topic], on_assign=self._taken, on_revoke=self._revoked, on_lost=self._revoked)
