@@ -42,12 +42,10 @@ class Connections:
     ----------
     ends
         Ours.
-    after_s
-        So many seconds after somebody went, or after the beginning, it is said.
     """
 
-    def __init__(self, ends: Sequence[End], after_s: float = SAID_AFTER_S) -> None:
-        self._ends, self._after_s = ends, after_s
+    def __init__(self, ends: Sequence[End]) -> None:
+        self._ends = ends
         self._alone_since: dict[int, float] = {}
         self._said: set[int] = set()
 
@@ -60,6 +58,6 @@ class Connections:
                 if number in self._said:
                     self._said.discard(number)
                     logger.info("%s: connected", end.endpoint)
-            elif now - self._alone_since.setdefault(number, now) >= self._after_s and number not in self._said:
+            elif now - self._alone_since.setdefault(number, now) >= SAID_AFTER_S and number not in self._said:
                 self._said.add(number)
                 logger.warning("%s: %s", end.endpoint, end.nobody)

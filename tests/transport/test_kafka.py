@@ -109,7 +109,9 @@ def same(taken, documents):
 @pytest.mark.parametrize(("word", "options"), [("order", {"serializer": pack}), ("default", {})])
 def test_what_bluesky_kafka_publishes_is_taken_in_order(joined, word, options):
     documents, source = list(run_of(5)), joined[word]
-    publisher = bluesky_kafka.Publisher(source.endpoint.partition("/")[2], address_of(source).endpoint, "key", **options)
+    publisher = bluesky_kafka.Publisher(
+        source.endpoint.partition("/")[2], address_of(source).endpoint, "key", **options
+    )
     send(publisher, documents)
     publisher.flush()
     assert same(take(source, len(documents)), documents)
