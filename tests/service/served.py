@@ -57,9 +57,10 @@ class Around:
     def ask(self, request, value=None):
         return ask(self.control, request, value)
 
-    def wait_until_heard(self):
+    def wait_until_heard(self, published=True):
         """0MQ loses what is sent before the way there is open, in both directions."""
-        self.wait(lambda: self.publish("stop", {"run_start": "nobody's"}) or self.ask("status")["documents"])
+        if published:
+            self.wait(lambda: self.publish("stop", {"run_start": "nobody's"}) or self.ask("status")["documents"])
         self.wait(lambda: self.ask("status")["to"][0]["connected"])
 
     def wait_for(self, number, kind="stop"):
@@ -80,18 +81,21 @@ class Around:
 class ServiceHere(Around):
     """In a thread of this process."""
 
-    def __init__(self, cfg, ports, **options):
+    def __init__(self, cfg, ports, source=None, sinks=(), **options):
         super().__init__(ports)
         self.callback = ReductionCallback(cfg)
-        self.source = ZmqSource(parse_address(self.incoming))
-        self.serving = Serving(self.callback, self.source, [ZmqSink(parse_address(self.outgoing))], **options)
+        self.source = source or ZmqSource(parse_address(self.incoming))
+        sinks = [ZmqSink(parse_address(self.outgoing)), *sinks]
+        self.serving = Serving(self.callback, self.source, sinks, **options)
         self.server = ControlServer(self.control, answers(self.callback, self.serving.status))
         self.over = threading.Event()
         self._thread = threading.Thread(target=self.serving.run, args=(self.over,))
         self._thread.start()
-        self.wait_until_heard()
+        self.wait_until_heard(published=source is None)
 
     def end(self):
+        if self.over.is_set():
+            return
         self.over.set()
         self._thread.join(60)
         assert not self._thread.is_alive()
@@ -115,8 +119,8 @@ class ServiceElsewhere(Around):
         self._reader = threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True)
         self._reader.start()
         self.wait(lambda: "serving: " in "".join(self.log) or self.process.poll() is not None)
-        if self.process.poll() is None and source is None:
-            self.wait_until_heard()
+        if self.process.poll() is None:
+            self.wait_until_heard(published=source is None)
 
     def end(self, number=signal.SIGTERM):
         if self.process.poll() is None:

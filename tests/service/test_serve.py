@@ -17,7 +17,6 @@ from ponis import write_poni
 from service.served import ServiceElsewhere
 
 from bluesky_diffractogram.sim.beamline import simulated_beamline
-from bluesky_diffractogram.transport import pack
 
 
 @pytest.fixture
@@ -52,7 +51,9 @@ def curves(documents):
 
 def test_the_end_of_the_service_ends_its_runs(serve):
     service = serve()
-    documents = list(raw_run([image(i) for i in range(3)], metadata={"uid": "evil\nERROR forged \x1b[2J"}))
+    documents = list(raw_run([image(i) for i in range(3)]))
+    for _, doc in documents[:2]:
+        doc["uid" if "plan_name" in doc else "run_start"] = "evil\nERROR forged \x1b[2J"
     send(service.publish, documents[:-1])
     service.wait_for(1, "event")
     assert service.end() == 0
@@ -148,38 +149,3 @@ def test_a_run_engine_a_proxy_the_service_and_a_plot_in_four_processes(free_port
     x, y = (json.loads(f"[{part.strip(' []')}]") for part in plotted.strip().split("] ["))
     assert x == [300.0, 350.0, 400.0]
     assert all(value > 0 for value in y)
-
-
-@pytest.mark.slow
-def test_derived_runs_go_to_a_tiled_server_with_a_key_from_the_environment(cfg, serve, tmp_path):
-    from tiled.client import from_uri
-    from tiled_servers import tiled_server
-
-    with tiled_server(tmp_path) as server:
-        service = serve("--out", server.uri.replace("http", "tiled+http"), env={"TILED_API_KEY": server.key})
-        send(service.publish, list(raw_run([image(i) for i in range(3)])))
-        service.wait_for(1)
-        assert service.end() == 0
-        assert server.key not in "".join(service.log)
-        run = from_uri(server.uri, api_key=server.key)[service.collected.of("start")[0]["uid"]]
-        stored = run["diffractogram"]["diff_1"].read()
-    np.testing.assert_array_equal(np.asarray(stored), curves(service.collected))
-
-
-def test_what_comes_by_kafka_goes_on_by_0mq(cfg, serve, tmp_path):
-    """The mock brokers of librdkafka; two runs, the second while the service is not there yet."""
-    confluent_kafka = pytest.importorskip("confluent_kafka", reason="the extra kafka is not installed")
-    cluster = confluent_kafka.Producer({"test.mock.num.brokers": 1, "bootstrap.servers": ""})
-    (broker,) = cluster.list_topics(timeout=10).brokers.values()
-    brokers = f"{broker.host}:{broker.port}"
-    producer = confluent_kafka.Producer({"bootstrap.servers": brokers})
-    documents = list(raw_run([image(i) for i in range(3)]))
-    for pair in documents:
-        producer.produce("raw", key="beamline", value=pack(pair))
-    producer.flush(10)
-    settings = json.dumps({"auto.offset.reset": "earliest"})
-    service = serve(source=f"kafka://{brokers}/raw", env={"DIFFRACTOGRAM_KAFKA": settings})
-    service.wait_for(1)
-    assert frames_add_up(service.collected.of("stop")[0])["reduced"] == 3
-    assert service.end() == 0
-    assert f"run {documents[0][1]['uid']}" in "".join(service.log)

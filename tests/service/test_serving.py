@@ -17,7 +17,10 @@ from typer.testing import CliRunner
 
 from bluesky_diffractogram import ReductionCallback
 from bluesky_diffractogram.service.cli import app
+from bluesky_diffractogram.service.endpoints import open_sink, open_source
 from bluesky_diffractogram.service.serving import Serving
+from bluesky_diffractogram.transport import pack
+from bluesky_diffractogram.transport.address import parse_address
 from bluesky_diffractogram.transport.control import ControlRefused
 
 
@@ -206,3 +209,42 @@ def test_whoever_is_missing_is_said(serve, caplog, monkeypatch):
     service.publish = Publisher(service.ports[0])
     service.wait(lambda: f"{service.source.endpoint}: connected" in caplog.text)
     assert caplog.text.count("is connected") == 1
+
+
+@pytest.mark.slow
+def test_derived_runs_go_to_a_tiled_server_with_a_key_from_the_environment(serve, tmp_path, monkeypatch, caplog):
+    from tiled.client import from_uri
+    from tiled_servers import tiled_server
+
+    caplog.set_level(logging.INFO, "bluesky_diffractogram")
+    with tiled_server(tmp_path) as server:
+        monkeypatch.setenv("TILED_API_KEY", server.key)
+        service = serve(sinks=[open_sink(parse_address(server.uri.replace("http", "tiled+http")))])
+        send(service.publish, list(raw_run([image(i) for i in range(3)])))
+        service.wait_for(1)
+        service.end()
+        assert server.key not in caplog.text
+        run = from_uri(server.uri, api_key=server.key)[service.collected.of("start")[0]["uid"]]
+        stored = run["diffractogram"]["diff_1"].read()
+    np.testing.assert_array_equal(np.asarray(stored), curves(service.collected))
+
+
+def test_what_comes_by_kafka_goes_on_by_0mq(serve, monkeypatch, caplog):
+    """The mock brokers of librdkafka; the run is there before the service is."""
+    confluent_kafka = pytest.importorskip("confluent_kafka", reason="the extra kafka is not installed")
+    caplog.set_level(logging.INFO, "bluesky_diffractogram")
+    cluster = confluent_kafka.Producer({"test.mock.num.brokers": 1, "bootstrap.servers": ""})
+    (broker,) = cluster.list_topics(timeout=10).brokers.values()
+    brokers = f"{broker.host}:{broker.port}"
+    producer = confluent_kafka.Producer({"bootstrap.servers": brokers})
+    documents = list(raw_run([image(i) for i in range(3)]))
+    for pair in documents:
+        producer.produce("raw", key="beamline", value=pack(pair))
+    producer.flush(10)
+    monkeypatch.setenv("DIFFRACTOGRAM_KAFKA", json.dumps({"auto.offset.reset": "earliest"}))
+    service = serve(source=open_source(parse_address(f"kafka://{brokers}/raw"), group="g"))
+    service.wait_for(1)
+    assert frames_add_up(service.collected.of("stop")[0])["reduced"] == 3
+    assert 1 <= service.ask("status")["from"]["connected"] <= 4
+    service.end()
+    assert f"run {documents[0][1]['uid']}" in caplog.text
