@@ -175,7 +175,7 @@ def _encoded(value: Any) -> Any:
         return {b"nd": True, b"type": value.dtype.str, b"kind": b"", b"shape": value.shape, b"data": data}
     if isinstance(value, np.ndarray):
         return value.tolist()
-    if isinstance(value, np.generic):
+    if isinstance(value, np.generic) and isinstance(value.item(), (bool, int, float, str, bytes)):
         return value.item()
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=str)
