@@ -7,6 +7,7 @@ import time
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 
 from .derived_run import PURPOSE
 from .images import count_frames, find_image_key, is_in_file
@@ -188,6 +189,9 @@ class Intake:
         run_uid = self._run_of_descriptor.get(doc["descriptor"])
         if run_uid is None:
             self._ignore("event", f"its descriptor {doc['descriptor']} was not seen")
+            return
+        if not isinstance(doc["seq_num"], Real):
+            self._ignore("event", "its seq_num is no number")
             return
         run = self._runs[run_uid]
         run.heard = time.monotonic()
