@@ -21,4 +21,5 @@ def log_to_standard_error() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(OneLineEach("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(handlers=[handler])
+    logging.getLogger("silx.opencl").setLevel(logging.ERROR)  # it warns that something is missing that is not used
     logging.getLogger(__name__.partition(".")[0]).setLevel(logging.INFO)

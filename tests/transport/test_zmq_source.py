@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import zmq
 import zmq.auth
+from bluesky.callbacks.zmq import ClientCurve, Proxy, Publisher, ServerCurve
 
 from bluesky_diffractogram.transport import pack
+from bluesky_diffractogram.transport.address import parse_address
 from bluesky_diffractogram.transport.curve import CLIENTS, PUBLIC, SECRET, SERVER, curve_keys
 from bluesky_diffractogram.transport.zmq_sink import ZmqSink
 from bluesky_diffractogram.transport.zmq_source import ZmqSource
@@ -141,6 +143,27 @@ def test_with_curve_only_those_who_are_known_are_heard(address, certificates, ca
         for sink in [*sinks.values(), plain]:
             sink.close()
     assert heard == {"client"}
+
+
+def test_blueskys_own_ends_take_part_with_curve(address, certificates, free_port):
+    """Its Publisher to us, and we to its Proxy, which cannot have keys on both sides: a fault of its own."""
+    _, files = certificates
+    client = ClientCurve(files["client"][1], files["server"][0])
+    with ZmqSource(address[0], keys=curve_keys({SECRET: files["server"][1]})) as source:
+        publisher = Publisher(address[1].endpoint, serializer=pack, curve_config=client)
+        wait_until(lambda: publisher("start", {"uid": "x"}) or source._socket.poll(50))
+        assert take(source, 1)[0] == ("start", {"uid": "x"})
+        publisher.close()
+    way_in, way_out = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    proxy = Proxy(way_in, way_out, out_curve=ServerCurve(files["server"][1], None, None))
+    threading.Thread(target=proxy.start, daemon=True).start()
+    keys = curve_keys({SECRET: files["client"][1], SERVER: files["server"][0]})
+    publisher = Publisher(way_in, serializer=pack)
+    with ZmqSource(parse_address(f"0mq://{way_out}"), keys=keys) as source:
+        wait_until(lambda: publisher("start", {"uid": "y"}) or source._socket.poll(50))
+        assert take(source, 1)[0] == ("start", {"uid": "y"})
+        assert source.peers == 1
+    publisher.close()
 
 
 def test_a_folder_without_keys_is_an_error(certificates, tmp_path):
