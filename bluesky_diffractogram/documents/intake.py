@@ -61,6 +61,10 @@ class _Run:
         return sum(self.seen[name].missing(_number(announced.get(name))) for name in names)
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real)
+
+
 def _number(announced: object) -> int:
     """How many events a stop document says that there were; 0 where it says nothing that can be believed."""
     return announced if isinstance(announced, int) and 0 <= announced <= MOST_EVENTS else 0
@@ -190,7 +194,7 @@ class Intake:
         if run_uid is None:
             self._ignore("event", f"its descriptor {doc['descriptor']} was not seen")
             return
-        if not isinstance(doc["seq_num"], Real):
+        if not _is_number(doc["seq_num"]):
             self._ignore("event", "its seq_num is no number")
             return
         run = self._runs[run_uid]

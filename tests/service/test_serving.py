@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from bluesky_diffractogram import ReductionCallback
 from bluesky_diffractogram.service.cli import app
 from bluesky_diffractogram.service.endpoints import open_sink, open_source
+from bluesky_diffractogram.service.serve import _beside_the_window
 from bluesky_diffractogram.service.serving import Serving
 from bluesky_diffractogram.transport import pack
 from bluesky_diffractogram.transport.address import parse_address
@@ -248,3 +249,31 @@ def test_what_comes_by_kafka_goes_on_by_0mq(serve, monkeypatch, caplog):
     assert 1 <= service.ask("status")["from"]["connected"] <= 4
     service.end()
     assert f"run {documents[0][1]['uid']}" in caplog.text
+
+
+def test_a_service_that_fails_beside_its_window_ends(monkeypatch):
+    """The window's loop would go on, and whoever restarts what has ended would see nothing."""
+
+    class Failing:
+        def run(self, over):
+            raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        _beside_the_window(Failing(), threading.Event())
+
+
+def test_without_a_display_a_window_is_an_error(cfg, tmp_path):
+    (tmp_path / "cfg.json").write_text(json.dumps(cfg))
+    run = CliRunner().invoke(app, ["serve", "--window", "--config", str(tmp_path / "cfg.json")])
+    assert run.exit_code == 2
+    assert "no display" in run.output
+
+
+@pytest.mark.parametrize("option", ["--out", "--in", "--control"])
+def test_a_secret_in_an_address_is_refused_and_not_shown(cfg, tmp_path, option):
+    (tmp_path / "cfg.json").write_text(json.dumps(cfg))
+    address = "tiled+http://127.0.0.1:1/api?api_key=hidden"
+    run = CliRunner().invoke(app, ["serve", option, address, "--config", str(tmp_path / "cfg.json")])
+    assert run.exit_code == 2
+    assert "TILED_API_KEY" in run.output
+    assert "hidden" not in run.output
