@@ -10,6 +10,7 @@ from typing import Any
 from confluent_kafka import KafkaException, Producer
 
 from .address import Address
+from .kafka_log import kafka_logger
 from .kafka_settings import MOST_BYTES
 from .wire import pack
 
@@ -50,7 +51,7 @@ class KafkaSink:
         self._runs: dict[str, str] = {}  # by descriptor
         ours = {"bootstrap.servers": address.endpoint, "enable.idempotence": True}
         try:
-            self._producer = Producer({**DEFAULTS, **dict(settings or {}), **ours}, logger=logger)
+            self._producer = Producer({**DEFAULTS, **dict(settings or {}), **ours}, logger=kafka_logger)
         except (KafkaException, TypeError) as error:
             raise ValueError(f"Kafka refuses the settings: {error}") from None
 

@@ -13,6 +13,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from .address import Address
+from .kafka_log import kafka_logger
 from .refusals import Refusals
 from .wire import MOST_BYTES, Refused, refuse_if_larger, unpack_pair
 
@@ -114,7 +115,7 @@ class KafkaSource:
             "enable.auto.commit": False,
         }
         try:
-            self._consumer = Consumer({**DEFAULTS, **dict(settings or {}), **ours}, logger=logger)
+            self._consumer = Consumer({**DEFAULTS, **dict(settings or {}), **ours}, logger=kafka_logger)
         except (KafkaException, TypeError) as error:
             raise ValueError(f"Kafka refuses the settings: {error}") from None
         self._consumer.subscribe([address.topic], on_assign=self._taken, on_revoke=self._revoked, on_lost=self._revoked)
