@@ -27,6 +27,7 @@ from ..reduction.reducer import Reducer
 from .ahead import Ahead
 from .assets import Assets
 from .earlier import Earlier
+from .fence import Fence
 from .intake import Intake
 from .late_turns import LateTurns
 from .latest import LatestReduction
@@ -269,6 +270,10 @@ class ReductionCallback:
         """The uids of the runs that have started and not stopped, those passed over too."""
         with self._lock:
             return self._intake.open_runs
+
+    def fence(self) -> Fence:
+        """Put up now, it tells when what has been received so far is dealt with."""
+        return Fence(self._turns, self._subscribers)
 
     def abandon_silent(self, seconds: float) -> None:
         """Close the runs of which no document has come for so many seconds, as aborted: their stop was lost."""

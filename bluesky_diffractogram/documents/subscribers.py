@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -72,6 +72,14 @@ class Subscribers:
         for subscriber in list(self._subscribers.values()):
             subscriber.call(*args)
 
+    def mark(self) -> dict[int, int]:
+        """What those with threads of their own have been given so far, for `are_past`."""
+        return {token: subscriber.given for token, subscriber in list(self._subscribers.items())}
+
+    def are_past(self, mark: Mapping[int, int]) -> bool:
+        """Whether all have dealt with what they had been given by then."""
+        return all(subscriber.done >= mark.get(token, 0) for token, subscriber in list(self._subscribers.items()))
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until those with threads of their own have got everything; False if that takes longer.
 
@@ -88,6 +96,7 @@ class _Direct:
     def __init__(self, func: Callable[..., Any], what: str) -> None:
         self._func, self._what = func, what
         self._known: set[str] = set()
+        self.given = self.done = 0
 
     def call(self, *args: Any) -> None:
         try:
@@ -130,6 +139,7 @@ class _OwnThread(_Direct):
             if self._has_room():
                 self._given_up = False
                 self._waiting.append(args)
+                self.given += 1
                 self._changed.notify_all()
 
     def _has_room(self) -> bool:
@@ -138,6 +148,7 @@ class _OwnThread(_Direct):
     def _run(self) -> None:
         while True:
             with self._changed:
+                self.done += self._busy
                 self._busy = False
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._waiting or self._closed)

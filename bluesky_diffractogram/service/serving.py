@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from .. import __version__
 from ..documents.callback import ReductionCallback
+from ..documents.fence import Fence
 from ..documents.subscribers import Patience
 from .connections import Connections, End
 from .tally_line import tally_line
@@ -50,8 +51,12 @@ class DocumentSource(End, Protocol):
         """Documents until `over` is set; None now and then while none come."""
         ...
 
-    def acknowledge(self, open_runs: Collection[str]) -> None:
-        """All documents given so far have been dealt with; of `open_runs` more is to come."""
+    def position(self, open_runs: Collection[str]) -> Any:
+        """How far the documents given so far reach; of `open_runs` more is to come."""
+        ...
+
+    def acknowledge(self, position: Any) -> None:
+        """What was given up to a position has been dealt with."""
         ...
 
     def close(self) -> None:
@@ -110,6 +115,7 @@ class Serving:
         self._drain_s, self._run_timeout_s = drain_s, run_timeout_s
         self._connections = Connections([source, *sinks])
         self._began = time.time()
+        self._given: tuple[Fence, Any] | None = None
         self._raw_uids: dict[str, str] = {}
         self._runs = 0
         for sink in sinks:
@@ -136,6 +142,7 @@ class Serving:
             finally:
                 left = left or self._ending()
                 if self._callback.wait(left()):
+                    self._given = None
                     self._acknowledge()
                 self._callback.close(max(TO_CLOSE_S, left() or 0.0), "the service has ended")
 
@@ -170,8 +177,13 @@ class Serving:
         }
 
     def _acknowledge(self) -> None:
-        if self._callback.wait(0) and all(sink.flush() for sink in self._sinks):
-            self._source.acknowledge(self._callback.open_runs)
+        """Put up a fence, and when all before it has been dealt with, say so to the source."""
+        if self._given is None:
+            self._given = self._callback.fence(), self._source.position(self._callback.open_runs)
+        fence, position = self._given
+        if fence.is_passed() and all(sink.flush() for sink in self._sinks):
+            self._source.acknowledge(position)
+            self._given = None
 
     def _note(self, name: str, doc: Mapping[str, Any]) -> None:
         """Log a line for each run."""

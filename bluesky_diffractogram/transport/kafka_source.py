@@ -55,6 +55,9 @@ class _Partition:
         return min(self.open.values(), default=self.next)
 
 
+Position = list[tuple[int, _Partition, int]]
+
+
 class KafkaSource:
     """Receives documents, and gives them again to whoever takes over when this process ends before it was done.
 
@@ -165,8 +168,8 @@ class KafkaSource:
             partition.read(offset, name, doc)
             yield name, doc
 
-    def acknowledge(self, open_runs: Collection[str] = ()) -> None:
-        """All documents given so far have been dealt with: commit what need not be read again.
+    def position(self, open_runs: Collection[str]) -> Position:
+        """From where on it has to be read again, when the documents given so far have been dealt with.
 
         Parameters
         ----------
@@ -175,17 +178,25 @@ class KafkaSource:
         """
         for each in self._partitions.values():
             each.keep(open_runs)
-        behind = {number: each for number, each in self._partitions.items() if each.safe > each.committed}
+        return [(number, each, each.safe) for number, each in self._partitions.items()]
+
+    def acknowledge(self, position: Position) -> None:
+        """The documents given up to a position have been dealt with: commit what need not be read again."""
+        behind = [
+            (number, each, safe)
+            for number, each, safe in position
+            if safe > each.committed and self._partitions.get(number) is each  # else it is another's by now
+        ]
         if not behind:
             return
-        offsets = [TopicPartition(self._topic, number, each.safe) for number, each in behind.items()]
+        offsets = [TopicPartition(self._topic, number, safe) for number, _, safe in behind]
         try:
             self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:  # the group is being shared out anew, perhaps: it is read twice then
             logger.warning("Kafka: nothing is committed: %s", error)
             return
-        for each in behind.values():
-            each.committed = each.safe
+        for _, each, safe in behind:
+            each.committed = safe
 
     def close(self) -> None:
         """Leave the group."""

@@ -127,8 +127,11 @@ class ZmqSource:
             return None
         return name, self._read(payload)
 
-    def acknowledge(self, open_runs: Collection[str] = ()) -> None:
+    def position(self, open_runs: Collection[str]) -> None:
         """0MQ keeps nothing that could be asked for again."""
+
+    def acknowledge(self, position: None) -> None:
+        """Nothing to be done, see `position`."""
 
     def close(self) -> None:
         """Receive no more."""

@@ -163,6 +163,39 @@ def test_what_has_arrived_by_the_end_is_reduced(serve):
     assert frames_add_up(stop)["reduced"] == 5
 
 
+def test_what_is_done_is_acknowledged_also_while_more_comes_all_the_time(cfg, monkeypatch):
+    """Under constant load the queue is never empty, and a group would begin at the very start again."""
+    monkeypatch.setattr("bluesky_diffractogram.service.serving.LOOK_EVERY_S", 0.02)
+    acknowledged, over = [], threading.Event()
+
+    class Source:
+        endpoint, lonely, given, closed = "everywhere", False, 0, False
+
+        def documents(self, over):
+            documents = list(raw_run([image(0)] * 400))
+            for document in documents[:-1]:
+                self.given += document[0] == "event"
+                yield document
+            over.set()
+
+        def position(self, open_runs):
+            return self.given
+
+        def acknowledge(self, position):
+            frames = callback.frames
+            acknowledged.append((position, frames["reduced"], self.given))
+
+        def close(self):
+            self.closed = True
+
+    callback = ReductionCallback(cfg)
+    Serving(callback, Source()).run(over)
+    assert all(position <= reduced for position, reduced, _ in acknowledged)
+    busy = [position for position, reduced, given in acknowledged if reduced < given]
+    assert len(busy) >= 3, acknowledged  # while others waited
+    assert acknowledged[-1] == (400, 400, 400)
+
+
 def test_the_end_takes_no_longer_than_it_may():
     """The times for waiting, closing and sending do not add up."""
     asked = []
@@ -170,6 +203,9 @@ def test_the_end_takes_no_longer_than_it_may():
     class Stuck:
         def subscribe(self, func, own_thread=False):
             pass
+
+        def fence(self):
+            raise AssertionError("nothing is acknowledged")
 
         def wait(self, timeout):
             asked.append(timeout)

@@ -161,13 +161,13 @@ def test_what_was_not_acknowledged_is_given_again_and_what_was_is_not(joined):
     assert len(take(ours, len(first) + 3)) == len(first) + 3
     ((number, _),) = ours._partitions.items()
     assert committed(ours, number) < 0  # nothing: all would be given again
-    ours.acknowledge({second[0][1]["uid"]})
+    ours.acknowledge(ours.position({second[0][1]["uid"]}))
     assert committed(ours, number) == len(first)
     ours.close()  # as if it had died: the open run has to be read again from its start
     publish(address, second[3:])
     again = make_source(address)
     assert same(take(again, len(second)), second)
-    again.acknowledge()
+    again.acknowledge(again.position(()))
     assert committed(again, number) == len(first) + len(second)
     again.close()
 
@@ -177,9 +177,9 @@ def test_runs_that_were_closed_without_their_stop_do_not_hold_the_rest_back(join
     publish(address_of(ours), starts)
     assert len(take(ours, 3)) == 3
     (partition,) = ours._partitions.values()
-    ours.acknowledge({starts[1][1]["uid"]})
+    ours.acknowledge(ours.position({starts[1][1]["uid"]}))
     assert (partition.safe, partition.committed) == (1, 1)
-    ours.acknowledge(set())
+    ours.acknowledge(ours.position(()))
     assert partition.committed == partition.next == 3
 
 
