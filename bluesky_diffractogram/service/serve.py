@@ -91,7 +91,7 @@ def serve(
         if allow_pickle:
             complain("warning", "pickled documents are read: whoever can send to this service can run code in it")
         for address in [where, *outs, *([asked] if asked else [])]:
-            if not address.local and keys is None and address.kind == "0mq":
+            if not address.local and (keys is None or address.plain) and address.kind == "0mq":
                 complain(
                     "warning", f"{address.endpoint} is reached by other machines, and nothing is encrypted (CURVE)"
                 )

@@ -23,12 +23,15 @@ class Address:
         Whether others connect to it (0MQ).
     topic
         Of Kafka.
+    plain
+        Whether it does without CURVE although there are keys (0MQ).
     """
 
     kind: str
     endpoint: str
     bind: bool = False
     topic: str = ""
+    plain: bool = False
 
     @property
     def local(self) -> bool:
@@ -52,7 +55,9 @@ def parse_address(text: str) -> Address:
             "the environment (TILED_API_KEY, DIFFRACTOGRAM_KAFKA)"
         )
     scheme, sign, rest = text.partition("://")
-    if sign and scheme in ("0mq", "0mq+bind"):
+    of_0mq = re.fullmatch(r"0mq(\+plain)?(\+ipc)?(\+bind)?", scheme) if sign else None
+    plain, ipc, bind = map(bool, of_0mq.groups()) if of_0mq else (False, False, False)
+    if of_0mq and not ipc:
         host, colon, port = rest.rpartition(":")
         if (
             colon
@@ -60,9 +65,9 @@ def parse_address(text: str) -> Address:
             and 0 < int(port) < 65536
             and re.fullmatch(r"[\w.-]*|\*|\[[0-9a-fA-F:.]+\]", host)
         ):
-            return Address("0mq", f"tcp://{host or LOOPBACK}:{port}", scheme.endswith("bind"))
-    elif sign and scheme in ("0mq+ipc", "0mq+ipc+bind") and rest.startswith("/"):
-        return Address("0mq", f"ipc://{rest}", scheme.endswith("bind"))
+            return Address("0mq", f"tcp://{host or LOOPBACK}:{port}", bind, plain=plain)
+    elif of_0mq and rest.startswith("/"):
+        return Address("0mq", f"ipc://{rest}", bind, plain=plain)
     elif sign and scheme == "kafka":
         brokers, slash, topic = rest.partition("/")
         if slash and re.fullmatch(r"[\w.-]+", topic):

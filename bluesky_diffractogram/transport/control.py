@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import zmq
@@ -49,7 +50,7 @@ class ControlServer:
 
     def __init__(self, address: Address, answers: Answers, keys: CurveKeys | None = None) -> None:
         self._answers = answers
-        ours = Address(_of_0mq(address).kind, address.endpoint, bind=True)
+        ours = replace(_of_0mq(address), bind=True)
         self._socket = open_socket(zmq.REP, ours, keys, most_bytes=MOST_BYTES)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="diffractogram-control", daemon=True)
@@ -115,7 +116,7 @@ def ask(
     ValueError
         The address is none of 0MQ's.
     """
-    theirs = Address(_of_0mq(address).kind, address.endpoint)
+    theirs = replace(_of_0mq(address), bind=False)
     socket = open_socket(zmq.REQ, theirs, keys)
     socket.linger = 0
     try:

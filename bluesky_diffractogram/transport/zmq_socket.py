@@ -37,7 +37,7 @@ def open_socket(
     address
         Where.
     keys
-        For CURVE; None is without.
+        For CURVE; None is without, as is an address that is ``plain``.
     waiting
         How many messages may wait on this side, in either direction.
     most_bytes
@@ -50,6 +50,8 @@ def open_socket(
     OSError
         The address cannot be had.
     """
+    if address.plain:
+        keys = None
     socket: zmq.Socket[bytes] = zmq.Context.instance().socket(kind)
     socket.linger = LINGER_MS
     socket.tcp_keepalive = 1

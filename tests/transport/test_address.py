@@ -17,6 +17,9 @@ from bluesky_diffractogram.transport.address import parse_address
         ("0mq+bind://*:5577", "tcp://*:5577", True, False),
         ("0mq://proxy.beamline:65535", "tcp://proxy.beamline:65535", False, False),
         ("0mq://[::1]:5578", "tcp://[::1]:5578", False, True),
+        ("0mq+plain://:5578", "tcp://127.0.0.1:5578", False, True),
+        ("0mq+plain+bind://*:5578", "tcp://*:5578", True, False),
+        ("0mq+plain+ipc:///run/docs", "ipc:///run/docs", False, True),
         ("0mq+ipc:///run/docs", "ipc:///run/docs", False, True),
         ("0mq+ipc+bind:///run/docs", "ipc:///run/docs", True, True),
         ("kafka://127.0.0.1:9092/runs", "127.0.0.1:9092", False, True),
@@ -32,11 +35,13 @@ from bluesky_diffractogram.transport.address import parse_address
 def test_addresses_that_there_are(text, endpoint, bind, local):
     address = parse_address(text)
     assert (address.endpoint, address.bind, address.local) == (endpoint, bind, local)
+    assert address.plain == ("plain" in text)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "5578", "127.0.0.1:5578", "0mq://", "0mq://host", "0mq://host:0", "0mq://host:99999", "0mq://host:x",
+    ["", "5578", "0mq+bind+plain://:5",
+     "0mq+plain:///run/docs", "0mqx://:5", "127.0.0.1:5578", "0mq://", "0mq://host", "0mq://host:0", "0mq://host:99999", "0mq://host:x",
      "0mq://a b:5", "tcp://host:5", "0mq+ipc://relative", "kafka://host:9092", "kafka://host/a b", "tiled+ftp://x",
      "tiled+http://", "0mq://host:5/x"],
 )  # fmt: skip

@@ -163,6 +163,9 @@ def test_blueskys_own_ends_take_part_with_curve(address, certificates, free_port
         wait_until(lambda: publisher("start", {"uid": "y"}) or source._socket.poll(50))
         assert take(source, 1)[0] == ("start", {"uid": "y"})
         assert source.peers == 1
+        derived = ZmqSink(parse_address(f"0mq+plain://{way_in}"), keys=keys)  # its other side has no keys
+        wait_until(lambda: derived.peers)
+        derived.close()
     publisher.close()
 
 
