@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 
 import numpy as np
 import pytest
@@ -76,10 +75,11 @@ SCAN = """
 
     beamline = simulated_beamline(sys.argv[2], detector="small")
     RE = RunEngine({})
-    RE.subscribe(Publisher(sys.argv[1], serializer=pack))
-    time.sleep(1)  # 0MQ drops what is sent before it is connected
+    publisher = Publisher(sys.argv[1], serializer=pack)
+    RE.subscribe(publisher)
+    time.sleep(0.5)  # 0MQ drops what is sent before it is connected
     RE(bp.scan([beamline.detector], beamline.furnace, 300, 400, 3), sample="from afar")
-    time.sleep(1)
+    publisher.close()  # when all is sent
 """
 
 CONSUMER = """
@@ -103,6 +103,7 @@ CONSUMER = """
 
     dispatcher.subscribe(RunRouter([derived_only]))
     dispatcher.subscribe(end)
+    print("listens", flush=True)
     try:
         dispatcher.start()
     except RuntimeError:  # stopped
@@ -135,7 +136,7 @@ def test_a_run_engine_a_proxy_the_service_and_a_plot_in_four_processes(free_port
         for line in service.stderr:
             if "serving" in line:
                 break
-        time.sleep(2)  # for the consumer to listen
+        assert consumer.stdout.readline() == "listens\n"
         scan = python(SCAN, f"127.0.0.1:{way_in}", tmp_path / "scanned")
         plotted, _ = consumer.communicate(timeout=100)
         assert scan.wait(60) == 0
