@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 LOOPBACK = "127.0.0.1"
-FORMS = "0mq://HOST:PORT, 0mq+bind://HOST:PORT, 0mq+ipc:///PATH, kafka://BROKER:PORT/TOPIC, tiled+http://HOST:PORT"
+FORMS = "0mq://HOST:PORT, 0mq+bind://HOST:PORT, 0mq+ipc:///PATH (0mq+plain… without CURVE), kafka://BROKER:PORT/TOPIC, tiled+http://HOST:PORT"
 
 
 @dataclass(frozen=True, slots=True)
