@@ -27,6 +27,7 @@ from ..reduction.reducer import Reducer
 from .ahead import Ahead
 from .assets import Assets
 from .earlier import Earlier
+from .fence import Fence
 from .intake import Intake
 from .late_turns import LateTurns
 from .latest import LatestReduction
@@ -43,7 +44,8 @@ from .offering import OfferedFrame
 from .pipeline import Pipeline
 from .results import tool_results
 from .setting import Setting
-from .subscribers import Subscribers
+from .subscribers import Patience, Subscribers
+from .tally import COUNTS
 from .turns import Turns
 
 logger = logging.getLogger(__name__)
@@ -257,6 +259,29 @@ class ReductionCallback:
         """How many documents of each kind were passed over: their run was not seen to start, or the kind is unknown."""
         return Counter(self._intake.ignored)
 
+    @property
+    def frames(self) -> dict[str, int]:
+        """What became of the frames of all runs so far, in the words of the derived stop documents."""
+        counts = self._pipeline.frames()
+        return {name: counts[name] for name in (*COUNTS, "missing")}
+
+    @property
+    def open_runs(self) -> frozenset[str]:
+        """The uids of the runs that have started and not stopped, those passed over too."""
+        with self._lock:
+            return self._intake.open_runs
+
+    def fence(self) -> Fence:
+        """Put up now, it tells when what has been received so far is dealt with."""
+        return Fence(self._turns, self._subscribers)
+
+    def abandon_silent(self, seconds: float) -> None:
+        """Close the runs of which no document has come for so many seconds, as aborted: their stop was lost."""
+        with self._lock:
+            messages = [self._decide(message) for message in self._intake.abandon_silent(seconds)]
+        for message in messages:
+            self._turns.put(message)
+
     # -- commands -----------------------------------------------------------------------------------------
 
     def configuration(self) -> dict[str, Any]:
@@ -356,8 +381,9 @@ class ReductionCallback:
         RuntimeError
             When called from the reduction's own thread.
         """
+        left = Patience(timeout)
         done = self._turns.wait(timeout)
-        done = self._subscribers.wait(timeout) and self._results_subscribers.wait(timeout) and done
+        done = self._subscribers.wait(left()) and self._results_subscribers.wait(left()) and done
         self._raise_if_strict()
         return done
 

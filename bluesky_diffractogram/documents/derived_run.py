@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 PURPOSE = "diffractogram"
 STREAM = "diffractogram"
+EXIT_STATUSES = ("success", "abort", "fail")
 COPIED = ("plan_name", "sample")
 COPIED_WITH_ONE_TO_ONE = ("shape", "extents", "snaking", "num_points")
 
@@ -205,6 +206,14 @@ class DerivedRun:
         doc["frames"] = tally.document()
         schema_validators[DocumentNames.stop].validate(doc)
         self.emit("stop", doc)
+
+
+def ending_of(raw_stop: Document) -> tuple[str, str]:
+    """Exit status and reason of a raw stop document, as a derived one may have them."""
+    status, reason = raw_stop.get("exit_status", "success"), raw_stop.get("reason") or ""
+    if status not in EXIT_STATUSES:
+        return "fail", f"the raw exit status is {str(status)[:100]!r}"
+    return status, reason if isinstance(reason, str) else str(reason)[:1000]
 
 
 def derived_hints(raw_hints: Document, carried: Collection[str], *, one_to_one: bool) -> dict[str, Any]:

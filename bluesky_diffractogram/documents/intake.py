@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 
 from .derived_run import PURPOSE
 from .images import count_frames, find_image_key, is_in_file
@@ -28,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 MOST_OPEN_RUNS = 64
 MOST_STREAM_RESOURCES = 10_000
+MOST_EVENTS = 10**9
 ASSETS = ("resource", "datum", "datum_page")
 
 
@@ -39,6 +42,8 @@ class _Run:
     image_keys: dict[tuple[str, int], str | None] = field(default_factory=dict)
     joins: dict[str, StreamJoin] = field(default_factory=dict)
     seen: defaultdict[str, SeenSeqNums] = field(default_factory=lambda: defaultdict(SeenSeqNums))  # by stream
+
+    heard: float = field(default_factory=time.monotonic)
 
     def note(self, descriptor: Document, seq_num: int) -> None:
         self.seen[descriptor.get("name", "")].add(seq_num)
@@ -53,7 +58,16 @@ class _Run:
         """How many events of streams of images never came."""
         of_images = {place[0] for place, image_key in self.image_keys.items() if image_key is not None}
         names = {self.descriptors[uid].get("name", "") for uid in of_images}
-        return sum(self.seen[name].missing(int(announced.get(name) or 0)) for name in names)
+        return sum(self.seen[name].missing(_number(announced.get(name))) for name in names)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real)
+
+
+def _number(announced: object) -> int:
+    """How many events a stop document says that there were; 0 where it says nothing that can be believed."""
+    return announced if isinstance(announced, int) and 0 <= announced <= MOST_EVENTS else 0
 
 
 class Intake:
@@ -121,18 +135,31 @@ class Intake:
             for join in run.joins.values():
                 yield from join.flush()
 
+    @property
+    def open_runs(self) -> frozenset[str]:
+        """The uids of the runs that have started and not stopped, derived ones too."""
+        return frozenset(self._runs)
+
+    def abandon_silent(self, seconds: float) -> Iterator[Message]:
+        """Close the runs of which no document has come for so long: their stop was lost."""
+        before = time.monotonic() - seconds
+        for uid in [uid for uid, run in self._runs.items() if run.heard < before]:
+            yield from self._abandon(uid, f"no document came for {seconds:g} s")
+
+    def _abandon(self, uid: str, why: str) -> Iterator[Message]:
+        run = self._forget(uid)
+        if not run.derived:
+            for join in run.joins.values():
+                yield from run.noted(join.flush())
+            yield RunAbandoned(uid, why, run.missing({}))
+
     def _start(self, doc: Document, setting: Setting) -> Iterator[Message]:
         uid = doc["uid"]
         if uid in self._runs:
             self._ignore("start", f"the run {uid} has been started before")
             return
         if len(self._runs) >= MOST_OPEN_RUNS:
-            oldest = next(iter(self._runs))
-            run = self._forget(oldest)
-            if not run.derived:
-                for join in run.joins.values():
-                    yield from join.flush()
-                yield RunAbandoned(oldest, "too many open runs")
+            yield from self._abandon(next(iter(self._runs)), "too many open runs")
         derived = doc.get("purpose") == PURPOSE
         self._runs[uid] = _Run(derived)
         if not derived:
@@ -144,6 +171,7 @@ class Intake:
         if run is None:
             self._ignore("descriptor", f"its run {run_uid} was not seen to start")
             return
+        run.heard = time.monotonic()
         uid = doc["uid"]
         self._run_of_descriptor[uid] = run_uid
         run.descriptors[uid] = doc
@@ -166,7 +194,11 @@ class Intake:
         if run_uid is None:
             self._ignore("event", f"its descriptor {doc['descriptor']} was not seen")
             return
+        if not _is_number(doc["seq_num"]):
+            self._ignore("event", "its seq_num is no number")
+            return
         run = self._runs[run_uid]
+        run.heard = time.monotonic()
         yield from self._look_for_images(run, doc["descriptor"], setting)
         image_key = run.image_keys[doc["descriptor"], setting.stream_number]
         descriptor = run.descriptors[doc["descriptor"]]
@@ -189,6 +221,7 @@ class Intake:
             self._ignore("stream_datum", f"its {missing} {doc[missing]} was not seen")
             return
         run = self._runs[run_uid]
+        run.heard = time.monotonic()
         yield from self._look_for_images(run, doc["descriptor"], setting)
         image_key = run.image_keys[doc["descriptor"], setting.stream_number]
         if image_key is None or resource["data_key"] != image_key:
@@ -215,7 +248,8 @@ class Intake:
         if not run.derived:
             for join in run.joins.values():
                 yield from run.noted(join.flush())
-            yield RunStopped(run_uid, doc, run.missing(doc.get("num_events") or {}))
+            announced = doc.get("num_events")
+            yield RunStopped(run_uid, doc, run.missing(announced if isinstance(announced, Mapping) else {}))
 
     def _forget(self, run_uid: str) -> _Run:
         run = self._runs.pop(run_uid)

@@ -114,10 +114,11 @@ class NextRequested:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RunAbandoned:
-    """A run that will see no stop document."""
+    """A run that will see no stop document, and how many of its events with images are known to be missing."""
 
     run_uid: str
     reason: str
+    missing: int = 0
 
 
 Message = (

@@ -190,9 +190,10 @@ class OneRun:
                 break
         self._finish_if_done()
 
-    def give_up(self, reason: str) -> None:
+    def give_up(self, reason: str, missing: int = 0) -> None:
         """End without waiting for anything: parked frames are skipped, the run is closed as aborted."""
         self._given_up = True
+        self.tally.missing = max(missing, self.tally.missing)
         if self._current is not None and self._current not in self._parked:  # another thread is at it, and is stuck
             self._parked.appendleft(self._current)
         while self._parked:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +15,7 @@ from ..reduction.diffractogram import Reduction
 from ..reduction.reducer import Reducer
 from .ahead import Ahead
 from .assets import Assets
+from .derived_run import ending_of
 from .earlier import Earlier
 from .frames import reduce_aside
 from .messages import (
@@ -84,6 +87,8 @@ class Pipeline:
         self._setting = setting
         self.buffers = _buffers(setting)
         self._collected_from: Reducer | None = None
+        self._ended: Counter[str] = Counter()
+        self._counting = threading.Lock()
 
     def process(self, message: Message, following: Message | None = None) -> None:
         """Do what a message asks for, while the image that the `following` one brings is read."""
@@ -95,10 +100,12 @@ class Pipeline:
             case RunStarted(start, setting):
                 if setting.config.reset_on_start:
                     self.reset()
-                self._runs[start["uid"]] = OneRun(
+                run = OneRun(
                     start, setting.config, self._reducers, self._assets, self._emit, self._announce, self._on_error,
                     self._file_timeout, self._ahead, self._earlier,
                 )  # fmt: skip
+                with self._counting:
+                    self._runs[run.uid] = run
             case AssetDescribed(name, doc):
                 self._assets.receive(name, doc)
             case ImagesDescribed():
@@ -119,9 +126,10 @@ class Pipeline:
                     run.reduce_next(images, setting)
             case RunStopped(run_uid, stop, missing):
                 self._offering.not_requested(last=True)
-                self._runs[run_uid].stop(stop.get("exit_status", "success"), stop.get("reason") or "", missing)
-            case RunAbandoned(run_uid, reason):
-                self._runs[run_uid].give_up(reason)
+                self._runs[run_uid].stop(*ending_of(stop), missing)
+            case RunAbandoned(run_uid, reason, missing):
+                logger.warning("run %s is closed without its stop: %s", run_uid, reason)
+                self._runs[run_uid].give_up(reason, missing)
             case SettingChanged(setting):
                 self._change(setting)
                 self._reducers.prepare(setting)
@@ -143,6 +151,11 @@ class Pipeline:
         """Whether a run that has ended still waits for files."""
         return any(run.stopped for run in self._runs.values())
 
+    def frames(self) -> Counter[str]:
+        """What became of the frames of all runs so far, of those that are open too; may be asked by any thread."""
+        with self._counting:
+            return sum((run.tally.counts() for run in self._runs.values()), self._ended.copy())
+
     def retry(self) -> None:
         """Try again what is parked."""
         for run in list(self._runs.values()):
@@ -163,8 +176,9 @@ class Pipeline:
 
     def _forget_finished(self) -> None:
         finished = [uid for uid, run in self._runs.items() if run.finished]
-        for uid in finished:
-            del self._runs[uid]
+        with self._counting:
+            for uid in finished:
+                self._ended += self._runs.pop(uid).tally.counts()
         if finished and not self._runs:
             self._assets.forget()
 

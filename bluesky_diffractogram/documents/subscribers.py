@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from queue import Queue
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 logger = logging.getLogger(__name__)
+
+MOST_WAITING = 3000
+PATIENCE_S = 60.0
+
+
+class Patience:
+    """What is left of a time in seconds, which several waits share; None is for ever."""
+
+    def __init__(self, timeout: float | None) -> None:
+        self._until = None if timeout is None else time.monotonic() + timeout
+
+    def __call__(self) -> float | None:
+        return None if self._until is None else max(0.0, self._until - time.monotonic())
 
 
 class Subscribers:
@@ -58,6 +72,14 @@ class Subscribers:
         for subscriber in list(self._subscribers.values()):
             subscriber.call(*args)
 
+    def mark(self) -> dict[int, int]:
+        """What those with threads of their own have been given so far, for `are_past`."""
+        return {token: subscriber.given for token, subscriber in list(self._subscribers.items())}
+
+    def are_past(self, mark: Mapping[int, int]) -> bool:
+        """Whether all have dealt with what they had been given by then."""
+        return all(subscriber.done >= mark.get(token, 0) for token, subscriber in list(self._subscribers.items()))
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until those with threads of their own have got everything; False if that takes longer.
 
@@ -66,13 +88,15 @@ class Subscribers:
         RuntimeError
             When called by one of them, which would wait for itself.
         """
-        return all(subscriber.wait(timeout) for subscriber in list(self._subscribers.values()))
+        left = Patience(timeout)
+        return all(subscriber.wait(left()) for subscriber in list(self._subscribers.values()))
 
 
 class _Direct:
     def __init__(self, func: Callable[..., Any], what: str) -> None:
         self._func, self._what = func, what
         self._known: set[str] = set()
+        self.given = self.done = 0
 
     def call(self, *args: Any) -> None:
         try:
@@ -91,37 +115,58 @@ class _Direct:
 
 
 class _OwnThread(_Direct):
-    """Called in a thread of its own, for slow sinks: what they take longer for waits here and not in the worker."""
+    """Called in a thread of its own, for slow sinks: what they take longer for waits here and not in the worker.
+
+    Up to `MOST_WAITING` calls; with more the worker waits as well, for `PATIENCE_S`, and from then on what there is no
+    room for is left out.
+    """
 
     def __init__(self, func: Callable[..., Any], what: str) -> None:
         super().__init__(func, what)
-        self._waiting: Queue[tuple[Any, ...] | None] = Queue()
-        self._idle = threading.Event()
-        self._idle.set()
-        self._lock = threading.Lock()
+        self._waiting: deque[tuple[Any, ...]] = deque()
+        self._changed = threading.Condition()
+        self._busy = self._given_up = self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"diffractogram-{what}", daemon=True)
         self._thread.start()
 
     def call(self, *args: Any) -> None:
-        with self._lock:
-            self._idle.clear()
-            self._waiting.put(args)
+        with self._changed:
+            if not self._has_room() and threading.current_thread() is not self._thread and not self._given_up:
+                self._given_up = not self._changed.wait_for(self._has_room, PATIENCE_S)
+                if self._given_up:
+                    what = "%s %r is too slow: %d calls wait for it, and further ones are left out"
+                    logger.error(what, self._what, self._func, MOST_WAITING)
+            if self._has_room():
+                self._given_up = False
+                self._waiting.append(args)
+                self.given += 1
+                self._changed.notify_all()
+
+    def _has_room(self) -> bool:
+        return len(self._waiting) < MOST_WAITING
 
     def _run(self) -> None:
         while True:
-            args = self._waiting.get()
-            if args is None:
-                self._idle.set()
-                return
+            with self._changed:
+                self.done += self._busy
+                self._busy = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                if not self._waiting:
+                    return
+                args = self._waiting.popleft()
+                self._busy = True
+                self._changed.notify_all()
             super().call(*args)
-            with self._lock:
-                if self._waiting.empty():
-                    self._idle.set()
+            del args
 
     def wait(self, timeout: float | None = None) -> bool:
         if threading.current_thread() is self._thread:
             raise RuntimeError("wait() was called by a subscriber in its own thread: it would wait for itself")
-        return self._idle.wait(timeout)
+        with self._changed:
+            return self._changed.wait_for(lambda: not (self._waiting or self._busy), timeout)
 
     def close(self) -> None:
-        self._waiting.put(None)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()

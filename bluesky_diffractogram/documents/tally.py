@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+COUNTS = ("received", "reduced", "skipped", "dropped", "replaced", "not_requested")
+
 
 @dataclass
 class FrameTally:
@@ -50,11 +52,14 @@ class FrameTally:
         if message:
             self.messages.setdefault(reason, message)
 
+    def counts(self) -> Counter[str]:
+        """How many frames became what; those that are missing too."""
+        return Counter({name: getattr(self, name) for name in (*COUNTS, "missing")})
+
     def document(self) -> dict[str, Any]:
         """For the derived stop document."""
-        counts = ("received", "reduced", "skipped", "dropped", "replaced", "not_requested")
         return {
-            **{name: getattr(self, name) for name in counts},
+            **{name: getattr(self, name) for name in COUNTS},
             **({"missing": self.missing} if self.missing else {}),
             "reasons": dict(self.reasons),
             **({"messages": dict(self.messages)} if self.messages else {}),

@@ -66,6 +66,16 @@ class Turns:
         worker = self._worker
         return bool(self._waiting) or (worker is not None and worker.busy)
 
+    def mark(self) -> int:
+        """What has been handed over so far, for `is_past`."""
+        worker = self._worker
+        return 0 if worker is None else worker.mark()
+
+    def is_past(self, mark: int) -> bool:
+        """Whether what had been handed over by then is done, see `Worker.is_past`."""
+        worker = self._worker
+        return not self._pipeline.waiting_after_stop if worker is None else worker.is_past(mark)
+
     def retry(self) -> None:
         """Try parked frames again; a worker does so by itself."""
         if self._worker is None and self._pipeline.parked:

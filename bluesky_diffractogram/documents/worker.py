@@ -46,7 +46,7 @@ class Worker:
         self._on_error = on_error
         self.queue = FrameQueue(queue_size, when_full, block_timeout, self._is_alive)
         self._state = threading.Condition()
-        self._unfinished = 0
+        self._put = self._done = 0
         self._waiting_for_files = False
         self._ended = False
         self._thread = threading.Thread(target=self._run, name="diffractogram-worker", daemon=True)
@@ -60,14 +60,22 @@ class Worker:
         with self._state:
             if self._ended:
                 return False
-            self._unfinished += 1
+            self._put += 1
         self.queue.put(message)
         return True
 
     @property
     def busy(self) -> bool:
         """Whether something handed over is not done."""
-        return self._unfinished > 0
+        return self._put > self._done
+
+    def mark(self) -> int:
+        """What has been handed over so far, for `is_past`."""
+        return self._put
+
+    def is_past(self, mark: int) -> bool:
+        """Whether what had been handed over by then is done, and no run that has ended waits for files."""
+        return self._done >= mark and not self._waiting_for_files
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until everything handed over is done; False if that takes longer.
@@ -116,7 +124,7 @@ class Worker:
             )
 
     def _is_done(self) -> bool:
-        return self._unfinished == 0 and not self._waiting_for_files
+        return self.is_past(self._put)
 
     def _run(self) -> None:
         last_retry = time.monotonic()
@@ -131,7 +139,7 @@ class Worker:
                 self._guarded(self._pipeline.retry)
                 last_retry = time.monotonic()
             with self._state:
-                self._unfinished -= message is not None
+                self._done += message is not None
                 self._waiting_for_files = self._pipeline.waiting_after_stop
                 if self._is_done():
                     self._state.notify_all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import threading
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -97,7 +98,14 @@ def _leave_cores_to_others() -> None:
             library.set_num_threads(max(1, min(library.num_threads, cores // 2)))
 
 
-@njit(nogil=True, cache=True)
+def _compiled(func: Callable[..., Any]) -> Callable[..., Any]:
+    try:
+        return njit(nogil=True, cache=True)(func)
+    except RuntimeError:  # no folder where it could be kept, see reduction.compiled
+        return njit(nogil=True)(func)
+
+
+@_compiled
 def _blocks_fit(data: NDArray, size: int, block: int, itemsize: int) -> bool:
     """Whether the blocks, each with its length before it (4 bytes, the highest first), fill `data` exactly."""
     blocks = size // block

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from .compiled import compiled
 
-@njit(nogil=True, cache=True)
+
+@compiled
 def half_widths(centre: NDArray, corners: NDArray, coordinate: int, period: float) -> NDArray[np.float64]:
     """How far each pixel reaches from its centre, with the bits of pyFAI's ``"delta"`` arrays.
 
@@ -43,7 +44,7 @@ def half_widths(centre: NDArray, corners: NDArray, coordinate: int, period: floa
     return width
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def extent(centre: NDArray, width: NDArray, used: NDArray) -> tuple[float, float]:
     """The least and the largest finite value that pixels of ``centre ± width`` reach.
 

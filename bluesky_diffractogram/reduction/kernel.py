@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from .compiled import compiled
 
-@njit(nogil=True, cache=True)
+
+@compiled
 def _count_rows(owner: NDArray, reached: NDArray) -> int:
     rows = 0
     i = 0
@@ -18,7 +19,7 @@ def _count_rows(owner: NDArray, reached: NDArray) -> int:
     return rows
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def pair_rows(owner: NDArray, reached: NDArray, part: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Pair the entries of a sparse matrix that take one pixel to neighbouring bins.
 
@@ -47,7 +48,7 @@ def pair_rows(owner: NDArray, reached: NDArray, part: NDArray) -> tuple[NDArray,
     return pixel, first, one, two
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def sum_rows(
     pixel: NDArray, first_bin: NDArray, first_part: NDArray, second_part: NDArray, value: NDArray, bins: int
 ) -> NDArray[np.float64]:
@@ -61,7 +62,7 @@ def sum_rows(
     return one + two
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def count_pixels(first_bin: NDArray, first_part: NDArray, second_part: NDArray, bins: int) -> NDArray[np.int64]:
     """How many pixels reach each of `bins` bins."""
     count = np.zeros(bins, np.int64)
@@ -72,7 +73,7 @@ def count_pixels(first_bin: NDArray, first_part: NDArray, second_part: NDArray, 
     return count
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _valid(value: float, rules: NDArray, marks: NDArray) -> bool:
     """The rules in full, for the few values outside the interval in which all are valid."""
     if not np.isfinite(value):
@@ -88,7 +89,7 @@ def _valid(value: float, rules: NDArray, marks: NDArray) -> bool:
     return True
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def add_rows(
     image: NDArray,
     pixel: NDArray,
@@ -152,7 +153,7 @@ def add_rows(
     return n
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def add_variance(
     image: NDArray,
     pixel: NDArray,
@@ -177,7 +178,7 @@ def add_variance(
         variance[bin + 1] += spread * two * two
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _which_used(row: int, pixel: NDArray, used_at: NDArray, stride: int) -> np.int64:
     """Which of the table's pixels, counted from 0, a row belongs to."""
     begin = row // stride * stride
@@ -187,7 +188,7 @@ def _which_used(row: int, pixel: NDArray, used_at: NDArray, stride: int) -> np.i
     return which
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def take_away(
     bad: NDArray,
     pixel: NDArray,
@@ -208,7 +209,7 @@ def take_away(
         out[bin + 1] -= amount * second_part[row]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def discount(bad: NDArray, first_bin: NDArray, first_part: NDArray, second_part: NDArray, count: NDArray) -> None:
     """Take the rows of invalid pixels off the pixels' `count` ``(bins,)``."""
     for row in bad:

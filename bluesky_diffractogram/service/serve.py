@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from .console import BAD_INPUT, complain, plain_errors, require
+from .one_line_log import log_to_standard_error
 from .options import ConfigOption, ToolConfigurationOption, one_configuration
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,12 @@ def serve(
     file_timeout: Annotated[
         float, typer.Option(min=0, help="Seconds after a run's end in which its files may still come.")
     ] = 30.0,
+    run_timeout: Annotated[
+        float,
+        typer.Option(
+            min=1, help="Seconds without a document after which a run is closed as aborted: its stop was lost."
+        ),
+    ] = 6 * 3600.0,
     drain: Annotated[
         float, typer.Option(min=0, help="Seconds that what was received may still take when the service ends.")
     ] = 30.0,
@@ -65,14 +72,14 @@ def serve(
     from ..transport.address import parse_address
     from ..transport.control import ControlServer
     from ..transport.curve import curve_keys
+    from .answers import answers
     from .endpoints import open_sink, open_source
     from .run_sources import parse_root_map
     from .serving import Serving
 
     given = one_configuration(config, tool_configuration)
     assert given is not None
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger(__name__.partition(".")[0]).setLevel(logging.INFO)
+    log_to_standard_error()
     with plain_errors():
         try:
             keys = curve_keys()
@@ -84,26 +91,31 @@ def serve(
         if allow_pickle:
             complain("warning", "pickled documents are read: whoever can send to this service can run code in it")
         for address in [where, *outs, *([asked] if asked else [])]:
-            if not address.local and keys is None and address.kind == "0mq":
+            if not address.local and (keys is None or address.plain) and address.kind == "0mq":
                 complain(
                     "warning", f"{address.endpoint} is reached by other machines, and nothing is encrypted (CURVE)"
                 )
         callback = DiffractogramCallback(
             given, plot=window, roots=roots, root_map=parse_root_map(root_map or ()), file_timeout=file_timeout
         )
+        if window and not callback.figure.live:
+            callback.close(0)
+            complain("error", "--window: there is no display to show it on")
+            raise typer.Exit(BAD_INPUT)
         try:
             options: dict[str, Any] = {"keys": keys, "allow_pickle": allow_pickle}
+            times = {"drain_s": drain, "run_timeout_s": run_timeout}
             incoming = open_source(where, prefix=prefix.encode(), group=group, **options)
-            serving = Serving(callback, incoming, [open_sink(out, keys=keys) for out in outs], drain_s=drain)
-            server = None if asked is None else ControlServer(asked, serving.requests(), keys)
+            serving = Serving(callback, incoming, [open_sink(out, keys=keys) for out in outs], **times)
+            server = None if asked is None else ControlServer(asked, answers(callback, serving.status, roots), keys)
         except ValueError as error:
             complain("error", str(error))
             raise typer.Exit(BAD_INPUT) from None
     over = _until_told()
-    shown = ", ".join(out.endpoint.partition("?")[0] for out in outs) or "nowhere"
+    shown = ", ".join(out.endpoint for out in outs) or "nowhere"
     logger.info("serving: %s, from %s to %s", callback.config.calibration, where.endpoint, shown)
     try:
-        if window and callback.figure is not None:
+        if window:
             _beside_the_window(serving, over)
         else:
             serving.run(over)
@@ -129,7 +141,19 @@ def _beside_the_window(serving: Any, over: threading.Event) -> None:
     """Serve in another thread: windows are for the main one."""
     from ..views import KeepWindowsAlive
 
-    worker = threading.Thread(target=serving.run, args=(over,), name="diffractogram-serving")
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            serving.run(over)
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            over.set()
+
+    worker = threading.Thread(target=run, name="diffractogram-serving")
     worker.start()
     KeepWindowsAlive().block(over)
     worker.join()
+    if failed:
+        raise failed[0]

@@ -6,21 +6,36 @@ import logging
 import os
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 from .. import __version__
 from ..documents.callback import ReductionCallback
-from .tally_line import WORDS, tally_line
+from ..documents.fence import Fence
+from ..documents.subscribers import Patience
+from .connections import Connections, End
+from .tally_line import tally_line
 
 logger = logging.getLogger(__name__)
 
-ACKNOWLEDGE_EVERY_S = 1.0
+LOOK_EVERY_S = 1.0
+TO_CLOSE_S = 5.0
+RUN_TIMEOUT_S = 6 * 3600.0
 
 
-class DocumentSource(Protocol):
+class DocumentSource(End, Protocol):
     """Where documents come from."""
+
+    @property
+    def peers(self) -> int:
+        """How many are connected."""
+        ...
+
+    @property
+    def strangers(self) -> Mapping[str, int]:
+        """How many tries to connect have failed, by reason."""
+        ...
 
     @property
     def received(self) -> int:
@@ -36,8 +51,12 @@ class DocumentSource(Protocol):
         """Documents until `over` is set; None now and then while none come."""
         ...
 
-    def acknowledge(self) -> None:
-        """All documents given so far have been dealt with."""
+    def position(self, open_runs: Collection[str]) -> Any:
+        """How far the documents given so far reach; of `open_runs` more is to come."""
+        ...
+
+    def acknowledge(self, position: Any) -> None:
+        """What was given up to a position has been dealt with."""
         ...
 
     def close(self) -> None:
@@ -45,15 +64,20 @@ class DocumentSource(Protocol):
         ...
 
 
-class Sink(Protocol):
+class Sink(End, Protocol):
     """Where derived documents go."""
+
+    @property
+    def peers(self) -> int | None:
+        """How many are connected, if that is known."""
+        ...
 
     def __call__(self, name: str, doc: dict[str, Any]) -> Any:
         """Take one."""
         ...
 
     def flush(self) -> bool:
-        """Send what waits; whether all has been sent."""
+        """Whether all has been sent; it is not waited for."""
         ...
 
     def close(self) -> None:
@@ -74,16 +98,25 @@ class Serving:
         Get the derived ones.
     drain_s
         How many seconds frames that were received may still take after the end.
+    run_timeout_s
+        A run of which nothing came for so many seconds is closed as aborted: its stop was lost.
     """
 
     def __init__(
-        self, callback: ReductionCallback, source: DocumentSource, sinks: Sequence[Sink] = (), *, drain_s: float = 30.0
+        self,
+        callback: ReductionCallback,
+        source: DocumentSource,
+        sinks: Sequence[Sink] = (),
+        *,
+        drain_s: float = 30.0,
+        run_timeout_s: float = RUN_TIMEOUT_S,
     ) -> None:
-        self._callback, self._source, self._sinks, self._drain_s = callback, source, sinks, drain_s
+        self._callback, self._source, self._sinks = callback, source, sinks
+        self._drain_s, self._run_timeout_s = drain_s, run_timeout_s
+        self._connections = Connections([source, *sinks])
         self._began = time.time()
-        self._frames: Counter[str] = Counter()
+        self._given: tuple[Fence, Any] | None = None
         self._raw_uids: dict[str, str] = {}
-        self._events_of_open_runs = 0
         self._runs = 0
         for sink in sinks:
             callback.subscribe(sink, own_thread=getattr(sink, "slow", False))
@@ -91,52 +124,36 @@ class Serving:
 
     def run(self, over: threading.Event) -> None:
         """Serve until `over` is set; then finish what was received and close the runs that are open."""
-        acknowledged = time.monotonic()
-        try:
-            for document in self._source.documents(over):
-                if document is not None:
-                    self._callback(*document)
-                if time.monotonic() - acknowledged > ACKNOWLEDGE_EVERY_S:
+        looked, left = time.monotonic(), None
+        with ExitStack() as closing:
+            for end in (self._source, *self._sinks):  # the last one first
+                closing.callback(end.close)
+            try:
+                for document in self._source.documents(over):
+                    if over.is_set():  # what has arrived already
+                        left = left or self._ending()
+                        if not left():
+                            break
+                    if document is not None:
+                        self._callback(*document)
+                    if time.monotonic() - looked > LOOK_EVERY_S:
+                        self._look()
+                        looked = time.monotonic()
+            finally:
+                left = left or self._ending()
+                if self._callback.wait(left()):
+                    self._given = None
                     self._acknowledge()
-                    acknowledged = time.monotonic()
-        finally:
-            logger.info("ending: what was received is reduced, for up to %g s", self._drain_s)
-            if self._callback.wait(self._drain_s):
-                self._acknowledge()
-            self._callback.close(self._drain_s, "the service has ended")
-            self._source.close()
-            for sink in self._sinks:
-                sink.close()
+                self._callback.close(max(TO_CLOSE_S, left() or 0.0), "the service has ended")
 
-    def requests(self) -> dict[str, Callable[[Any], Any]]:
-        """What may be asked of it, see `ControlServer`."""
-        callback = self._callback
+    def _ending(self) -> Patience:
+        logger.info("ending: what was received is reduced, for up to %g s", self._drain_s)
+        return Patience(self._drain_s)
 
-        def configure(changes: Any) -> Any:
-            if not isinstance(changes, dict):
-                raise ValueError("configure takes a JSON object of settings")
-            callback.configure(changes)
-            logger.info("reconfigured: %s", ", ".join(changes))
-            return callback.configuration()
-
-        def switched(switch: Callable[[bool], None]) -> Callable[[Any], Any]:
-            def set_to(on: Any) -> None:
-                if on not in (None, True, False):
-                    raise ValueError("expected true or false")
-                switch(on is not False)
-
-            return set_to
-
-        return {
-            "configure": configure,
-            "configuration": lambda _: callback.configuration(),
-            "status": lambda _: self.status(),
-            "results": lambda _: callback.results,
-            "show": switched(callback.show),
-            "collect": switched(callback.collect),
-            "next": lambda _: callback.next(),
-            "reset": lambda _: callback.reset(),
-        }
+    def _look(self) -> None:
+        self._callback.abandon_silent(self._run_timeout_s)
+        self._acknowledge()
+        self._connections.look()
 
     def status(self) -> dict[str, Any]:
         """How it stands: what came, what became of it, and what was refused."""
@@ -144,30 +161,35 @@ class Serving:
             "version": __version__,
             "pid": os.getpid(),
             "seconds": round(time.time() - self._began, 1),
+            "from": {
+                "address": self._source.endpoint,
+                "connected": self._source.peers,
+                "failed": dict(self._source.strangers),
+            },
+            "to": [{"address": sink.endpoint, "connected": sink.peers} for sink in self._sinks],
             "documents": self._source.received,
             "refused": dict(self._source.refused),
             "ignored": dict(self._callback.ignored),
             "errors": dict(self._callback.errors),
             "runs_ended": self._runs,
             "runs_open": len(self._raw_uids),
-            "reduced_in_open_runs": self._events_of_open_runs,
-            "frames": {word: self._frames[word] for word in WORDS},  # of the runs that have ended
+            "frames": self._callback.frames,
         }
 
     def _acknowledge(self) -> None:
-        if self._callback.wait(0) and all(sink.flush() for sink in self._sinks):
-            self._source.acknowledge()
+        """Put up a fence, and when all before it has been dealt with, say so to the source."""
+        if self._given is None:
+            self._given = self._callback.fence(), self._source.position(self._callback.open_runs)
+        fence, position = self._given
+        if fence.is_passed() and all(sink.flush() for sink in self._sinks):
+            self._source.acknowledge(position)
+            self._given = None
 
     def _note(self, name: str, doc: Mapping[str, Any]) -> None:
         """Log a line for each run."""
         if name == "start":
             self._raw_uids[doc["uid"]] = doc["raw_uid"]
-        elif name == "event":
-            self._events_of_open_runs += 1
         elif name == "stop":
-            numbers = (doc.get("num_events") or {}).values()
-            self._events_of_open_runs -= sum(numbers) + doc["frames"].get("replaced", 0)
-            raw_uid, frames = self._raw_uids.pop(doc["run_start"], "?"), doc["frames"]
+            raw_uid = self._raw_uids.pop(doc["run_start"], "?")
             self._runs += 1
-            self._frames.update({word: frames.get(word, 0) for word in WORDS})
-            logger.info("run %s: %s: %s", raw_uid, doc["exit_status"], tally_line(frames))
+            logger.info("run %s: %s: %s", raw_uid, doc["exit_status"], tally_line(doc["frames"]))

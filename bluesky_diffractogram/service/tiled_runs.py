@@ -28,6 +28,7 @@ class TiledRuns:
     """
 
     slow = True  # some 0.3 s a document
+    lonely, nobody, peers = False, "", None  # whoever is not there is an error in the log, with the run
 
     def __init__(self, client: Any, name: str) -> None:
         try:
@@ -36,7 +37,7 @@ class TiledRuns:
             raise ReplayError(
                 "writing to tiled needs bluesky-tiled-plugins: pip install 'bluesky-diffractogram[tiled]'"
             ) from None
-        self.name = name
+        self.name = self.endpoint = name
         # Small arrays would come back as strings without max_array_size.
         self._new_writer = lambda: TiledWriter(client, max_array_size=0)
         self._writers: dict[str, Any] = {}
@@ -47,20 +48,21 @@ class TiledRuns:
         """Take one document of any derived run; whether its run is stored so far."""
         uid = self._run_of(name, doc)
         if name == "start":
-            self._writers[uid], self._raw_uids[uid] = self._new_writer(), doc["raw_uid"]
-        writer = self._writers.get(uid)
-        if writer is None:
+            self._raw_uids[uid] = doc["raw_uid"]
+        elif uid not in self._writers:
             return False
         try:
+            if name == "start":
+                self._writers[uid] = self._new_writer()
             with warnings.catch_warnings():
                 # event-model warns of what goes wrong at the start, and the next document raises it.
                 warnings.filterwarnings("ignore", "The callback .* raised", UserWarning)
-                writer(name, doc)
+                self._writers[uid](name, doc)
         except Exception as error:  # whatever the way to the server raises
-            del self._writers[uid]
+            self._writers.pop(uid, None)
             logger.error(
                 "the derived run of raw run %s cannot be stored in %s (%s: %s)",
-                self._raw_uids[uid], self.name, type(error).__name__, error,
+                self._raw_uids.pop(uid), self.name, type(error).__name__, error,
             )  # fmt: skip
             return False
         if name == "stop":

@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import zmq
@@ -43,11 +44,13 @@ class ControlServer:
     ------
     OSError
         The address cannot be had.
+    ValueError
+        It is none of 0MQ's.
     """
 
     def __init__(self, address: Address, answers: Answers, keys: CurveKeys | None = None) -> None:
         self._answers = answers
-        ours = Address(address.kind, address.endpoint, bind=True)
+        ours = replace(_of_0mq(address), bind=True)
         self._socket = open_socket(zmq.REP, ours, keys, most_bytes=MOST_BYTES)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="diffractogram-control", daemon=True)
@@ -66,11 +69,10 @@ class ControlServer:
 
     def _answer(self, message: bytes) -> bytes:
         try:
-            answer = {"ok": True, "value": self._value(message)}
+            return json.dumps({"ok": True, "value": self._value(message)}, default=str).encode()
         except Exception as error:  # whatever is asked for, the next one is answered
             logger.info("a request is refused: %s", error)
-            answer = {"ok": False, "error": str(error) or type(error).__name__}
-        return json.dumps(answer, default=str).encode()
+            return json.dumps({"ok": False, "error": str(error) or type(error).__name__}).encode()
 
     def _value(self, message: bytes) -> Any:
         try:
@@ -81,6 +83,12 @@ class ControlServer:
         if not isinstance(word, str) or word not in self._answers:
             raise ValueError(f"{word!r} is no request: allowed are {', '.join(self._answers)}")
         return self._answers[word](request.get("value"))
+
+
+def _of_0mq(address: Address) -> Address:
+    if address.kind != "0mq":
+        raise ValueError(f"a control is at an address of 0mq://, not at {address.endpoint}")
+    return address
 
 
 def ask(
@@ -105,8 +113,10 @@ def ask(
         It refuses.
     TimeoutError
         Nobody answers.
+    ValueError
+        The address is none of 0MQ's.
     """
-    theirs = Address(address.kind, address.endpoint)
+    theirs = replace(_of_0mq(address), bind=False)
     socket = open_socket(zmq.REQ, theirs, keys)
     socket.linger = 0
     try:

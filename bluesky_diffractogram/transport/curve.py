@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 PUBLIC, SECRET, SERVER = (f"DIFFRACTOGRAM_CURVE_{which}_KEY" for which in ("PUBLIC", "SECRET", "SERVER"))
@@ -67,7 +68,14 @@ def curve_keys(environment: Mapping[str, str] = os.environ) -> CurveKeys | None:
     public, secret = _key(PUBLIC, given[PUBLIC] or both, 0), _key(SECRET, given[SECRET], 1)
     if public is None or secret is None:
         raise ValueError(f"{PUBLIC} and {SECRET} are needed, or {SECRET} alone with a file that holds both")
-    return CurveKeys(public, secret, _key(SERVER, given[SERVER], 0), environment.get(CLIENTS))
+    return CurveKeys(public, secret, _key(SERVER, given[SERVER], 0), _folder(environment.get(CLIENTS, "")))
+
+
+def _folder(given: str) -> str | None:
+    # 0MQ would let nobody in, and log it at most.
+    if given and not any(Path(given).glob("*.key")):
+        raise ValueError(f"{CLIENTS}: {given} is no folder with files of keys")
+    return given or None
 
 
 def _key(name: str, given: str, which: int) -> bytes | None:

@@ -6,12 +6,17 @@ from functools import cache
 from typing import Any
 
 import zmq
+from zmq.auth import CURVE_ALLOW_ANY
 from zmq.auth.thread import ThreadAuthenticator
 
 from .address import Address
 from .curve import CurveKeys
+from .zmq_peers import Peers
 
 LINGER_MS = 2000
+# A host that lost its power says no goodbye: without these, nobody would connect to it again when it is back.
+KEEPALIVE_AFTER_S, KEEPALIVE_EVERY_S, KEEPALIVES = 30, 10, 3
+DOMAIN = b"diffractogram"
 
 
 def open_socket(
@@ -21,6 +26,7 @@ def open_socket(
     *,
     waiting: int | None = None,
     most_bytes: int | None = None,
+    peers: Peers | None = None,
 ) -> zmq.Socket[bytes]:
     """Bind or connect a socket.
 
@@ -31,19 +37,26 @@ def open_socket(
     address
         Where.
     keys
-        For CURVE; None is without.
+        For CURVE; None is without, as is an address that is ``plain``.
     waiting
         How many messages may wait on this side, in either direction.
     most_bytes
         Who sends a larger message is disconnected.
+    peers
+        Is to know who is connected.
 
     Raises
     ------
     OSError
         The address cannot be had.
     """
+    if address.plain:
+        keys = None
     socket: zmq.Socket[bytes] = zmq.Context.instance().socket(kind)
     socket.linger = LINGER_MS
+    socket.tcp_keepalive = 1
+    socket.tcp_keepalive_idle, socket.tcp_keepalive_intvl = KEEPALIVE_AFTER_S, KEEPALIVE_EVERY_S
+    socket.tcp_keepalive_cnt = KEEPALIVES
     socket.ipv6 = "[" in address.endpoint
     if waiting is not None:
         socket.set_hwm(waiting)
@@ -54,6 +67,11 @@ def open_socket(
             keys.secure(socket, bind=address.bind)
             if address.bind:
                 _admit(keys.clients)
+                # Should the one who looks at keys be gone, nobody is let in instead of everybody.
+                socket.zap_domain = DOMAIN
+                socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+        if peers is not None:
+            peers.watch(socket)
         (socket.bind if address.bind else socket.connect)(address.endpoint)
     except zmq.ZMQError as error:
         socket.close()
@@ -73,4 +91,4 @@ def _authenticator() -> Any:
 
 def _admit(clients: str | None) -> None:
     """Say who may connect to the sockets that are bound here: those with a key in the folder, or whoever knows ours."""
-    _authenticator().configure_curve(domain="*", location=clients or zmq.auth.CURVE_ALLOW_ANY)
+    _authenticator().configure_curve(domain=DOMAIN.decode(), location=clients or CURVE_ALLOW_ANY)

@@ -11,22 +11,29 @@ import json
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import textwrap
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import hdf5plugin
 import numpy as np
+from event_model import compose_run
 from rich.console import Console
 from rich.table import Table
 
+from bluesky_diffractogram import ReductionCallback
+from bluesky_diffractogram.files import HDF5Frames
+from bluesky_diffractogram.transport import pack, unpack
 from bluesky_diffractogram.transport.address import parse_address
 from bluesky_diffractogram.transport.control import ask
+from bluesky_diffractogram.transport.wire import split_message
 from bluesky_diffractogram.transport.zmq_source import ZmqSource
 
 DETECTORS = {"1 Mpx": ("Pilatus1M", (1043, 981), 172e-6), "4 Mpx": ("Eiger4M", (2167, 2070), 75e-6)}
@@ -100,11 +107,11 @@ def rate(times: list[float]) -> float:
     return (len(times) - 1) / (times[-1] - times[0])
 
 
-def transport_alone(frame: Path, frames: int) -> float:
-    """Events per second that are received and unpacked, and no more."""
+def transport_alone(frame: Path, frames: int, file: Path | None = None) -> float:
+    """Events per second that are received and unpacked, and no more: with the frame in them, or with references."""
     port, over, times = free_port(), threading.Event(), []
     with ZmqSource(parse_address(f"0mq+bind://127.0.0.1:{port}")) as source:
-        publisher = publish(f"tcp://127.0.0.1:{port}", frame, frames, None)
+        publisher = publish(f"tcp://127.0.0.1:{port}", frame, frames, file)
         for document in source.documents(over):
             if document is not None and document[0] == "event":
                 times.append(time.perf_counter())
@@ -112,6 +119,41 @@ def transport_alone(frame: Path, frames: int) -> float:
                 over.set()
         publisher.wait()
     return rate(times)
+
+
+def stages(config: Path, image: np.ndarray, stack: Path, times: int) -> dict[str, float]:
+    """Where the time goes: the median of each step with one frame, in ms, alone in this process."""
+    run = compose_run()
+    key = {"source": "s", "dtype": "array", "shape": list(image.shape), "dtype_numpy": image.dtype.str}
+    bundle = run.compose_descriptor(name="primary", data_keys={"det": key}, object_keys={"det": ["det"]}, hints={})
+    events = [
+        bundle.compose_event(data={"det": image}, timestamps={"det": 1.0}, validate=False) for _ in range(times + 3)
+    ]
+    derived: list[dict] = []
+    message = b" event " + pack(events[0])
+    spent: dict[str, list[float]] = {}
+
+    def measure(what: str, step: Callable[[], object]) -> None:
+        began = time.perf_counter()
+        step()
+        spent.setdefault(what, []).append((time.perf_counter() - began) * 1e3)
+
+    frames = HDF5Frames.open(str(stack), "/entry/data/data")
+    with ReductionCallback(str(config), background=False) as callback:
+        callback.subscribe(lambda name, doc: derived.append(doc) if name == "event" else None)
+        callback("start", run.start_doc)
+        callback("descriptor", bundle.descriptor_doc)
+        for event in events[:3]:  # builds the tables, compiles
+            callback("event", event)
+        for index, event in enumerate(events[3:]):
+            measure("pack the raw event (publisher)", lambda: pack(events[0]))
+            measure("unpack it", lambda: unpack(split_message(memoryview(message))[2]))
+            measure("read it from a file instead", lambda: frames.read(index % times))  # noqa: B023  (called at once)
+            measure("reduce it and compose the derived event", lambda: callback("event", event))  # noqa: B023
+            measure("pack the derived event", lambda: pack(derived[-1]))
+        callback("stop", run.compose_stop())
+    frames.close()
+    return {what: statistics.median(each) for what, each in spent.items()}
 
 
 class Service:
@@ -190,7 +232,7 @@ def throughput(folder: Path, quick: bool) -> list[dict]:
     for size, (_, shape, _) in DETECTORS.items():
         frames = 12 if quick else (300 if shape[0] < 2000 else 120)
         config, frame, stack, image = prepare(folder, size, frames)
-        alone = transport_alone(frame, frames)
+        alone, references = transport_alone(frame, frames), transport_alone(frame, frames, stack)
         service = Service(config)
         try:
             service.reduce(frame, 3)  # warm
@@ -203,7 +245,8 @@ def throughput(folder: Path, quick: bool) -> list[dict]:
         results.append(
             {
                 "frames": size, "megabytes": round(image.nbytes / 1e6, 1), "transport alone": alone,
-                "service": rate(events), "service, from files": rate(files),
+                "transport alone, references": references, "service": rate(events),
+                "service, from files": rate(files), "ms a frame": stages(config, image, stack, min(frames, 30)),
             }
         )  # fmt: skip
         if quick:
@@ -230,6 +273,8 @@ def soak(folder: Path, frames: int) -> dict:
         times, tally = service.reduce(folder / "small.npy", frames, at=look)
     finally:
         service.end()
+    assert len(times) == tally["received"] == tally["reduced"] == frames, (len(times), tally)
+    assert "missing" not in tally, tally
     (early, early_files), (late, late_files) = measured.values()
     return {
         "frames": frames, "tally": tally, "frames per second": rate(times), "resident MB after a fifth": early,
@@ -262,6 +307,12 @@ def main() -> None:
                 size = case["megabytes"]
                 table.add_row(case["frames"], str(size), *(f"{each:.1f} ({each * size:.0f})" for each in rates))
             Console(width=140).print(table)
+            for case in known["throughput"]:
+                steps = Table(f"{case['frames']}: one step after the other, alone", "ms a frame")
+                for what, spent in case["ms a frame"].items():
+                    steps.add_row(what, f"{spent:.2f}")
+                steps.add_row("receive and unpack a reference", f"{1e3 / case['transport alone, references']:.2f}")
+                Console(width=140).print(steps)
         options.json.write_text(json.dumps(known, indent=1) + "\n")
 
 

@@ -51,7 +51,9 @@ def test_the_benchmark_of_the_scans_delay_gives_json(benchmark):
 def test_the_benchmark_of_the_service_gives_json(benchmark):
     benchmark("service.py", "--quick")
     _, figures = benchmark("service.py", "--soak", "300")  # added to those that are there
-    assert figures["throughput"][0]["service"] > 0
+    (case,) = figures["throughput"]
+    assert case["service"] > 0
+    assert all(spent > 0 for spent in case["ms a frame"].values())
     assert figures["soak"]["tally"]["reduced"] == 300
 
 

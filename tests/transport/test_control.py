@@ -8,6 +8,7 @@ import threading
 import pytest
 import zmq
 
+from bluesky_diffractogram.transport.address import parse_address
 from bluesky_diffractogram.transport.control import ControlRefused, ControlServer, ask
 
 
@@ -18,7 +19,13 @@ def server(address):
     def refuse(value):
         raise ValueError(f"{value!r} is not allowed")
 
-    answers = {"say": said.append, "refuse": refuse, "count": lambda _: len(said), "odd": lambda _: {1, 2}}
+    answers = {
+        "say": said.append,
+        "refuse": refuse,
+        "count": lambda _: len(said),
+        "odd": lambda _: {1, 2},
+        "worse": lambda _: {(1, 2): 3},
+    }
     served = ControlServer(address[1], answers)
     yield address[1]
     served.close()
@@ -32,6 +39,9 @@ def test_what_is_asked_is_answered(server):
     with pytest.raises(ControlRefused, match="allowed are say, refuse, count"):
         ask(server, "nonsense")
     assert ask(server, "odd")  # what is no JSON is answered as text
+    with pytest.raises(ControlRefused):
+        ask(server, "worse")
+    assert ask(server, "count") == 1
 
 
 def test_whatever_is_sent_the_next_request_is_answered(server):
@@ -59,3 +69,11 @@ def test_many_may_ask_at_once(server):
 def test_nobody_answers(address):
     with pytest.raises(TimeoutError, match="nobody answers"):
         ask(address[1], "status", timeout=0.3)
+
+
+@pytest.mark.parametrize("other", ["kafka://127.0.0.1:9092/runs", "tiled+http://127.0.0.1:8000"])
+def test_a_control_is_at_an_address_of_0mq(other):
+    with pytest.raises(ValueError, match="0mq://"):
+        ask(parse_address(other), "status")
+    with pytest.raises(ValueError, match="0mq://"):
+        ControlServer(parse_address(other), {})

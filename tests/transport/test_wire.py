@@ -9,6 +9,8 @@ import pickle
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
+from types import MappingProxyType
 
 import msgpack
 import msgpack_numpy
@@ -110,7 +112,7 @@ def test_an_array_of_objects_is_not_unpickled(tmp_path):
     assert not os.path.exists(path)
 
 
-NESTED = functools.reduce(lambda inner, _: [inner], range(3000), [])
+NESTED = functools.reduce(lambda inner, _: b"\x91" + inner, range(3000), b"\x90")
 
 
 @pytest.mark.parametrize(
@@ -126,11 +128,44 @@ NESTED = functools.reduce(lambda inner, _: [inner], range(3000), [])
         msgpack.packb({"a": {b"nd": True, b"type": [["a", "<f8"]], b"shape": [1], b"data": b"12345678"}}),
         msgpack.packb({"a": {b"nd": False, b"type": "<f8", b"data": b""}}),
         msgpack.packb({"a": {b"nd": True, b"type": "<M8[s]", b"shape": [1], b"data": b"12345678"}}),
+        msgpack.packb({"a": {b"nd": True, b"type": "f8," * 100_000, b"shape": [1], b"data": b"12345678"}}),
+        msgpack.packb({"a": {b"nd": True, b"type": "(2,2)f8", b"shape": [1], b"data": bytes(32)}}),
+        b"\x81\xa1a" + NESTED, b"\x81\x90\x01",
     ],
 )  # fmt: skip
 def test_what_is_no_document_is_refused(payload):
     with pytest.raises(Refused):
         unpack(payload)
+
+
+@pytest.mark.parametrize("item", [b"\x90", b"\x80", b"\xa0"])
+def test_a_message_does_not_hold_more_than_there_is_room_for(monkeypatch, item):
+    """A byte of these takes up to 60 in memory; lists may be in lists."""
+    monkeypatch.setattr("bluesky_diffractogram.transport.wire.MOST_VALUES", 5000)
+    many = b"\xdc" + (900).to_bytes(2, "big") + item * 900
+    assert len(unpack(b"\x81\xa1a\x92" + many + many)["a"][1]) == 900
+    for payload in (b"\x81\xa1a\x9a" + many * 10, b"\x81\xa1a\xdc" + (6000).to_bytes(2, "big") + item * 6000):
+        with pytest.raises(Refused):
+            unpack(payload)
+    with pytest.raises(Refused) as refused:
+        unpack(b"{" + b" " * 2**26 + b"}")
+    assert refused.value.kind == "too large"
+
+
+@given(
+    st.one_of(st.dates(), st.decimals(), st.integers(2**64), st.complex_numbers(), st.just(Path("/data")), st.sets(
+        st.integers(0, 9) | st.text(max_size=2)), st.text(st.characters(categories=["Cs"]), min_size=1),
+        st.just(range(3)), st.just(MappingProxyType({"a": 1})), st.just(np.datetime64("2026-01-01")),
+        st.just(np.longdouble(1.5)), st.just(np.complex64(1j)), st.just(np.array([None, Path("/x")]))))  # fmt: skip
+def test_no_metadata_ends_the_scan_that_is_published(value):
+    """bluesky lets an exception of its Publisher abort the plan."""
+    doc = unpack(pack({"uid": "x", "sample": {"odd": value, "fine": 1.5}}))
+    assert doc["sample"]["fine"] == 1.5
+    assert doc["sample"]["odd"] is not None
+
+
+def test_numbers_may_be_keys():
+    assert unpack(pack({"sample": {1: "one", 2.5: "more"}}))["sample"] == {1: "one", 2.5: "more"}
 
 
 @settings(deadline=None, max_examples=300)
@@ -149,8 +184,10 @@ def test_messages_without_a_name_that_is_known_are_refused(message):
         split_message(message)
 
 
-def test_a_message_is_taken_apart():
-    assert split_message(b"p start a b c") == (b"p", "start", b"a b c")
+def test_a_message_is_taken_apart_without_a_copy_of_its_payload():
+    message = b"p start a b c"
+    assert split_message(message) == (b"p", "start", b"a b c")
+    assert split_message(memoryview(message))[2].obj is message
     assert split_message(b" stream_datum x")[1] == "stream_datum"
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import pickle
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import zmq
 import zmq.auth
+from bluesky.callbacks.zmq import ClientCurve, Proxy, Publisher, ServerCurve
 
 from bluesky_diffractogram.transport import pack
+from bluesky_diffractogram.transport.address import parse_address
 from bluesky_diffractogram.transport.curve import CLIENTS, PUBLIC, SECRET, SERVER, curve_keys
 from bluesky_diffractogram.transport.zmq_sink import ZmqSink
 from bluesky_diffractogram.transport.zmq_source import ZmqSource
@@ -47,11 +50,10 @@ def publisher(address):
 
 def wait_until_heard(publisher, source, prefix=b""):
     """What is sent before the subscription has arrived is lost."""
-    for _ in range(200):
+    for _ in range(1000):
         publisher.send(prefix + b" start {}")
-        if source._socket.poll(50):
+        if source._socket.poll(10):
             break
-    time.sleep(0.2)
     while source._socket.poll(50):
         source._socket.recv()
 
@@ -133,10 +135,104 @@ def test_with_curve_only_those_who_are_known_are_heard(address, certificates, ca
         time.sleep(0.5)
         for name, sink in [*sinks.items(), ("plain", plain)]:
             sink("stop", {"uid": name})
-        heard = {doc["uid"] for _, doc in take(source, 1000, timeout=2)}
+        heard = {doc["uid"] for _, doc in take(source, 1000, timeout=0.7)}
+        assert source.peers >= 1
+        assert sinks["client"].peers == 1
+        assert sinks["stranger"].lonely
+        assert source.strangers["key refused"] >= 1
         for sink in [*sinks.values(), plain]:
             sink.close()
     assert heard == {"client"}
+
+
+def test_blueskys_own_ends_take_part_with_curve(address, certificates, free_port):
+    """Its Publisher to us, and we to its Proxy, which cannot have keys on both sides: a fault of its own."""
+    _, files = certificates
+    client = ClientCurve(files["client"][1], files["server"][0])
+    with ZmqSource(address[0], keys=curve_keys({SECRET: files["server"][1]})) as source:
+        publisher = Publisher(address[1].endpoint, serializer=pack, curve_config=client)
+        wait_until(lambda: publisher("start", {"uid": "x"}) or source._socket.poll(50))
+        assert take(source, 1)[0] == ("start", {"uid": "x"})
+        publisher.close()
+    way_in, way_out = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    proxy = Proxy(way_in, way_out, out_curve=ServerCurve(files["server"][1], None, None))
+    threading.Thread(target=proxy.start, daemon=True).start()
+    keys = curve_keys({SECRET: files["client"][1], SERVER: files["server"][0]})
+    publisher = Publisher(way_in, serializer=pack)
+    with ZmqSource(parse_address(f"0mq://{way_out}"), keys=keys) as source:
+        wait_until(lambda: publisher("start", {"uid": "y"}) or source._socket.poll(50))
+        assert take(source, 1)[0] == ("start", {"uid": "y"})
+        assert source.peers == 1
+        derived = ZmqSink(parse_address(f"0mq+plain://{way_in}"), keys=keys)  # its other side has no keys
+        wait_until(lambda: derived.peers)
+        derived.close()
+    publisher.close()
+
+
+def test_a_folder_without_keys_is_an_error(certificates, tmp_path):
+    """0MQ itself would let nobody in, and say so in a log that nobody reads."""
+    _, files = certificates
+    (tmp_path / "empty").mkdir()
+    for folder in ("empty", "missing"):
+        with pytest.raises(ValueError, match=CLIENTS):
+            curve_keys({SECRET: files["server"][1], CLIENTS: str(tmp_path / folder)})
+
+
+def test_who_sends_far_too_much_is_disconnected_before_it_is_here(address, publisher):
+    with ZmqSource(address[0], most_bytes=100_000) as source:
+        wait_until_heard(publisher, source)
+        publisher.send(b" event " + bytes(500_000))
+        wait_until_heard(publisher, source)  # it comes again
+        publisher.send(b" stop " + pack({"uid": "last"}))
+        assert take(source, 1)[-1] == ("stop", {"uid": "last"})
+    assert not source.refused
+
+
+def test_who_is_connected_is_known(address):
+    with ZmqSource(address[0]) as source:
+        assert source.lonely
+        sinks = [ZmqSink(address[1]) for _ in range(2)]
+        wait_until(lambda: source.peers == 2 and not any(sink.lonely for sink in sinks))
+        sinks[0].close()
+        wait_until(lambda: source.peers == 1)
+        assert not source.lonely
+    wait_until(lambda: sinks[1].lonely)
+    sinks[1].close()
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="Linux tells which timers a connection has")
+def test_a_host_that_is_gone_without_a_goodbye_is_noticed(address):
+    bound, connected = address
+    port = f"{int(bound.endpoint.rpartition(':')[2]):04X}"
+    with ZmqSource(connected) as source:
+        sink = ZmqSink(bound)
+        wait_until(lambda: sink.peers and source.peers)
+        wait_until(lambda: timers(port) == {"02"})  # keepalive, in both directions
+        sink.close()
+
+
+def timers(port):
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {row[5][:2] for row in rows if row[3] == "01" and f":{port}" in row[1] + row[2]}
+
+
+def test_what_has_arrived_is_given_when_it_is_over(address, publisher):
+    with ZmqSource(address[0]) as source:
+        wait_until_heard(publisher, source)
+        for number in range(5):
+            publisher.send(b" event " + pack({"seq_num": number}))
+        wait_until(lambda: source._socket.poll(0))
+        time.sleep(0.2)
+        over = threading.Event()
+        over.set()
+        assert [document[1]["seq_num"] for document in source.documents(over)] == list(range(5))
 
 
 def test_keys_are_taken_from_the_environment_and_never_shown(certificates):
