@@ -15,6 +15,7 @@ from .model import DiffractogramConfig
 from .peaks import PeaksConfig
 from .ranges import DiffractogramRange, parse_range
 from .source import read_settings
+from .statistic import StatisticConfig
 from .units import UNITS, RadialUnit, parse_unit
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "DiffractogramRange",
     "PeaksConfig",
     "RadialUnit",
+    "StatisticConfig",
     "alters_stream",
     "changed_keys",
     "configuration",

@@ -24,6 +24,7 @@ def check_together(config: DiffractogramConfig) -> None:
     _check_main_plot(config)
     _check_wavelength(config)
     _check_error_model(config)
+    _check_statistic(config)
     if config.delta_dummy is not None and config.dummy is None:
         logger.warning("delta_dummy = %g has no effect without dummy", config.delta_dummy)
 
@@ -38,6 +39,25 @@ def _check_error_model(config: DiffractogramConfig) -> None:
                 f"range {wanted.number} ({wanted.arc.start:g}° to {wanted.arc.end:g}°) is integrated in two parts, "
                 "whose scatter about one mean is not known",
             )
+
+
+def _check_statistic(config: DiffractogramConfig) -> None:
+    average, method = config.statistic.method, config.split_method
+    if average == "mean":
+        return
+    if method[1] != "csr" or (average == "sigma-clip" and method[0] != "no"):
+        raise ConfigError(
+            "method", config.method, f"{'no' if average == 'sigma-clip' else 'no, bbox or full'!r}, with {average}",
+            "pyFAI leaves out whole pixels only: what is split over bins would be in one and not in the next"
+            if average == "sigma-clip" else "pyFAI sorts the pixels of a bin with its csr algorithm alone",
+        )  # fmt: skip
+    for wanted in config.ranges:
+        if not wanted.arc.full and len(wanted.arc.parts()) > 1:
+            raise ConfigError(
+                "statistic", average, "'mean', or arcs that do not cross 180°",
+                f"range {wanted.number} ({wanted.arc.start:g}° to {wanted.arc.end:g}°) is integrated in two parts, "
+                f"which have no common {average}",
+            )  # fmt: skip
 
 
 def _check_npt(config: DiffractogramConfig) -> None:

@@ -18,6 +18,7 @@ from .files import ALLOWED_CALIBRATION
 from .model import DiffractogramConfig
 from .peaks import PeaksConfig
 from .source import read_settings
+from .statistic import StatisticConfig
 
 Source: TypeAlias = "Mapping[str, Any] | DiffractogramConfig | str | os.PathLike[str]"
 
@@ -106,7 +107,7 @@ def update_config(
 
     What was never set keeps following its default: new ``diff_ranges`` without ``diff_number`` make as many
     ranges active as there are. Likewise ``energy`` replaces a ``wavelength`` that was set, and the other way
-    round. ``peaks`` is replaced as a whole.
+    round. ``peaks`` and ``statistic`` are replaced as a whole.
 
     Raises
     ------
@@ -156,7 +157,7 @@ def _as_dictionary(config: DiffractogramConfig, arrays: Callable[[str, np.ndarra
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, PeaksConfig):
+    if isinstance(value, BaseModel):
         return value.model_dump(exclude_defaults=True)
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
@@ -197,8 +198,11 @@ def _one_error(details: dict[str, Any]) -> ConfigError:
     return ConfigError(inside + key, details["input"], details["msg"])
 
 
+_PARTS: dict[str, type[BaseModel]] = {"peaks": PeaksConfig, "statistic": StatisticConfig}
+
+
 def _unknown_key(key: str, inside: str, value: Any) -> ConfigError:
-    model: type[BaseModel] = PeaksConfig if inside else DiffractogramConfig
+    model = _PARTS.get(inside.partition(".")[0], DiffractogramConfig)
     known = [*model.model_fields, *(() if inside else COMMANDS)]
     nearest = difflib.get_close_matches(key.strip().lower().replace("-", "_"), known, n=1, cutoff=0.5)
     if nearest:

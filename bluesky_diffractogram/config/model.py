@@ -21,6 +21,7 @@ from .changes import same
 from .consistency import HC, check_together
 from .peaks import PeaksConfig, check_peaks
 from .ranges import DiffractogramRange, parse_range
+from .statistic import StatisticConfig, check_statistic
 from .units import RadialUnit, parse_unit
 
 Bool = Annotated[bool, BeforeValidator(values.boolean)]
@@ -97,8 +98,8 @@ class DiffractogramConfig(BaseModel):
     method: Annotated[str | tuple[Any, ...], BeforeValidator(keys.method)] = Field(
         default="bbox", description="Pixel splitting: no, bbox or full; or a full pyFAI method."
     )
-    statistic: Annotated[str, _one_of("mean", note=" (sigma-clip and median come later)")] = Field(
-        default="mean", description="How the pixels of a bin are averaged."
+    statistic: Annotated[StatisticConfig, BeforeValidator(check_statistic)] = Field(
+        default=StatisticConfig(), description="How the pixels of a bin are averaged: mean, median or sigma-clip."
     )
     wavelength: Annotated[float | None, _real("metres from 1e-13 to 1e-7 (1 Å is 1e-10)", 1e-13, 1e-7)] = Field(
         default=None, description="The wavelength in m, instead of the calibration's."

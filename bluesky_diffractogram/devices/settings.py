@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from ophyd import Component, Kind, Signal
 from ophyd.status import Status
+from pydantic import BaseModel
 
-from ..config import DiffractogramConfig, PeaksConfig
+from ..config import DiffractogramConfig
 
 KEYS: tuple[str, ...] = tuple(DiffractogramConfig.model_fields)
 
@@ -51,7 +52,7 @@ def flat(key: str, value: Any, arrays: Mapping[str, Mapping[str, str]]) -> bool 
     if isinstance(value, np.ndarray):
         kept = arrays.get(key, {})
         return kept.get("path") or f"sha256:{kept.get('sha256', '')}"
-    if isinstance(value, PeaksConfig):
+    if isinstance(value, BaseModel):
         value = value.model_dump(exclude_defaults=True)
     return json.dumps(value)
 

@@ -21,7 +21,7 @@ class Diffractogram:
     intensity
         ``(npt,)`` Σ c·(I − dark) / Σ c·flat·Ω·P / monitor; NaN in bins that no valid pixel reaches.
     count
-        ``(npt,)`` integer, how many valid pixels reach each bin.
+        ``(npt,)`` integer, how many valid pixels reach each bin; of clipped means, how many were left.
     signal
         ``(npt,)`` Σ c·(I − dark), in counts.
     normalization

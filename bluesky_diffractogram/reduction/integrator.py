@@ -83,7 +83,8 @@ class PyFAIIntegrator:
     ) -> None:
         self.ranges = ranges
         self._corrections = corrections
-        self._method = config.split_method
+        self._method = _method(config)
+        self._statistic = config.statistic
         self._error_model = config.error_model
         self._solid_angle = config.correct_solid_angle
         self._polarization = config.polarization_factor
@@ -147,7 +148,8 @@ class PyFAIIntegrator:
         count = np.zeros(wanted.npt, dtype=np.int64)
         for part, result in zip(parts, results, strict=True):
             table = part.table
-            count += np.ceil(result.count).astype(np.int64) if table is None else table.count(valid)
+            counted = None if self._statistic.method == "sigma-clip" else table
+            count += np.ceil(result.count).astype(np.int64) if counted is None else counted.count(valid)
         filled = (weight > 0.0) & (normalization > 0.0)
         safe = np.where(filled, normalization, 1.0) * divisor
         sigma = None
@@ -174,21 +176,36 @@ class PyFAIIntegrator:
         dark = self._corrections.dark
         if dark is not None and exposures > 1:
             dark = dark * np.float32(exposures)
-        return integrator.integrate1d(
-            image,
-            wanted.npt,
-            unit=wanted.unit.pyfai,
-            radial_range=wanted.pyfai_limits,
-            azimuth_range=azimuth_range,
-            method=self._method,
-            correctSolidAngle=self._solid_angle,
-            polarization_factor=self._polarization,
-            error_model=self._error_model,
-            dark=dark,
-            flat=self._corrections.flat,
-            # Without any, pyFAI takes the detector's; which pixels count has been decided.
-            dummy=np.nan,
-        )
+        average = self._statistic
+        call, settings = integrator.integrate1d, dict[str, Any](error_model=self._error_model)
+        if average.method == "median":
+            call, settings["percentile"] = integrator.medfilt1d_ng, average.percentile
+        elif average.method == "sigma-clip":
+            # What is clipped by is the scatter about the mean: a bin with one spike would, by Poisson's law, lose all.
+            settings["error_model"] = "hybrid" if self._error_model == "poisson" else "azimuthal"
+            call, settings["thres"], settings["max_iter"] = integrator.sigma_clip_ng, average.thres, average.max_iter
+        with np.errstate(invalid="ignore"):  # its medians divide by the weights of invalid pixels, which are none
+            return call(
+                image,
+                wanted.npt,
+                **settings,
+                unit=wanted.unit.pyfai,
+                radial_range=wanted.pyfai_limits,
+                azimuth_range=azimuth_range,
+                method=self._method,
+                correctSolidAngle=self._solid_angle,
+                polarization_factor=self._polarization,
+                dark=dark,
+                flat=self._corrections.flat,
+                # Without any, pyFAI takes the detector's; which pixels count has been decided.
+                dummy=np.nan,
+            )
+
+
+def _method(config: DiffractogramConfig) -> tuple[Any, ...]:
+    """pyFAI's method: for medians in Python, since its compiled one sorts wrongly where pixels are invalid."""
+    splitting, algorithm, *implementation = config.split_method
+    return (splitting, algorithm, *(["python"] if config.statistic.method == "median" else implementation))
 
 
 def _stretches(wanted: IntegrationRange) -> tuple[tuple[float, float] | None, ...]:

@@ -205,7 +205,7 @@ def make_integrator(
     corrections: Corrections,
     earlier: Sequence[Prepared | None] = (),
 ) -> Integrator:
-    """One pass for a splitting; pyFAI itself for a method of its own, or errors that need a second pass.
+    """One pass for a splitting; pyFAI itself for a method of its own, or what needs a second pass: errors, medians.
 
     Parameters
     ----------
@@ -214,7 +214,8 @@ def make_integrator(
     earlier
         Tables whose rows are taken over where they are those of a range that is wanted again.
     """
-    if not isinstance(config.method, str) or config.error_model == "azimuthal":
+    own = isinstance(config.method, str) and config.error_model != "azimuthal" and config.statistic.method == "mean"
+    if not own:
         ranges = integration_ranges(config, geometry, corrections.mask)
         return PyFAIIntegrator(config, ranges, geometry, corrections)
     key = table_key(config, geometry, corrections)
