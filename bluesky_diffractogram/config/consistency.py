@@ -25,6 +25,7 @@ def check_together(config: DiffractogramConfig) -> None:
     _check_wavelength(config)
     _check_error_model(config)
     _check_statistic(config)
+    _check_background(config)
     if config.delta_dummy is not None and config.dummy is None:
         logger.warning("delta_dummy = %g has no effect without dummy", config.delta_dummy)
 
@@ -58,6 +59,18 @@ def _check_statistic(config: DiffractogramConfig) -> None:
                 f"range {wanted.number} ({wanted.arc.start:g}° to {wanted.arc.end:g}°) is integrated in two parts, "
                 f"which have no common {average}",
             )  # fmt: skip
+
+
+def _check_background(config: DiffractogramConfig) -> None:
+    if config.background_curve is not None and config.background_unit is None:
+        raise ConfigError(
+            "background_unit", None, "the unit of background_curve, e.g. '2th_deg' or 'q_nm^-1'",
+            "the curve is to stay right when diff_units changes",
+        )  # fmt: skip
+    if config.background_scale != 1.0 and config.background is None and config.background_curve is None:
+        logger.warning(
+            "background_scale = %g has no effect without background or background_curve", config.background_scale
+        )
 
 
 def _check_npt(config: DiffractogramConfig) -> None:

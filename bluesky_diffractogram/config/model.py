@@ -115,6 +115,19 @@ class DiffractogramConfig(BaseModel):
     mask: Image = Field(default=None, description="Mask: a file or an array; non-zero is masked.")
     dark: Image = Field(default=None, description="Dark image, subtracted: a file or an array.")
     flat: Image = Field(default=None, description="Flat image, divided by: a file or an array.")
+    background: Image = Field(default=None, description="Background image, scaled and subtracted: a file or an array.")
+    background_curve: Image = Field(
+        default=None, description="Background curve, scaled and subtracted: a file or an array with two columns."
+    )
+    background_unit: Annotated[str | None, BeforeValidator(values.optional(keys.curve_unit))] = Field(
+        default=None, description="The unit of the curve's radial values."
+    )
+    background_scale: Annotated[float, BeforeValidator(values.real("a number"))] = Field(
+        default=1.0, description="What background and background_curve are multiplied with."
+    )
+    absorption: Image = Field(
+        default=None, description="Transmission of the sample towards each pixel, divided by: a file or an array."
+    )
     mask_transformed: Bool = Field(default=False, description="Whether the mask was drawn on the transformed image.")
     mask_invalid: Bool = Field(
         default=True, description="Whether pixels that the detector marks as invalid are masked."

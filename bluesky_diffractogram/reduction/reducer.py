@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from numpy.typing import NDArray
 
-from ..config import ConfigError, DiffractogramConfig
+from ..config import ConfigError, DiffractogramConfig, parse_unit
+from .background import backgrounds
 from .calibration import load_geometry
 from .corrections import Corrections, make_corrections, read_images
 from .diffractogram import Diffractogram, Peaks, Reduction
@@ -53,7 +55,9 @@ def open_geometry(config: DiffractogramConfig, images: Mapping[str, NDArray] | N
     if config.binning is not None and geometry.shape is None:
         geometry = geometry.binned(config.binning)
     limit_unit = config.radial_limit_unit
-    for key, unit in (("diff_units", config.unit), ("range_unit", limit_unit)):
+    curve_unit = None if config.background_unit is None else parse_unit(config.background_unit)
+    units = {"diff_units": config.unit, "range_unit": limit_unit, "background_unit": curve_unit}
+    for key, unit in units.items():
         if unit is not None and unit.needs_wavelength and geometry.wavelength is None:
             raise ConfigError(
                 key, unit.label, "a unit without wavelength, or the keys wavelength or energy",
@@ -89,6 +93,8 @@ def known_shape(config: DiffractogramConfig, geometry: Geometry, images: Mapping
         by = config.binning or (1, 1)
         return transformed_shape((geometry.shape[0] // by[0], geometry.shape[1] // by[1]), config.transformation)
     for key, image in images.items():
+        if key == "background_curve":
+            continue
         shape = (image.shape[0], image.shape[1])
         return transformed_shape(shape, config.transformation) if key == "mask" and config.mask_transformed else shape
     return None
@@ -135,12 +141,14 @@ class Reducer:
             self.geometry = geometry.for_shape(transformed_shape(shape, config.transformation))
         except ValueError as error:
             raise FrameError("shape", str(error)) from error
-        corrections = make_corrections(config, self.geometry, read_images(config) if images is None else images)
+        images = read_images(config) if images is None else images
+        corrections = make_corrections(config, self.geometry, images)
         self.integrator = make_integrator(config, self.geometry, corrections, [each.prepared for each in earlier])
         self.ranges: tuple[IntegrationRange, ...] = self.integrator.ranges
         self.validity = Validity.from_config(config, self.geometry.detector_dummy())
         self.mask = corrections.mask
         self.axes = self.integrator.axes
+        self._backgrounds = backgrounds(config, self.geometry, images, self.ranges, self.axes)
         self._find_peaks = _peak_finder(config)
         self._first = True
         self._report_empty_ranges()
@@ -169,6 +177,12 @@ class Reducer:
         if self._first:
             self._report_masked(frame, validity)
         diffractograms = self.integrator.integrate(frame.image, validity, monitor=monitor, exposures=frame.exposures)
+        if self._backgrounds is not None:
+            times = frame.exposures if self.config.frames_per_event == "sum" else 1
+            diffractograms = tuple(
+                replace(each, intensity=each.intensity - times * known)
+                for each, known in zip(diffractograms, self._backgrounds, strict=True)
+            )
         return Reduction(frame, diffractograms, tuple(self._find_peaks(each) for each in diffractograms))
 
     def _report_masked(self, frame: Frame, validity: Validity) -> None:
