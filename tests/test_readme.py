@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bluesky_diffractogram.config import PeaksConfig, load_config
+from bluesky_diffractogram.config import PeaksConfig, StatisticConfig, load_config
 from bluesky_diffractogram.config.model import DiffractogramConfig
 
 ROOT = Path(__file__).parents[1]
@@ -146,6 +146,8 @@ def test_the_configuration_tables_have_every_key_with_its_default():
         default = fields[key].default
         if isinstance(default, PeaksConfig):
             assert written == "{}"
+        elif isinstance(default, StatisticConfig):
+            assert StatisticConfig(method=json.loads(written)) == default
         else:
             assert json.loads(written) == (list(default) if isinstance(default, tuple) else default), key
 
