@@ -154,6 +154,7 @@ class DiffractogramConfig(BaseModel):
         default="each",
         description="What becomes of an event with several frames: one result for each, their mean or sum.",
     )
+    count: Bool = Field(default=False, description="Whether events say how many pixels reach each bin.")
     carry: Names = Field(
         default=None,
         description="Scalar data keys copied into the derived events; the hinted dimensions if null.",

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..config import ConfigError, DiffractogramConfig, parse_unit
@@ -159,6 +160,11 @@ class Reducer:
     def prepared(self) -> Prepared | None:
         """What was computed before the first frame; None where pyFAI itself integrates."""
         return self.integrator.prepared if isinstance(self.integrator, OnePassIntegrator) else None
+
+    def coverage(self) -> tuple[NDArray[np.int64], ...]:
+        """How many unmasked pixels reach each bin of each range, ``(npt,)``, in a frame whose pixels are all valid."""
+        blank = np.zeros(self.shape, dtype=np.uint8)
+        return tuple(each.count for each in self.integrator.integrate(blank, Validity(mask_invalid=False)))
 
     def reduce(self, frame: Frame) -> Reduction:
         """Reduce one frame.

@@ -132,7 +132,7 @@ def _dataset(stream: _Stream, stop: Document | None) -> Dataset:
     coords["frame_index"] = (dim, column(data["frame_index"], keys["frame_index"]))
     variables: dict[str, Any] = {}
     for key in ours:
-        match = re.fullmatch(r"(diff|sigma|peaks)_(\d+)", key)
+        match = re.fullmatch(r"(diff|sigma|count|peaks)_(\d+)", key)
         if match is None:
             if not _CONSTANT.fullmatch(key):
                 variables[key] = (dim, column(data[key], keys[key]), _units(keys[key]))
@@ -147,7 +147,7 @@ def _dataset(stream: _Stream, stop: Document | None) -> Dataset:
         units = keys[key]["units"].split(", ")[-1]
         coords.setdefault(f"radial_{i}", _axis(settings, i))
         attrs = {"units": units, **_limits(settings, i)}
-        variables[key] = ((dim, f"radial_{i}"), np.array(data[key], dtype=np.float64), attrs)
+        variables[key] = ((dim, f"radial_{i}"), np.array(data[key], dtype=keys[key]["dtype_numpy"]), attrs)
     return Dataset(variables, coords, _attributes(start, descriptor, settings, stop))
 
 

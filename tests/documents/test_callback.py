@@ -90,6 +90,22 @@ def test_a_scan_gives_a_valid_derived_run(cfg, scan, collected):
     diff.close()
 
 
+def test_counts_are_told_where_they_are_asked_for(cfg, collected):
+    diff = ReductionCallback({**cfg, "count": True}, background=False)
+    diff.subscribe(collected)
+    spoilt = image(0)
+    spoilt[60, 70:90] = 65535  # saturated
+    send(diff, raw_run([image(0), spoilt]))
+    assert_valid(collected)
+    (descriptor,), (whole, less) = collected.of("descriptor"), collected.of("event")
+    covered = descriptor["configuration"]["diffractogram"]["data"]["coverage_1"]
+    assert descriptor["data_keys"]["count_1"]["dtype_numpy"] == whole["data"]["count_1"].dtype.str == "<i8"
+    np.testing.assert_array_equal(whole["data"]["count_1"], covered)
+    missing = covered - less["data"]["count_1"]
+    assert missing.min() == 0
+    assert missing.sum() > 20  # each of the pixels was in one bin or more
+
+
 def test_the_descriptor_tells_axes_limits_units_and_hints(cfg, collected):
     diff = ReductionCallback(cfg, background=False)
     diff.subscribe(collected)
