@@ -1,6 +1,7 @@
 """What users write: the configuration, its units and its ranges."""
 
 from .arc import Arc
+from .cake import CakeConfig
 from .changes import NUMBERS, alters_stream, changed_keys, empties_buffers, same_meaning
 from .errors import ConfigError
 from .load import (
@@ -22,6 +23,7 @@ __all__ = [
     "NUMBERS",
     "UNITS",
     "Arc",
+    "CakeConfig",
     "Commands",
     "ConfigError",
     "DiffractogramConfig",

@@ -49,7 +49,7 @@ NUMBERS = frozenset(
 )
 """The keys whose change alters the numbers of a diffractogram."""
 
-_MEANING = NUMBERS | {"peaks", "count", "carry", "hinted"}
+_MEANING = NUMBERS | {"peaks", "cake", "count", "carry", "hinted"}
 
 
 def same(one: Any, other: Any) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from .cake import CakeConfig
 from .changes import same
 from .errors import ConfigError
 from .files import ALLOWED_CALIBRATION
@@ -107,7 +108,7 @@ def update_config(
 
     What was never set keeps following its default: new ``diff_ranges`` without ``diff_number`` make as many
     ranges active as there are. Likewise ``energy`` replaces a ``wavelength`` that was set, and the other way
-    round. ``peaks`` and ``statistic`` are replaced as a whole.
+    round. ``peaks``, ``statistic`` and ``cake`` are replaced as a whole.
 
     Raises
     ------
@@ -158,7 +159,7 @@ def _as_dictionary(config: DiffractogramConfig, arrays: Callable[[str, np.ndarra
 
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
-        return value.model_dump(exclude_defaults=True)
+        return value.model_dump(mode="json", exclude_defaults=True)
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
     return value
@@ -198,7 +199,7 @@ def _one_error(details: dict[str, Any]) -> ConfigError:
     return ConfigError(inside + key, details["input"], details["msg"])
 
 
-_PARTS: dict[str, type[BaseModel]] = {"peaks": PeaksConfig, "statistic": StatisticConfig}
+_PARTS: dict[str, type[BaseModel]] = {"cake": CakeConfig, "peaks": PeaksConfig, "statistic": StatisticConfig}
 
 
 def _unknown_key(key: str, inside: str, value: Any) -> ConfigError:

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from . import files, keys, values
+from .cake import CakeConfig, check_cake
 from .changes import same
 from .consistency import HC, check_together
 from .peaks import PeaksConfig, check_peaks
@@ -153,6 +154,9 @@ class DiffractogramConfig(BaseModel):
     frames_per_event: Annotated[str, _one_of("each", "mean", "sum")] = Field(
         default="each",
         description="What becomes of an event with several frames: one result for each, their mean or sum.",
+    )
+    cake: Annotated[CakeConfig | None, BeforeValidator(check_cake)] = Field(
+        default=None, description="Whether and how frames are regrouped by radial value and azimuth."
     )
     count: Bool = Field(default=False, description="Whether events say how many pixels reach each bin.")
     carry: Names = Field(

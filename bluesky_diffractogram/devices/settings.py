@@ -53,7 +53,7 @@ def flat(key: str, value: Any, arrays: Mapping[str, Mapping[str, str]]) -> bool 
         kept = arrays.get(key, {})
         return kept.get("path") or f"sha256:{kept.get('sha256', '')}"
     if isinstance(value, BaseModel):
-        value = value.model_dump(exclude_defaults=True)
+        value = value.model_dump(mode="json", exclude_defaults=True)
     return json.dumps(value)
 
 

@@ -78,6 +78,9 @@ def data_keys(reducer: Reducer, carried: Mapping[str, Document]) -> dict[str, An
                 keys[f"peak_{i}_{name}"] = _number(units)
         keys[f"mean_{i}"] = _number(counts)
         keys[f"total_{i}"] = _number(COUNTS)
+    if reducer.cake is not None and config.cake is not None:
+        shape, dims = (config.cake.npt_azim, config.cake.npt_rad), ("azimuthal", "radial")
+        keys["cake"] = _array(shape, dims, counts, "<f4")
     keys.update(
         imagename=_text(),
         timestamp=_number("s"),
@@ -125,7 +128,7 @@ def carried_keys(
 
 
 def stream_configuration(reducer: Reducer, described: Mapping[str, Any], time: float) -> dict[str, Any]:
-    """A derived descriptor's ``configuration``: axis, limits and coverage of every range, the unit, and all settings.
+    """A derived descriptor's ``configuration``: axis, limits and coverage of every range, unit, all settings.
 
     The settings may be others than those in the start document, where they were changed in mid-run.
 
@@ -162,6 +165,13 @@ def stream_configuration(reducer: Reducer, described: Mapping[str, Any], time: f
             f"npt_{i}": _number(dtype="integer", dtype_numpy="<i8"),
             f"coverage_{i}": _array((wanted.npt,), ("radial",), "", "<i8"),
         }
+    if reducer.cake is not None:
+        axes = {
+            "radial": (reducer.cake.radial, config.unit.symbol), "azimuthal": (reducer.cake.azimuthal, "deg"),
+        }  # fmt: skip
+        for name, (axis, units) in axes.items():
+            values[f"cake_{name}"] = axis.tolist()
+            keys[f"cake_{name}"] = _array(axis.shape, (name,), units)
     return {OBJECT: {"data": values, "timestamps": dict.fromkeys(values, time), "data_keys": keys}}
 
 
@@ -205,6 +215,8 @@ class EventData:
             filled = np.isfinite(diffractogram.intensity)
             data[f"mean_{i}"] = float(diffractogram.intensity[filled].mean()) if filled.any() else math.nan
             data[f"total_{i}"] = float(diffractogram.signal.sum())
+        if reduction.cake is not None:
+            data["cake"] = reduction.cake.intensity
         frame = reduction.frame
         data |= {
             "imagename": frame.imagename,

@@ -115,14 +115,7 @@ class PyFAIIntegrator:
         self, image: NDArray, validity: Validity, *, monitor: float | None = None, exposures: int = 1
     ) -> tuple[Diffractogram, ...]:
         """Integrate one frame; see `Integrator.integrate`."""
-        image = transform(image, self._transformation)
-        if image.dtype.kind == "b":
-            image = image.view(np.uint8)
-        invalid = validity.invalid(image)
-        if invalid is not None:
-            # pyFAI skips NaN pixels. A mask given per call would rebuild its table.
-            image = image.astype(np.float32)
-            image[invalid] = np.nan
+        image, invalid = seen_by_pyfai(image, self._transformation, validity)
         valid = None if invalid is None else ~invalid.ravel()
         divisor = 1.0 if monitor is None else monitor
         with self._lock:  # two threads in one warm pyFAI integrator give wrong curves
@@ -200,6 +193,19 @@ class PyFAIIntegrator:
                 # Without any, pyFAI takes the detector's; which pixels count has been decided.
                 dummy=np.nan,
             )
+
+
+def seen_by_pyfai(image: NDArray, transformation: str, validity: Validity) -> tuple[NDArray, NDArray[np.bool_] | None]:
+    """``(ny, nx)`` as the calibration sees it, NaN where a pixel does not count; and where that is, or None."""
+    image = transform(image, transformation)
+    if image.dtype.kind == "b":
+        image = image.view(np.uint8)
+    invalid = validity.invalid(image)
+    if invalid is not None:
+        # pyFAI skips NaN pixels. A mask given per call would rebuild its table.
+        image = image.astype(np.float32)
+        image[invalid] = np.nan
+    return image, invalid
 
 
 def _method(config: DiffractogramConfig) -> tuple[Any, ...]:

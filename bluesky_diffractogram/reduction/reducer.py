@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..config import ConfigError, DiffractogramConfig, parse_unit
 from .background import backgrounds
+from .cake import CakeIntegrator
 from .calibration import load_geometry
 from .corrections import Corrections, make_corrections, read_images
 from .diffractogram import Diffractogram, Peaks, Reduction
@@ -149,6 +150,7 @@ class Reducer:
         self.validity = Validity.from_config(config, self.geometry.detector_dummy())
         self.mask = corrections.mask
         self.axes = self.integrator.axes
+        self.cake = None if config.cake is None else CakeIntegrator(config, self.geometry, corrections)
         self._backgrounds = backgrounds(config, self.geometry, images, self.ranges, self.axes)
         self._find_peaks = _peak_finder(config)
         self._first = True
@@ -189,7 +191,10 @@ class Reducer:
                 replace(each, intensity=each.intensity - times * known)
                 for each, known in zip(diffractograms, self._backgrounds, strict=True)
             )
-        return Reduction(frame, diffractograms, tuple(self._find_peaks(each) for each in diffractograms))
+        cake = None
+        if self.cake is not None:
+            cake = self.cake.integrate(frame.image, validity, monitor=monitor, exposures=frame.exposures)
+        return Reduction(frame, diffractograms, tuple(self._find_peaks(each) for each in diffractograms), cake)
 
     def _report_masked(self, frame: Frame, validity: Validity) -> None:
         self._first = False

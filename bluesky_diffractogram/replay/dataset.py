@@ -132,6 +132,14 @@ def _dataset(stream: _Stream, stop: Document | None) -> Dataset:
     coords["frame_index"] = (dim, column(data["frame_index"], keys["frame_index"]))
     variables: dict[str, Any] = {}
     for key in ours:
+        if key == "cake":
+            for name in ("azimuthal", "radial"):
+                axis = np.array(settings[f"cake_{name}"], dtype=np.float64)
+                units = "deg" if name == "azimuthal" else parse_unit(settings["unit"]).symbol
+                coords[f"cake_{name}"] = (f"cake_{name}", axis, {"units": units})
+            dims = (dim, "cake_azimuthal", "cake_radial")
+            variables[key] = (dims, np.array(data[key], dtype=np.float32), _units(keys[key]))
+            continue
         match = re.fullmatch(r"(diff|sigma|count|peaks)_(\d+)", key)
         if match is None:
             if not _CONSTANT.fullmatch(key):

@@ -50,7 +50,7 @@ BOTH = {
     "frames_per_event": "sum",
 }
 BUFFERS_ONLY = {"buffer_size": 5}
-STREAM_ONLY = {"peaks": False, "count": True, "carry": ["motor"], "hinted": []}
+STREAM_ONLY = {"peaks": False, "cake": True, "count": True, "carry": ["motor"], "hinted": []}
 NEITHER = {
     "buffering": False,
     "collect": False,
