@@ -9,6 +9,7 @@ from .load import (
     configuration,
     configuration_json,
     load_config,
+    plain,
     split_commands,
     update_config,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "load_config",
     "parse_range",
     "parse_unit",
+    "plain",
     "read_settings",
     "same_meaning",
     "split_commands",

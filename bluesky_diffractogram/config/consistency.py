@@ -43,21 +43,27 @@ def _check_error_model(config: DiffractogramConfig) -> None:
 
 
 def _check_statistic(config: DiffractogramConfig) -> None:
-    average, method = config.statistic.method, config.split_method
-    if average == "mean":
+    average = config.statistic.method
+    if average == "median":
+        if not isinstance(config.method, str):
+            raise ConfigError(
+                "method", config.method, "'no', 'bbox' or 'full', with median", "medians are not pyFAI's own"
+            )
+        if config.error_model == "azimuthal":
+            raise ConfigError("error_model", "azimuthal", "'poisson' or null, with median")
+    if average != "sigma-clip":
         return
-    if method[1] != "csr" or (average == "sigma-clip" and method[0] != "no"):
+    if config.split_method[:2] != ("no", "csr"):
         raise ConfigError(
-            "method", config.method, f"{'no' if average == 'sigma-clip' else 'no, bbox or full'!r}, with {average}",
-            "pyFAI leaves out whole pixels only: what is split over bins would be in one and not in the next"
-            if average == "sigma-clip" else "pyFAI sorts the pixels of a bin with its csr algorithm alone",
+            "method", config.method, "'no', with sigma-clip",
+            "pyFAI leaves out whole pixels only: what is split over bins would be in one and not in the next",
         )  # fmt: skip
     for wanted in config.ranges:
         if not wanted.arc.full and len(wanted.arc.parts()) > 1:
             raise ConfigError(
-                "statistic", average, "'mean', or arcs that do not cross 180°",
+                "statistic", average, "'mean' or 'median', or arcs that do not cross 180°",
                 f"range {wanted.number} ({wanted.arc.start:g}° to {wanted.arc.end:g}°) is integrated in two parts, "
-                f"which have no common {average}",
+                "which have no common scatter to clip by",
             )  # fmt: skip
 
 

@@ -153,15 +153,16 @@ def _as_dictionary(config: DiffractogramConfig, arrays: Callable[[str, np.ndarra
     for key, field in type(config).model_fields.items():
         value = getattr(config, key)
         if key in LAVUE_KEYS or not same(value, field.default):
-            shown[key] = arrays(key, value) if isinstance(value, np.ndarray) else _plain(value)
+            shown[key] = arrays(key, value) if isinstance(value, np.ndarray) else plain(value)
     return {key: shown[key] for key in (*LAVUE_KEYS, *(key for key in shown if key not in LAVUE_KEYS))}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A setting as JSON has it; arrays stay."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", exclude_defaults=True)
     if isinstance(value, tuple):
-        return [_plain(part) for part in value]
+        return [plain(part) for part in value]
     return value
 
 

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from ophyd import Component, Kind, Signal
 from ophyd.status import Status
-from pydantic import BaseModel
 
-from ..config import DiffractogramConfig
+from ..config import DiffractogramConfig, plain
 
 KEYS: tuple[str, ...] = tuple(DiffractogramConfig.model_fields)
 
@@ -52,9 +51,7 @@ def flat(key: str, value: Any, arrays: Mapping[str, Mapping[str, str]]) -> bool 
     if isinstance(value, np.ndarray):
         kept = arrays.get(key, {})
         return kept.get("path") or f"sha256:{kept.get('sha256', '')}"
-    if isinstance(value, BaseModel):
-        value = value.model_dump(mode="json", exclude_defaults=True)
-    return json.dumps(value)
+    return json.dumps(plain(value))
 
 
 def unflattened(key: str, value: Any) -> Any:

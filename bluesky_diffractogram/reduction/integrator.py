@@ -83,7 +83,7 @@ class PyFAIIntegrator:
     ) -> None:
         self.ranges = ranges
         self._corrections = corrections
-        self._method = _method(config)
+        self._method = config.split_method
         self._statistic = config.statistic
         self._error_model = config.error_model
         self._solid_angle = config.correct_solid_angle
@@ -171,28 +171,25 @@ class PyFAIIntegrator:
             dark = dark * np.float32(exposures)
         average = self._statistic
         call, settings = integrator.integrate1d, dict[str, Any](error_model=self._error_model)
-        if average.method == "median":
-            call, settings["percentile"] = integrator.medfilt1d_ng, average.percentile
-        elif average.method == "sigma-clip":
+        if average.method == "sigma-clip":
             # What is clipped by is the scatter about the mean: a bin with one spike would, by Poisson's law, lose all.
             settings["error_model"] = "hybrid" if self._error_model == "poisson" else "azimuthal"
             call, settings["thres"], settings["max_iter"] = integrator.sigma_clip_ng, average.thres, average.max_iter
-        with np.errstate(invalid="ignore"):  # its medians divide by the weights of invalid pixels, which are none
-            return call(
-                image,
-                wanted.npt,
-                **settings,
-                unit=wanted.unit.pyfai,
-                radial_range=wanted.pyfai_limits,
-                azimuth_range=azimuth_range,
-                method=self._method,
-                correctSolidAngle=self._solid_angle,
-                polarization_factor=self._polarization,
-                dark=dark,
-                flat=self._corrections.flat,
-                # Without any, pyFAI takes the detector's; which pixels count has been decided.
-                dummy=np.nan,
-            )
+        return call(
+            image,
+            wanted.npt,
+            **settings,
+            unit=wanted.unit.pyfai,
+            radial_range=wanted.pyfai_limits,
+            azimuth_range=azimuth_range,
+            method=self._method,
+            correctSolidAngle=self._solid_angle,
+            polarization_factor=self._polarization,
+            dark=dark,
+            flat=self._corrections.flat,
+            # Without any, pyFAI takes the detector's; which pixels count has been decided.
+            dummy=np.nan,
+        )
 
 
 def seen_by_pyfai(image: NDArray, transformation: str, validity: Validity) -> tuple[NDArray, NDArray[np.bool_] | None]:
@@ -206,12 +203,6 @@ def seen_by_pyfai(image: NDArray, transformation: str, validity: Validity) -> tu
         image = image.astype(np.float32)
         image[invalid] = np.nan
     return image, invalid
-
-
-def _method(config: DiffractogramConfig) -> tuple[Any, ...]:
-    """pyFAI's method: for medians in Python, since its compiled one sorts wrongly where pixels are invalid."""
-    splitting, algorithm, *implementation = config.split_method
-    return (splitting, algorithm, *(["python"] if config.statistic.method == "median" else implementation))
 
 
 def _stretches(wanted: IntegrationRange) -> tuple[tuple[float, float] | None, ...]:

@@ -21,6 +21,7 @@ from .geometry import Geometry
 from .geometry_cache import keep_arrays, provide_arrays
 from .integrator import Integrator, PyFAIIntegrator
 from .limits import IntegrationRange, check_limits, integration_ranges, open_limits
+from .median import MedianIntegrator
 from .onepass import OnePassIntegrator
 from .preparation import prepare
 from .pyfai_library import check_method
@@ -230,7 +231,7 @@ def make_integrator(
     corrections: Corrections,
     earlier: Sequence[Prepared | None] = (),
 ) -> Integrator:
-    """One pass for a splitting; pyFAI itself for a method of its own, or what needs a second pass: errors, medians.
+    """One pass for a splitting; pyFAI itself for its own methods and what needs a second pass.
 
     Parameters
     ----------
@@ -239,6 +240,9 @@ def make_integrator(
     earlier
         Tables whose rows are taken over where they are those of a range that is wanted again.
     """
+    if config.statistic.method == "median":
+        ranges = integration_ranges(config, geometry, corrections.mask)
+        return MedianIntegrator(config, ranges, geometry, corrections)
     own = isinstance(config.method, str) and config.error_model != "azimuthal" and config.statistic.method == "mean"
     if not own:
         ranges = integration_ranges(config, geometry, corrections.mask)

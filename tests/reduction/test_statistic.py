@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pyFAI
 import pytest
+from ponis import write_poni
 
 from bluesky_diffractogram.config import ConfigError, load_config
 from bluesky_diffractogram.reduction.frame import Frame
@@ -108,6 +109,15 @@ def test_a_median_is_that_of_the_valid_pixels(poni, rings):
     np.testing.assert_array_equal(ours.intensity, masked.intensity)
 
 
+def test_a_median_of_an_arc_across_180_is_that_of_the_turned_detector(tmp_path, spiky):
+    here, turned = write_poni(tmp_path / "here.poni"), write_poni(tmp_path / "turned.poni", rot=(0, 0, np.pi / 2))
+    config = {"method": "no", "error_model": "poisson"}
+    ours = reduced(spiky, here, "median", diff_ranges=[[150, 210, *LIMITS]], **config)
+    theirs = reduced(spiky, turned, "median", diff_ranges=[[60, 120, *LIMITS]], **config)
+    np.testing.assert_allclose(ours.intensity, theirs.intensity, rtol=1e-6)
+    np.testing.assert_array_equal(ours.count, theirs.count)
+
+
 @pytest.mark.parametrize("statistic", ["median", "sigma-clip"])
 def test_spikes_do_not_count(poni, rings, spiky, statistic):
     clean = reduced(rings, poni, statistic, method="no")
@@ -132,6 +142,9 @@ def test_the_monitor_dark_and_masked_pixels_are_taken_into_account(poni, spiky):
     assert_same(ours, theirs)
 
 
+CLIP = {"statistic": "sigma-clip", "method": "no"}
+
+
 @pytest.mark.parametrize(("changes", "said"), [
     ({"statistic": "mode"}, r"statistic = 'mode': allowed: 'mean', 'median', 'sigma-clip', or a mapping"),
     ({"statistic": {"method": "mode"}}, r"statistic\.method = 'mode'"),
@@ -139,8 +152,9 @@ def test_the_monitor_dark_and_masked_pixels_are_taken_into_account(poni, spiky):
     ({"statistic": {"method": "median", "percentile": [70, 30]}}, r"statistic\.percentile = \[70, 30\]"),
     ({"statistic": {"threshold": 3}}, r"statistic\.threshold = 3: unknown key; allowed: statistic\.thres, the"),
     ({"statistic": "sigma-clip"}, r"method = 'bbox': pyFAI leaves out whole pixels.*allowed: 'no', with sigma-clip"),
-    ({"statistic": "median", "method": ["bbox", "csc", "cython"]}, r"method = .*allowed: 'no, bbox or full'"),
-    ({"statistic": "median", "diff_ranges": [[170, 190, None, None]]}, r"= 'median'.*range 1 \(170° to 190°\)"),
+    ({"statistic": "median", "method": ["bbox", "csc", "cython"]}, r"method = .*allowed: 'no', 'bbox' or 'full'"),
+    ({"statistic": "median", "error_model": "azimuthal"}, r"error_model = 'azimuthal': allowed: 'poisson' or null"),
+    ({**CLIP, "diff_ranges": [[170, 190, None, None]]}, r"'sigma-clip'.*range 1 \(170° to 190°\)"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused(poni, changes, said):
     with pytest.raises(ConfigError, match=said):
