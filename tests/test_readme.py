@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bluesky_diffractogram.config import PeaksConfig, load_config
+from bluesky_diffractogram.config import PeaksConfig, StatisticConfig, load_config
 from bluesky_diffractogram.config.model import DiffractogramConfig
 
 ROOT = Path(__file__).parents[1]
@@ -146,6 +146,8 @@ def test_the_configuration_tables_have_every_key_with_its_default():
         default = fields[key].default
         if isinstance(default, PeaksConfig):
             assert written == "{}"
+        elif isinstance(default, StatisticConfig):
+            assert StatisticConfig(method=json.loads(written)) == default
         else:
             assert json.loads(written) == (list(default) if isinstance(default, tuple) else default), key
 
@@ -162,7 +164,9 @@ def test_the_derived_runs_table_has_every_data_key(tmp_path):
     from bluesky_diffractogram.documents.derived_keys import data_keys
     from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
 
-    config = load_config({"calibration": str(write_poni(tmp_path / "x.poni")), "error_model": "poisson"})
+    config = load_config(
+        {"calibration": str(write_poni(tmp_path / "x.poni")), "error_model": "poisson", "count": True, "cake": True}
+    )
     keys = data_keys(Reducer(config, open_geometry(config), (240, 260)), {})
     table = README.split("## The derived run", 1)[1].split("## How it compares")[0]
     written = {

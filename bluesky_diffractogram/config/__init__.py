@@ -1,6 +1,7 @@
 """What users write: the configuration, its units and its ranges."""
 
 from .arc import Arc
+from .cake import CakeConfig
 from .changes import NUMBERS, alters_stream, changed_keys, empties_buffers, same_meaning
 from .errors import ConfigError
 from .load import (
@@ -8,6 +9,7 @@ from .load import (
     configuration,
     configuration_json,
     load_config,
+    plain,
     split_commands,
     update_config,
 )
@@ -15,18 +17,21 @@ from .model import DiffractogramConfig
 from .peaks import PeaksConfig
 from .ranges import DiffractogramRange, parse_range
 from .source import read_settings
+from .statistic import StatisticConfig
 from .units import UNITS, RadialUnit, parse_unit
 
 __all__ = [
     "NUMBERS",
     "UNITS",
     "Arc",
+    "CakeConfig",
     "Commands",
     "ConfigError",
     "DiffractogramConfig",
     "DiffractogramRange",
     "PeaksConfig",
     "RadialUnit",
+    "StatisticConfig",
     "alters_stream",
     "changed_keys",
     "configuration",
@@ -35,6 +40,7 @@ __all__ = [
     "load_config",
     "parse_range",
     "parse_unit",
+    "plain",
     "read_settings",
     "same_meaning",
     "split_commands",

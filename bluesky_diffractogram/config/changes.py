@@ -21,6 +21,11 @@ NUMBERS = frozenset(
         "mask",
         "dark",
         "flat",
+        "background",
+        "background_scale",
+        "background_curve",
+        "background_unit",
+        "absorption",
         "transformation",
         "mask_transformed",
         "mask_invalid",
@@ -44,7 +49,7 @@ NUMBERS = frozenset(
 )
 """The keys whose change alters the numbers of a diffractogram."""
 
-_MEANING = NUMBERS | {"peaks", "carry", "hinted"}
+_MEANING = NUMBERS | {"peaks", "cake", "count", "carry", "hinted"}
 
 
 def same(one: Any, other: Any) -> bool:
@@ -69,7 +74,7 @@ def same_meaning(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
     The files that they name are not looked at.
     """
-    keys = _MEANING - {"calibration", "mask", "dark", "flat"}
+    keys = _MEANING - {"calibration", "mask", "dark", "flat", "background", "background_curve", "absorption"}
     return all(one.get(key) == other.get(key) for key in keys)
 
 

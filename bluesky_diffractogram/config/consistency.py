@@ -24,6 +24,8 @@ def check_together(config: DiffractogramConfig) -> None:
     _check_main_plot(config)
     _check_wavelength(config)
     _check_error_model(config)
+    _check_statistic(config)
+    _check_background(config)
     if config.delta_dummy is not None and config.dummy is None:
         logger.warning("delta_dummy = %g has no effect without dummy", config.delta_dummy)
 
@@ -38,6 +40,43 @@ def _check_error_model(config: DiffractogramConfig) -> None:
                 f"range {wanted.number} ({wanted.arc.start:g}° to {wanted.arc.end:g}°) is integrated in two parts, "
                 "whose scatter about one mean is not known",
             )
+
+
+def _check_statistic(config: DiffractogramConfig) -> None:
+    average = config.statistic.method
+    if average == "median":
+        if not isinstance(config.method, str):
+            raise ConfigError(
+                "method", config.method, "'no', 'bbox' or 'full', with median", "medians are not pyFAI's own"
+            )
+        if config.error_model == "azimuthal":
+            raise ConfigError("error_model", "azimuthal", "'poisson' or null, with median")
+    if average != "sigma-clip":
+        return
+    if config.split_method[:2] != ("no", "csr"):
+        raise ConfigError(
+            "method", config.method, "'no', with sigma-clip",
+            "pyFAI leaves out whole pixels only: what is split over bins would be in one and not in the next",
+        )  # fmt: skip
+    for wanted in config.ranges:
+        if not wanted.arc.full and len(wanted.arc.parts()) > 1:
+            raise ConfigError(
+                "statistic", average, "'mean' or 'median', or arcs that do not cross 180°",
+                f"range {wanted.number} ({wanted.arc.start:g}° to {wanted.arc.end:g}°) is integrated in two parts, "
+                "which have no common scatter to clip by",
+            )  # fmt: skip
+
+
+def _check_background(config: DiffractogramConfig) -> None:
+    if config.background_curve is not None and config.background_unit is None:
+        raise ConfigError(
+            "background_unit", None, "the unit of background_curve, e.g. '2th_deg' or 'q_nm^-1'",
+            "the curve is to stay right when diff_units changes",
+        )  # fmt: skip
+    if config.background_scale != 1.0 and config.background is None and config.background_curve is None:
+        logger.warning(
+            "background_scale = %g has no effect without background or background_curve", config.background_scale
+        )
 
 
 def _check_npt(config: DiffractogramConfig) -> None:

@@ -59,6 +59,14 @@ def range_unit(value: Any, info: ValidationInfo) -> str:
         raise ConfigError(key_of(info), value, f"'same' (the unit of diff_units), {_allowed_units()}") from None
 
 
+def curve_unit(value: Any, info: ValidationInfo) -> str:
+    """A unit, kept as its name."""
+    try:
+        return parse_unit(value).name
+    except ValueError:
+        raise ConfigError(key_of(info), value, f"the unit of background_curve, {_allowed_units()}") from None
+
+
 def _allowed_units() -> str:
     return f"{ALLOWED_UNITS} (or pyFAI's names: {', '.join(unit.name for unit in UNITS)})"
 

@@ -12,12 +12,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from .cake import CakeConfig
 from .changes import same
 from .errors import ConfigError
 from .files import ALLOWED_CALIBRATION
 from .model import DiffractogramConfig
 from .peaks import PeaksConfig
 from .source import read_settings
+from .statistic import StatisticConfig
 
 Source: TypeAlias = "Mapping[str, Any] | DiffractogramConfig | str | os.PathLike[str]"
 
@@ -106,7 +108,7 @@ def update_config(
 
     What was never set keeps following its default: new ``diff_ranges`` without ``diff_number`` make as many
     ranges active as there are. Likewise ``energy`` replaces a ``wavelength`` that was set, and the other way
-    round. ``peaks`` is replaced as a whole.
+    round. ``peaks``, ``statistic`` and ``cake`` are replaced as a whole.
 
     Raises
     ------
@@ -151,15 +153,16 @@ def _as_dictionary(config: DiffractogramConfig, arrays: Callable[[str, np.ndarra
     for key, field in type(config).model_fields.items():
         value = getattr(config, key)
         if key in LAVUE_KEYS or not same(value, field.default):
-            shown[key] = arrays(key, value) if isinstance(value, np.ndarray) else _plain(value)
+            shown[key] = arrays(key, value) if isinstance(value, np.ndarray) else plain(value)
     return {key: shown[key] for key in (*LAVUE_KEYS, *(key for key in shown if key not in LAVUE_KEYS))}
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, PeaksConfig):
-        return value.model_dump(exclude_defaults=True)
+def plain(value: Any) -> Any:
+    """A setting as JSON has it; arrays stay."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_defaults=True)
     if isinstance(value, tuple):
-        return [_plain(part) for part in value]
+        return [plain(part) for part in value]
     return value
 
 
@@ -197,8 +200,11 @@ def _one_error(details: dict[str, Any]) -> ConfigError:
     return ConfigError(inside + key, details["input"], details["msg"])
 
 
+_PARTS: dict[str, type[BaseModel]] = {"cake": CakeConfig, "peaks": PeaksConfig, "statistic": StatisticConfig}
+
+
 def _unknown_key(key: str, inside: str, value: Any) -> ConfigError:
-    model: type[BaseModel] = PeaksConfig if inside else DiffractogramConfig
+    model = _PARTS.get(inside.partition(".")[0], DiffractogramConfig)
     known = [*model.model_fields, *(() if inside else COMMANDS)]
     nearest = difflib.get_close_matches(key.strip().lower().replace("-", "_"), known, n=1, cutoff=0.5)
     if nearest:

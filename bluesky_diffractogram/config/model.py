@@ -17,10 +17,12 @@ from pydantic import (
 )
 
 from . import files, keys, values
+from .cake import CakeConfig, check_cake
 from .changes import same
 from .consistency import HC, check_together
 from .peaks import PeaksConfig, check_peaks
 from .ranges import DiffractogramRange, parse_range
+from .statistic import StatisticConfig, check_statistic
 from .units import RadialUnit, parse_unit
 
 Bool = Annotated[bool, BeforeValidator(values.boolean)]
@@ -97,8 +99,8 @@ class DiffractogramConfig(BaseModel):
     method: Annotated[str | tuple[Any, ...], BeforeValidator(keys.method)] = Field(
         default="bbox", description="Pixel splitting: no, bbox or full; or a full pyFAI method."
     )
-    statistic: Annotated[str, _one_of("mean", note=" (sigma-clip and median come later)")] = Field(
-        default="mean", description="How the pixels of a bin are averaged."
+    statistic: Annotated[StatisticConfig, BeforeValidator(check_statistic)] = Field(
+        default=StatisticConfig(), description="How the pixels of a bin are averaged: mean, median or sigma-clip."
     )
     wavelength: Annotated[float | None, _real("metres from 1e-13 to 1e-7 (1 Å is 1e-10)", 1e-13, 1e-7)] = Field(
         default=None, description="The wavelength in m, instead of the calibration's."
@@ -114,6 +116,19 @@ class DiffractogramConfig(BaseModel):
     mask: Image = Field(default=None, description="Mask: a file or an array; non-zero is masked.")
     dark: Image = Field(default=None, description="Dark image, subtracted: a file or an array.")
     flat: Image = Field(default=None, description="Flat image, divided by: a file or an array.")
+    background: Image = Field(default=None, description="Background image, scaled and subtracted: a file or an array.")
+    background_curve: Image = Field(
+        default=None, description="Background curve, scaled and subtracted: a file or an array with two columns."
+    )
+    background_unit: Annotated[str | None, BeforeValidator(values.optional(keys.curve_unit))] = Field(
+        default=None, description="The unit of the curve's radial values."
+    )
+    background_scale: Annotated[float, BeforeValidator(values.real("a number"))] = Field(
+        default=1.0, description="What background and background_curve are multiplied with."
+    )
+    absorption: Image = Field(
+        default=None, description="Transmission of the sample towards each pixel, divided by: a file or an array."
+    )
     mask_transformed: Bool = Field(default=False, description="Whether the mask was drawn on the transformed image.")
     mask_invalid: Bool = Field(
         default=True, description="Whether pixels that the detector marks as invalid are masked."
@@ -140,6 +155,10 @@ class DiffractogramConfig(BaseModel):
         default="each",
         description="What becomes of an event with several frames: one result for each, their mean or sum.",
     )
+    cake: Annotated[CakeConfig | None, BeforeValidator(check_cake)] = Field(
+        default=None, description="Whether and how frames are regrouped by radial value and azimuth."
+    )
+    count: Bool = Field(default=False, description="Whether events say how many pixels reach each bin.")
     carry: Names = Field(
         default=None,
         description="Scalar data keys copied into the derived events; the hinted dimensions if null.",

@@ -10,7 +10,7 @@ import numpy as np
 from ophyd import Component, Kind, Signal
 from ophyd.status import Status
 
-from ..config import DiffractogramConfig, PeaksConfig
+from ..config import DiffractogramConfig, plain
 
 KEYS: tuple[str, ...] = tuple(DiffractogramConfig.model_fields)
 
@@ -51,9 +51,7 @@ def flat(key: str, value: Any, arrays: Mapping[str, Mapping[str, str]]) -> bool 
     if isinstance(value, np.ndarray):
         kept = arrays.get(key, {})
         return kept.get("path") or f"sha256:{kept.get('sha256', '')}"
-    if isinstance(value, PeaksConfig):
-        value = value.model_dump(exclude_defaults=True)
-    return json.dumps(value)
+    return json.dumps(plain(value))
 
 
 def unflattened(key: str, value: Any) -> Any:

@@ -26,10 +26,10 @@ READBACK = "diffractogram_readback"
 COUNTS = "counts"
 
 
-def _array(shape: tuple[int, ...], dims: tuple[str, ...], units: str) -> dict[str, Any]:
+def _array(shape: tuple[int, ...], dims: tuple[str, ...], units: str, dtype_numpy: str = "<f8") -> dict[str, Any]:
     return {
         "source": SOURCE, "dtype": "array", "shape": list(shape), "dims": list(dims), "units": units,
-        "dtype_numpy": "<f8", "object_name": OBJECT,
+        "dtype_numpy": dtype_numpy, "object_name": OBJECT,
     }  # fmt: skip
 
 
@@ -63,6 +63,8 @@ def data_keys(reducer: Reducer, carried: Mapping[str, Document]) -> dict[str, An
         keys[f"diff_{i}"] = _array((2, npt), ("radial_intensity", "radial"), f"{unit}, {counts}")
         if config.error_model is not None:
             keys[f"sigma_{i}"] = _array((npt,), ("radial",), counts)
+        if config.count:
+            keys[f"count_{i}"] = _array((npt,), ("radial",), "", "<i8")
         keys[f"radial_range_{i}"] = _array((2,), ("limits",), unit)
         keys[f"azimuth_range_{i}"] = _array((2,), ("limits",), "deg")
         if config.peaks is not None:
@@ -76,6 +78,9 @@ def data_keys(reducer: Reducer, carried: Mapping[str, Document]) -> dict[str, An
                 keys[f"peak_{i}_{name}"] = _number(units)
         keys[f"mean_{i}"] = _number(counts)
         keys[f"total_{i}"] = _number(COUNTS)
+    if reducer.cake is not None and config.cake is not None:
+        shape, dims = (config.cake.npt_azim, config.cake.npt_rad), ("azimuthal", "radial")
+        keys["cake"] = _array(shape, dims, counts, "<f4")
     keys.update(
         imagename=_text(),
         timestamp=_number("s"),
@@ -123,7 +128,7 @@ def carried_keys(
 
 
 def stream_configuration(reducer: Reducer, described: Mapping[str, Any], time: float) -> dict[str, Any]:
-    """A derived descriptor's ``configuration``: the axis and the limits of every range, the unit, and all settings.
+    """A derived descriptor's ``configuration``: axis, limits and coverage of every range, unit, all settings.
 
     The settings may be others than those in the start document, where they were changed in mid-run.
 
@@ -144,20 +149,29 @@ def stream_configuration(reducer: Reducer, described: Mapping[str, Any], time: f
         "provenance": json.dumps({key: described[key] for key in ("calibration", "arrays")}),
     }
     keys: dict[str, Any] = {name: _text() for name in values}
-    for wanted, axis in zip(reducer.ranges, reducer.axes, strict=True):
+    for wanted, axis, coverage in zip(reducer.ranges, reducer.axes, reducer.coverage(), strict=True):
         i, symbol = wanted.number, config.unit.symbol
         values |= {
             f"radial_{i}": axis.tolist(),
             f"radial_range_{i}": list(wanted.radial_range),
             f"azimuth_range_{i}": list(wanted.azimuth_range),
             f"npt_{i}": wanted.npt,
+            f"coverage_{i}": coverage.tolist(),
         }
         keys |= {
             f"radial_{i}": _array((wanted.npt,), ("radial",), symbol),
             f"radial_range_{i}": _array((2,), ("limits",), symbol),
             f"azimuth_range_{i}": _array((2,), ("limits",), "deg"),
             f"npt_{i}": _number(dtype="integer", dtype_numpy="<i8"),
+            f"coverage_{i}": _array((wanted.npt,), ("radial",), "", "<i8"),
         }
+    if reducer.cake is not None:
+        axes = {
+            "radial": (reducer.cake.radial, config.unit.symbol), "azimuthal": (reducer.cake.azimuthal, "deg"),
+        }  # fmt: skip
+        for name, (axis, units) in axes.items():
+            values[f"cake_{name}"] = axis.tolist()
+            keys[f"cake_{name}"] = _array(axis.shape, (name,), units)
     return {OBJECT: {"data": values, "timestamps": dict.fromkeys(values, time), "data_keys": keys}}
 
 
@@ -183,7 +197,7 @@ class EventData:
         self._like: dict[str, Any] = {}
 
     def data(self, reduction: Reduction, origin: OriginOfFrame) -> dict[str, Any]:
-        """The values under `data_keys`, but for what is carried; arrays are float64, what is missing is NaN."""
+        """The values under `data_keys`, but for what is carried; what is missing is NaN."""
         config = self._reducer.config
         data: dict[str, Any] = {}
         each = zip(self._reducer.ranges, reduction.diffractograms, reduction.peaks, strict=True)
@@ -192,6 +206,8 @@ class EventData:
             data[f"diff_{i}"] = np.stack([diffractogram.radial, diffractogram.intensity])
             if diffractogram.sigma is not None:
                 data[f"sigma_{i}"] = diffractogram.sigma
+            if config.count:
+                data[f"count_{i}"] = diffractogram.count
             data[f"radial_range_{i}"] = np.array(wanted.radial_range)
             data[f"azimuth_range_{i}"] = np.array(wanted.azimuth_range)
             if config.peaks is not None:
@@ -199,6 +215,8 @@ class EventData:
             filled = np.isfinite(diffractogram.intensity)
             data[f"mean_{i}"] = float(diffractogram.intensity[filled].mean()) if filled.any() else math.nan
             data[f"total_{i}"] = float(diffractogram.signal.sum())
+        if reduction.cake is not None:
+            data["cake"] = reduction.cake.intensity
         frame = reduction.frame
         data |= {
             "imagename": frame.imagename,

@@ -1,4 +1,4 @@
-"""What is known of the pixels before a frame comes: the static mask, the dark and the flat."""
+"""What is known of the pixels before a frame comes: mask, dark, flat, background and absorption."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import ConfigError, DiffractogramConfig
+from .background import read_curve
 from .geometry import Geometry
 from .transformation import transform, transformed_shape
 
-IMAGES = ("mask", "dark", "flat")
+IMAGES = ("mask", "dark", "flat", "background", "absorption")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -23,9 +24,12 @@ class Corrections:
     ----------
     mask
         ``(ny, nx)``, True where a pixel is never used: the detector's gaps, the configured mask, pixels whose
-        flat is not positive or whose flat or dark is not finite.
-    dark, flat
-        ``(ny, nx)`` float32, or None; zero and one where masked.
+        flat or absorption is not positive, or which have anything that is not finite.
+    dark
+        ``(ny, nx)`` float32, what is subtracted from each exposure, the scaled background included; zero where
+        masked. None for nothing.
+    flat
+        ``(ny, nx)`` float32, what a pixel counts for, the absorption included; one where masked. None for one.
     """
 
     mask: NDArray[np.bool_]
@@ -66,14 +70,19 @@ def _read_file(path: str) -> NDArray:
 
 
 def read_images(config: DiffractogramConfig) -> dict[str, NDArray]:
-    """The configured mask, dark and flat, as they are stored, under their keys; those that are not set are left out.
+    """The configured images, as they are stored, under their keys; those that are not set are left out.
+
+    A ``background_curve`` is there as well, ``(n, 2)``.
 
     Raises
     ------
     ConfigError
         As `read_image`.
     """
-    return {key: read_image(key, source) for key in IMAGES if (source := getattr(config, key)) is not None}
+    images = {key: read_image(key, source) for key in IMAGES if (source := getattr(config, key)) is not None}
+    if config.background_curve is not None:
+        images["background_curve"] = read_curve(config.background_curve)
+    return images
 
 
 def make_corrections(config: DiffractogramConfig, geometry: Geometry, images: Mapping[str, NDArray]) -> Corrections:
@@ -107,16 +116,23 @@ def make_corrections(config: DiffractogramConfig, geometry: Geometry, images: Ma
         dark = _oriented("dark", images["dark"], config, geometry).astype(np.float32)
     else:
         dark = _of_the_detector("dark", geometry)
-    if dark is not None:
-        mask |= ~np.isfinite(dark)
-        dark[mask] = 0.0
+    if "background" in images:
+        scaled = config.background_scale * _oriented("background", images["background"], config, geometry)
+        dark = (scaled if dark is None else dark + scaled).astype(np.float32)
     if "flat" in images:
         flat = _oriented("flat", images["flat"], config, geometry).astype(np.float32)
     else:
         flat = _of_the_detector("flat", geometry)
+    if "absorption" in images:
+        passed = _oriented("absorption", images["absorption"], config, geometry).astype(np.float32)
+        flat = passed if flat is None else flat * passed
+    if dark is not None:
+        mask |= ~np.isfinite(dark)
     if flat is not None:
         mask |= ~(np.isfinite(flat) & (flat > 0.0))
         flat[mask] = 1.0
+    if dark is not None:
+        dark[mask] = 0.0
     return Corrections(mask, dark, flat)
 
 

@@ -21,7 +21,7 @@ class Diffractogram:
     intensity
         ``(npt,)`` Σ c·(I − dark) / Σ c·flat·Ω·P / monitor; NaN in bins that no valid pixel reaches.
     count
-        ``(npt,)`` integer, how many valid pixels reach each bin.
+        ``(npt,)`` integer, how many valid pixels reach each bin; of clipped means, how many were left.
     signal
         ``(npt,)`` Σ c·(I − dark), in counts.
     normalization
@@ -76,9 +76,33 @@ class Peaks:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Cake:
+    """One frame regrouped on a grid of azimuth and radial value.
+
+    Attributes
+    ----------
+    radial
+        ``(npt_rad,)`` bin centres in the configured unit, ascending.
+    azimuthal
+        ``(npt_azim,)`` bin centres in degrees, ascending.
+    intensity
+        ``(npt_azim, npt_rad)`` float32, Σ c·(I − dark) / Σ c·flat·Ω·P / monitor; NaN in bins without valid pixels.
+    signal, normalization
+        ``(npt_azim, npt_rad)`` the two sums, without the monitor.
+    """
+
+    radial: NDArray[np.float64]
+    azimuthal: NDArray[np.float64]
+    intensity: NDArray[np.float32]
+    signal: NDArray[np.float64]
+    normalization: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Reduction:
-    """Everything computed from one frame: a diffractogram and its peaks for every range, in order."""
+    """All that is computed from one frame: for every range, in order, a diffractogram and its peaks; perhaps a cake."""
 
     frame: Frame
     diffractograms: tuple[Diffractogram, ...]
     peaks: tuple[Peaks, ...]
+    cake: Cake | None = None

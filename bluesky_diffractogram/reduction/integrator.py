@@ -84,6 +84,7 @@ class PyFAIIntegrator:
         self.ranges = ranges
         self._corrections = corrections
         self._method = config.split_method
+        self._statistic = config.statistic
         self._error_model = config.error_model
         self._solid_angle = config.correct_solid_angle
         self._polarization = config.polarization_factor
@@ -114,14 +115,7 @@ class PyFAIIntegrator:
         self, image: NDArray, validity: Validity, *, monitor: float | None = None, exposures: int = 1
     ) -> tuple[Diffractogram, ...]:
         """Integrate one frame; see `Integrator.integrate`."""
-        image = transform(image, self._transformation)
-        if image.dtype.kind == "b":
-            image = image.view(np.uint8)
-        invalid = validity.invalid(image)
-        if invalid is not None:
-            # pyFAI skips NaN pixels. A mask given per call would rebuild its table.
-            image = image.astype(np.float32)
-            image[invalid] = np.nan
+        image, invalid = seen_by_pyfai(image, self._transformation, validity)
         valid = None if invalid is None else ~invalid.ravel()
         divisor = 1.0 if monitor is None else monitor
         with self._lock:  # two threads in one warm pyFAI integrator give wrong curves
@@ -147,7 +141,8 @@ class PyFAIIntegrator:
         count = np.zeros(wanted.npt, dtype=np.int64)
         for part, result in zip(parts, results, strict=True):
             table = part.table
-            count += np.ceil(result.count).astype(np.int64) if table is None else table.count(valid)
+            counted = None if self._statistic.method == "sigma-clip" else table
+            count += np.ceil(result.count).astype(np.int64) if counted is None else counted.count(valid)
         filled = (weight > 0.0) & (normalization > 0.0)
         safe = np.where(filled, normalization, 1.0) * divisor
         sigma = None
@@ -174,21 +169,40 @@ class PyFAIIntegrator:
         dark = self._corrections.dark
         if dark is not None and exposures > 1:
             dark = dark * np.float32(exposures)
-        return integrator.integrate1d(
+        average = self._statistic
+        call, settings = integrator.integrate1d, dict[str, Any](error_model=self._error_model)
+        if average.method == "sigma-clip":
+            # What is clipped by is the scatter about the mean: a bin with one spike would, by Poisson's law, lose all.
+            settings["error_model"] = "hybrid" if self._error_model == "poisson" else "azimuthal"
+            call, settings["thres"], settings["max_iter"] = integrator.sigma_clip_ng, average.thres, average.max_iter
+        return call(
             image,
             wanted.npt,
+            **settings,
             unit=wanted.unit.pyfai,
             radial_range=wanted.pyfai_limits,
             azimuth_range=azimuth_range,
             method=self._method,
             correctSolidAngle=self._solid_angle,
             polarization_factor=self._polarization,
-            error_model=self._error_model,
             dark=dark,
             flat=self._corrections.flat,
             # Without any, pyFAI takes the detector's; which pixels count has been decided.
             dummy=np.nan,
         )
+
+
+def seen_by_pyfai(image: NDArray, transformation: str, validity: Validity) -> tuple[NDArray, NDArray[np.bool_] | None]:
+    """``(ny, nx)`` as the calibration sees it, NaN where a pixel does not count; and where that is, or None."""
+    image = transform(image, transformation)
+    if image.dtype.kind == "b":
+        image = image.view(np.uint8)
+    invalid = validity.invalid(image)
+    if invalid is not None:
+        # pyFAI skips NaN pixels. A mask given per call would rebuild its table.
+        image = image.astype(np.float32)
+        image[invalid] = np.nan
+    return image, invalid
 
 
 def _stretches(wanted: IntegrationRange) -> tuple[tuple[float, float] | None, ...]:

@@ -87,6 +87,19 @@ def integration_ranges(
     )
 
 
+def limited_range(
+    config: DiffractogramConfig,
+    wanted: DiffractogramRange,
+    npt: int,
+    geometry: Geometry,
+    mask: NDArray[np.bool_] | None,
+) -> IntegrationRange:
+    """One range that is none of the configured ones; see `integration_ranges`."""
+    unit = config.unit
+    bounds = _OpenLimits(geometry, config, mask, None)
+    return _integration_range(wanted, npt, unit, config.radial_limit_unit or unit, geometry, bounds)
+
+
 def _integration_range(
     wanted: DiffractogramRange,
     npt: int,

@@ -15,7 +15,7 @@ from .geometry import Geometry
 from .geometry_cache import provide_arrays
 from .kernel import pair_rows
 from .limits import IntegrationRange, open_limits
-from .splitting import split_pixels
+from .splitting import split_range
 from .table import Prepared, RangeRows, assemble, first_rows
 from .threads import side_by_side
 from .transformation import transform, transformed_shape
@@ -66,7 +66,8 @@ def prepare(
         # pyFAI's splitting runs without the interpreter's lock, and with its arrays known changes nothing.
         work = [partial(_split_range, each, masked.integrator(), shape, split, stored_index) for each in new]
         rows |= {each.number: found for each, found in zip(new, side_by_side(work), strict=True)}
-        weight = _weights(config, masked, corrections, stored_index)
+        weight = _stored(pixel_weights(config, masked, corrections), stored_index)
+        assert weight is not None
         limits = earlier[0].detector_limits if earlier else open_limits(masked, config.unit, split, corrections.mask)
     else:
         weight = _known_weights(earlier, stored_index.size)
@@ -85,19 +86,11 @@ def prepare(
 def _split_range(
     wanted: IntegrationRange, integrator: Any, shape: tuple[int, int], split: str, stored_index: NDArray[np.uint32]
 ) -> RangeRows:
-    known: NDArray[np.int64] | None = None
     used = np.zeros(stored_index.size, bool)
     stretches = []
-    for stretch in (None,) if wanted.arc.full else wanted.arc.parts():
-        matrix = split_pixels(integrator, shape, wanted.npt, wanted.unit.pyfai, wanted.pyfai_limits, stretch, split)
-        owner, reached, part = matrix.owner, matrix.bin, matrix.coefficient
-        if known is not None:  # a pixel that touches both stretches counts once
-            new = ~np.isin(owner.astype(np.int64) * wanted.npt + reached, known)
-            owner, reached, part = owner[new], reached[new], part[new]
-        elif not wanted.arc.full:
-            known = owner.astype(np.int64) * wanted.npt + reached
-        stretches.append(pair_rows(owner, reached, part))
-        used[owner] = True
+    for matrix in split_range(wanted, integrator, shape, split):
+        stretches.append(pair_rows(matrix.owner, matrix.bin, matrix.coefficient))
+        used[matrix.owner] = True
     owner, first_bin, first_part, second_part = (np.concatenate(column) for column in zip(*stretches, strict=True))
     return RangeRows(
         pixel=stored_index.ravel()[owner],
@@ -109,24 +102,20 @@ def _split_range(
     )
 
 
-def _weights(
-    config: DiffractogramConfig, geometry: Geometry, corrections: Corrections, stored_index: NDArray[np.uint32]
-) -> NDArray[np.float32]:
-    """``(ny·nx,)`` flat·Ω·P in the stored order, multiplied in float32 as pyFAI does."""
-    weight = np.ones(stored_index.shape, np.float32)
+def pixel_weights(config: DiffractogramConfig, geometry: Geometry, corrections: Corrections) -> NDArray[np.float32]:
+    """``(ny, nx)`` flat·Ω·P as the calibration sees it, multiplied in float32 as pyFAI does."""
+    weight = np.ones(corrections.mask.shape, np.float32)
     if corrections.flat is not None:
         weight *= corrections.flat
     if config.polarization_factor is not None:
         weight *= geometry.polarization(config.polarization_factor).astype(np.float32)
     if config.correct_solid_angle:
         weight *= geometry.solid_angle().astype(np.float32)
-    stored = _stored(weight, stored_index)
-    assert stored is not None
-    return stored
+    return weight
 
 
 def _known_weights(earlier: Sequence[Prepared], pixels: int) -> NDArray[np.float32]:
-    """As `_weights`, of the pixels that any table of `earlier` uses; what the others hold is not defined."""
+    """``(ny·nx,)`` flat·Ω·P in the stored order, of the pixels in any table of `earlier`; others are undefined."""
     weight = np.empty(pixels, np.float32)
     for table in (each.table for each in earlier):
         weight[table.pixel[first_rows(table.pixel)]] = table.weight

@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
+import numpy as np
 from numpy.typing import NDArray
 
-from ..config import ConfigError, DiffractogramConfig
+from ..config import ConfigError, DiffractogramConfig, parse_unit
+from .background import backgrounds
+from .cake import CakeIntegrator
 from .calibration import load_geometry
 from .corrections import Corrections, make_corrections, read_images
 from .diffractogram import Diffractogram, Peaks, Reduction
@@ -17,6 +21,7 @@ from .geometry import Geometry
 from .geometry_cache import keep_arrays, provide_arrays
 from .integrator import Integrator, PyFAIIntegrator
 from .limits import IntegrationRange, check_limits, integration_ranges, open_limits
+from .median import MedianIntegrator
 from .onepass import OnePassIntegrator
 from .preparation import prepare
 from .pyfai_library import check_method
@@ -53,7 +58,9 @@ def open_geometry(config: DiffractogramConfig, images: Mapping[str, NDArray] | N
     if config.binning is not None and geometry.shape is None:
         geometry = geometry.binned(config.binning)
     limit_unit = config.radial_limit_unit
-    for key, unit in (("diff_units", config.unit), ("range_unit", limit_unit)):
+    curve_unit = None if config.background_unit is None else parse_unit(config.background_unit)
+    units = {"diff_units": config.unit, "range_unit": limit_unit, "background_unit": curve_unit}
+    for key, unit in units.items():
         if unit is not None and unit.needs_wavelength and geometry.wavelength is None:
             raise ConfigError(
                 key, unit.label, "a unit without wavelength, or the keys wavelength or energy",
@@ -89,6 +96,8 @@ def known_shape(config: DiffractogramConfig, geometry: Geometry, images: Mapping
         by = config.binning or (1, 1)
         return transformed_shape((geometry.shape[0] // by[0], geometry.shape[1] // by[1]), config.transformation)
     for key, image in images.items():
+        if key == "background_curve":
+            continue
         shape = (image.shape[0], image.shape[1])
         return transformed_shape(shape, config.transformation) if key == "mask" and config.mask_transformed else shape
     return None
@@ -135,12 +144,15 @@ class Reducer:
             self.geometry = geometry.for_shape(transformed_shape(shape, config.transformation))
         except ValueError as error:
             raise FrameError("shape", str(error)) from error
-        corrections = make_corrections(config, self.geometry, read_images(config) if images is None else images)
+        images = read_images(config) if images is None else images
+        corrections = make_corrections(config, self.geometry, images)
         self.integrator = make_integrator(config, self.geometry, corrections, [each.prepared for each in earlier])
         self.ranges: tuple[IntegrationRange, ...] = self.integrator.ranges
         self.validity = Validity.from_config(config, self.geometry.detector_dummy())
         self.mask = corrections.mask
         self.axes = self.integrator.axes
+        self.cake = None if config.cake is None else CakeIntegrator(config, self.geometry, corrections)
+        self._backgrounds = backgrounds(config, self.geometry, images, self.ranges, self.axes)
         self._find_peaks = _peak_finder(config)
         self._first = True
         self._report_empty_ranges()
@@ -151,6 +163,11 @@ class Reducer:
     def prepared(self) -> Prepared | None:
         """What was computed before the first frame; None where pyFAI itself integrates."""
         return self.integrator.prepared if isinstance(self.integrator, OnePassIntegrator) else None
+
+    def coverage(self) -> tuple[NDArray[np.int64], ...]:
+        """How many unmasked pixels reach each bin of each range, ``(npt,)``, in a frame whose pixels are all valid."""
+        blank = np.zeros(self.shape, dtype=np.uint8)
+        return tuple(each.count for each in self.integrator.integrate(blank, Validity(mask_invalid=False)))
 
     def reduce(self, frame: Frame) -> Reduction:
         """Reduce one frame.
@@ -169,7 +186,16 @@ class Reducer:
         if self._first:
             self._report_masked(frame, validity)
         diffractograms = self.integrator.integrate(frame.image, validity, monitor=monitor, exposures=frame.exposures)
-        return Reduction(frame, diffractograms, tuple(self._find_peaks(each) for each in diffractograms))
+        if self._backgrounds is not None:
+            times = frame.exposures if self.config.frames_per_event == "sum" else 1
+            diffractograms = tuple(
+                replace(each, intensity=each.intensity - times * known)
+                for each, known in zip(diffractograms, self._backgrounds, strict=True)
+            )
+        cake = None
+        if self.cake is not None:
+            cake = self.cake.integrate(frame.image, validity, monitor=monitor, exposures=frame.exposures)
+        return Reduction(frame, diffractograms, tuple(self._find_peaks(each) for each in diffractograms), cake)
 
     def _report_masked(self, frame: Frame, validity: Validity) -> None:
         self._first = False
@@ -205,7 +231,7 @@ def make_integrator(
     corrections: Corrections,
     earlier: Sequence[Prepared | None] = (),
 ) -> Integrator:
-    """One pass for a splitting; pyFAI itself for a method of its own, or errors that need a second pass.
+    """One pass for a splitting; pyFAI itself for its own methods and what needs a second pass.
 
     Parameters
     ----------
@@ -214,7 +240,11 @@ def make_integrator(
     earlier
         Tables whose rows are taken over where they are those of a range that is wanted again.
     """
-    if not isinstance(config.method, str) or config.error_model == "azimuthal":
+    if config.statistic.method == "median":
+        ranges = integration_ranges(config, geometry, corrections.mask)
+        return MedianIntegrator(config, ranges, geometry, corrections)
+    own = isinstance(config.method, str) and config.error_model != "azimuthal" and config.statistic.method == "mean"
+    if not own:
         ranges = integration_ranges(config, geometry, corrections.mask)
         return PyFAIIntegrator(config, ranges, geometry, corrections)
     key = table_key(config, geometry, corrections)

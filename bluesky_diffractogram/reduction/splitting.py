@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .limits import IntegrationRange
 from .pyfai_library import unit_scale
 
 
@@ -70,3 +71,21 @@ def split_pixels(
     return SplitMatrix(
         owner, np.asarray(matrix.indices), np.asarray(matrix.data), np.asarray(matrix.bin_centers) * scale
     )
+
+
+def split_range(wanted: IntegrationRange, integrator: Any, shape: tuple[int, int], split: str) -> list[SplitMatrix]:
+    """Which part of each unmasked pixel goes into which bin of a range: two matrices where its arc crosses ±180°.
+
+    A pixel that touches both sides of ±180° is in the first only. Other parameters as `split_pixels`.
+    """
+    known: NDArray[np.int64] | None = None
+    found = []
+    for stretch in (None,) if wanted.arc.full else wanted.arc.parts():
+        matrix = split_pixels(integrator, shape, wanted.npt, wanted.unit.pyfai, wanted.pyfai_limits, stretch, split)
+        entry = matrix.owner.astype(np.int64) * wanted.npt + matrix.bin
+        if known is not None:
+            new = ~np.isin(entry, known)
+            matrix = SplitMatrix(matrix.owner[new], matrix.bin[new], matrix.coefficient[new], matrix.axis)
+        known = entry
+        found.append(matrix)
+    return found

@@ -132,7 +132,15 @@ def _dataset(stream: _Stream, stop: Document | None) -> Dataset:
     coords["frame_index"] = (dim, column(data["frame_index"], keys["frame_index"]))
     variables: dict[str, Any] = {}
     for key in ours:
-        match = re.fullmatch(r"(diff|sigma|peaks)_(\d+)", key)
+        if key == "cake":
+            for name in ("azimuthal", "radial"):
+                axis = np.array(settings[f"cake_{name}"], dtype=np.float64)
+                units = "deg" if name == "azimuthal" else parse_unit(settings["unit"]).symbol
+                coords[f"cake_{name}"] = (f"cake_{name}", axis, {"units": units})
+            dims = (dim, "cake_azimuthal", "cake_radial")
+            variables[key] = (dims, np.array(data[key], dtype=np.float32), _units(keys[key]))
+            continue
+        match = re.fullmatch(r"(diff|sigma|count|peaks)_(\d+)", key)
         if match is None:
             if not _CONSTANT.fullmatch(key):
                 variables[key] = (dim, column(data[key], keys[key]), _units(keys[key]))
@@ -147,7 +155,7 @@ def _dataset(stream: _Stream, stop: Document | None) -> Dataset:
         units = keys[key]["units"].split(", ")[-1]
         coords.setdefault(f"radial_{i}", _axis(settings, i))
         attrs = {"units": units, **_limits(settings, i)}
-        variables[key] = ((dim, f"radial_{i}"), np.array(data[key], dtype=np.float64), attrs)
+        variables[key] = ((dim, f"radial_{i}"), np.array(data[key], dtype=keys[key]["dtype_numpy"]), attrs)
     return Dataset(variables, coords, _attributes(start, descriptor, settings, stop))
 
 

@@ -125,8 +125,9 @@ class Replay:
         Returns
         -------
         xarray.Dataset
-            For each range i ``diff_i (frame, radial_i)`` with the coordinate ``radial_i``, ``sigma_i`` where there
-            is one, ``peaks_i_position`` and ``peaks_i_height (frame, peak)``, and the scalars of derived events.
+            For each range i ``diff_i (frame, radial_i)`` with the coordinate ``radial_i``, ``sigma_i`` and
+            ``count_i`` where there are any, ``peaks_i_position`` and ``peaks_i_height (frame, peak)``, and the
+            scalars of derived events.
             The first dimension is the scanned reading, if there was one alone, else ``frame``. Coordinates ``time``
             (UTC), ``seq_num`` and ``frame_index`` (of the raw run), and all carried readings. Attributes tell where
             the numbers come from. A frame that was taken again after a rewind is there once.

@@ -117,7 +117,7 @@ def _limits(low: float | None, high: float | None) -> str:
 def _settings_facts(examined: Examined) -> _Facts:
     config, reducer = examined.config, examined.reducer
     facts = _Facts("Corrections")
-    for key in ("mask", "dark", "flat"):
+    for key in ("mask", "dark", "flat", "background", "background_curve", "absorption"):
         given = getattr(config, key)
         facts.add_row(key, "none" if given is None else given if isinstance(given, str) else f"array of {given.shape}")
     if reducer is not None:

@@ -26,6 +26,10 @@ BOTH = {
     "mask": np.eye(3),
     "dark": np.eye(3),
     "flat": np.eye(3),
+    "background": np.eye(3),
+    "background_unit": "2th_deg",
+    "background_scale": 0.5,
+    "absorption": np.eye(3),
     "transformation": "rot-90",
     "mask_transformed": True,
     "mask_invalid": False,
@@ -46,7 +50,7 @@ BOTH = {
     "frames_per_event": "sum",
 }
 BUFFERS_ONLY = {"buffer_size": 5}
-STREAM_ONLY = {"peaks": False, "carry": ["motor"], "hinted": []}
+STREAM_ONLY = {"peaks": False, "cake": True, "count": True, "carry": ["motor"], "hinted": []}
 NEITHER = {
     "buffering": False,
     "collect": False,
@@ -61,9 +65,9 @@ NEITHER = {
 
 
 def test_every_key_is_sorted_into_one_of_the_four_kinds() -> None:
-    sorted_keys = [*BOTH, *BUFFERS_ONLY, *STREAM_ONLY, *NEITHER, "calibration", "statistic"]
+    sorted_keys = [*BOTH, *BUFFERS_ONLY, *STREAM_ONLY, *NEITHER, "calibration", "statistic", "background_curve"]
     assert sorted(sorted_keys) == sorted(DiffractogramConfig.model_fields)
-    assert {*BOTH, "calibration", "statistic"} == NUMBERS
+    assert {*BOTH, "calibration", "statistic", "background_curve"} == NUMBERS
 
 
 @pytest.mark.parametrize("key", [*BOTH, *BUFFERS_ONLY, *STREAM_ONLY, *NEITHER])

@@ -60,7 +60,7 @@ MESSAGES = [
         "wavelength = 1.1e-10: energy = 12.4 keV is a wavelength of 9.99873e-11 m; "
         "allowed: one of wavelength and energy, or both in agreement",
     ),
-    ({"statistic": "median"}, "statistic = 'median': allowed: 'mean' (sigma-clip and median come later)"),
+    ({"statistic": "mode"}, "statistic = 'mode': allowed: 'mean', 'median', 'sigma-clip', or a mapping with any of method, percentile, thres, max_iter"),
     ({"error_model": "gauss"}, "error_model = 'gauss': allowed: 'poisson', 'azimuthal', or null"),
     (
         {"method": "csr"},

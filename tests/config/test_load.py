@@ -66,16 +66,18 @@ def test_lavues_example_works_as_dictionary_json_string_and_file(poni: Path, tmp
 
 def test_the_defaults_are_the_tables(poni: Path) -> None:
     config = load_config({"calibration": poni})
-    assert config.model_dump(exclude={"peaks", "calibration"}) == {
+    assert config.model_dump(exclude={"peaks", "statistic", "calibration"}) == {
         "diff_ranges": (), "diff_number": 1, "diff_units": "q [1/nm]", "buffer_size": 1024, "buffering": True,
         "collect": True, "show_diff": True, "main_plot": "image", "npt": 1000, "range_unit": "2th_deg",
         "correct_solid_angle": True, "polarization_factor": None, "error_model": None, "method": "bbox",
-        "statistic": "mean", "wavelength": None, "energy": None, "normalization": None,
-        "transformation": "none", "mask": None, "dark": None, "flat": None, "mask_transformed": False,
-        "mask_invalid": True, "dummy": None, "delta_dummy": None, "valid_range": None, "detector_shape": None,
-        "binning": None, "image_key": None, "stream": "primary", "frames_per_event": "each", "carry": None,
-        "queue_size": 16, "when_full": "block", "reset_on_start": False, "hinted": None, "colors": None,
-        "assets_dir": None,
+        "wavelength": None, "energy": None, "normalization": None,
+        "transformation": "none", "mask": None, "dark": None, "flat": None, "background": None,
+        "background_curve": None, "background_unit": None, "background_scale": 1.0, "absorption": None,
+        "mask_transformed": False, "mask_invalid": True, "dummy": None,
+        "delta_dummy": None, "valid_range": None, "detector_shape": None,
+        "binning": None, "image_key": None, "stream": "primary", "frames_per_event": "each",
+        "carry": None, "cake": None, "count": False, "queue_size": 16, "when_full": "block", "reset_on_start": False,
+        "hinted": None, "colors": None, "assets_dir": None,
     }  # fmt: skip
     assert config.peaks == PeaksConfig(method="default", max_peaks=20, min_snr=5.0, min_fwhm_bins=None)
     assert config.ranges == (DiffractogramRange(1),)

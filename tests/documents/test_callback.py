@@ -90,6 +90,37 @@ def test_a_scan_gives_a_valid_derived_run(cfg, scan, collected):
     diff.close()
 
 
+def test_counts_are_told_where_they_are_asked_for(cfg, collected):
+    diff = ReductionCallback({**cfg, "count": True}, background=False)
+    diff.subscribe(collected)
+    spoilt = image(0)
+    spoilt[60, 70:90] = 65535  # saturated
+    send(diff, raw_run([image(0), spoilt]))
+    assert_valid(collected)
+    (descriptor,), (whole, less) = collected.of("descriptor"), collected.of("event")
+    covered = descriptor["configuration"]["diffractogram"]["data"]["coverage_1"]
+    assert descriptor["data_keys"]["count_1"]["dtype_numpy"] == whole["data"]["count_1"].dtype.str == "<i8"
+    np.testing.assert_array_equal(whole["data"]["count_1"], covered)
+    missing = covered - less["data"]["count_1"]
+    assert missing.min() == 0
+    assert missing.sum() > 20  # each of the pixels was in one bin or more
+
+
+def test_a_cake_is_in_every_event_with_its_axes_in_the_descriptor(cfg, collected):
+    diff = ReductionCallback({**cfg, "cake": {"npt_rad": 30, "npt_azim": 20}}, background=False)
+    diff.subscribe(collected)
+    send(diff, raw_run([image(0), image(1)]))
+    assert_valid(collected)
+    (descriptor,), events = collected.of("descriptor"), collected.of("event")
+    configured = descriptor["configuration"]["diffractogram"]["data"]
+    assert descriptor["data_keys"]["cake"]["shape"] == [20, 30]
+    assert (len(configured["cake_azimuthal"]), len(configured["cake_radial"])) == (20, 30)
+    for event in events:
+        assert event["data"]["cake"].shape == (20, 30)
+        assert event["data"]["cake"].dtype.str == descriptor["data_keys"]["cake"]["dtype_numpy"]
+    assert not np.array_equal(events[0]["data"]["cake"], events[1]["data"]["cake"], equal_nan=True)
+
+
 def test_the_descriptor_tells_axes_limits_units_and_hints(cfg, collected):
     diff = ReductionCallback(cfg, background=False)
     diff.subscribe(collected)

@@ -9,7 +9,7 @@ import pytest
 
 from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.documents.setting import KEPT_REDUCERS, Reducers, Setting
-from bluesky_diffractogram.reduction import preparation
+from bluesky_diffractogram.reduction import splitting
 from bluesky_diffractogram.reduction.disk_cache import FOLDER_VARIABLE
 from bluesky_diffractogram.reduction.frame import Frame
 
@@ -23,8 +23,8 @@ def splittings(monkeypatch):
     """How many splittings are run; nothing is kept on disk."""
     monkeypatch.setenv(FOLDER_VARIABLE, "")
     run = []
-    split = preparation.split_pixels
-    monkeypatch.setattr(preparation, "split_pixels", lambda *given: run.append(1) or split(*given))
+    split = splitting.split_pixels
+    monkeypatch.setattr(splitting, "split_pixels", lambda *given: run.append(1) or split(*given))
     return run
 
 

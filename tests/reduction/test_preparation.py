@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ponis import write_poni
 
 from bluesky_diffractogram.config import load_config
-from bluesky_diffractogram.reduction import preparation
+from bluesky_diffractogram.reduction import splitting
 from bluesky_diffractogram.reduction.disk_cache import FOLDER_VARIABLE
 from bluesky_diffractogram.reduction.frame import Frame
 from bluesky_diffractogram.reduction.geometry import Geometry
@@ -59,13 +59,13 @@ def coarse_poni(tmp_path):
 def splittings(monkeypatch):
     """The bins of every splitting that is run, one entry for each stretch of an arc."""
     run = []
-    split = preparation.split_pixels
+    split = splitting.split_pixels
 
     def counted(integrator, shape, npt, *rest):
         run.append(npt)
         return split(integrator, shape, npt, *rest)
 
-    monkeypatch.setattr(preparation, "split_pixels", counted)
+    monkeypatch.setattr(splitting, "split_pixels", counted)
     return run
 
 

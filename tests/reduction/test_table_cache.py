@@ -7,7 +7,7 @@ import pytest
 from ponis import write_poni
 
 from bluesky_diffractogram.config import load_config
-from bluesky_diffractogram.reduction import preparation, table_cache
+from bluesky_diffractogram.reduction import splitting, table_cache
 from bluesky_diffractogram.reduction.corrections import make_corrections, read_images
 from bluesky_diffractogram.reduction.disk_cache import FOLDER_VARIABLE, wait_until_written
 from bluesky_diffractogram.reduction.frame import Frame
@@ -52,7 +52,7 @@ def test_a_kept_table_gives_the_same_bits_without_a_splitting(folder, poni, ring
     def never(*_):
         raise AssertionError("a kept table needs no splitting")
 
-    monkeypatch.setattr(preparation, "split_pixels", never)
+    monkeypatch.setattr(splitting, "split_pixels", never)
     monkeypatch.setattr(Geometry, "pixels", never)
     second, again = reduce(poni, rings, **settings)
     assert second.ranges == first.ranges

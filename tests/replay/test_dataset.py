@@ -49,6 +49,20 @@ def test_dimensions_coordinates_units_and_limits(cfg, motor, detector):
     assert found["imagename"].values.tolist() == [data["imagename"] for data in live.events]
 
 
+def test_cakes_and_counts_are_there_with_their_axes(cfg, motor, detector):
+    live = run_live(
+        {**cfg, "cake": {"npt_rad": 30, "npt_azim": 20}, "count": True}, bp.scan([detector], motor, 0, 1, 3)
+    )
+    found = replay(live.raw, {**cfg, "cake": {"npt_rad": 30, "npt_azim": 20}, "count": True}).to_xarray()
+    assert found["cake"].dims == ("motor", "cake_azimuthal", "cake_radial")
+    assert found["cake"].shape == (3, 20, 30)
+    np.testing.assert_array_equal(found["cake"].values, [data["cake"] for data in live.events])
+    assert found["cake_radial"].attrs["units"] == "1/Å"
+    assert found["count_1"].dims == ("motor", "radial_1")
+    assert found["count_1"].dtype == np.int64
+    np.testing.assert_array_equal(found["count_1"].values, [data["count_1"] for data in live.events])
+
+
 def test_attributes_say_where_the_numbers_come_from(cfg, motor, detector):
     live = run_live(cfg, bp.scan([detector], motor, 0, 1, 2, md={"sample": {"name": "CeO2"}}))
     start = live.derived[0][1]
