@@ -16,10 +16,17 @@ Shape = tuple[int, int]
 
 
 def load_integrator(path: str | Path) -> Any:
-    """`pyFAI.load`, which raises whatever its parsers raise."""
-    import pyFAI
+    """What `pyFAI.load` gives, which raises whatever its parsers raise.
 
-    return pyFAI.load(str(path))
+    The integrator never collects garbage: by itself it does when it is loaded and with each change, for 0.2 s among all
+    that a session has imported, in whose thread settings are changed.
+    """
+    from pyFAI.integrator.azimuthal import AzimuthalIntegrator
+
+    integrator = AzimuthalIntegrator()
+    integrator.auto_gc = False
+    integrator.load(str(path))
+    return integrator
 
 
 def copied(integrator: Any, *, deep: bool = False) -> Any:
