@@ -248,7 +248,7 @@ def test_messages_in_order_with_injected_readings(steered):
     for command in ("stage", "open_run", "checkpoint", "set", "prepare", "trigger", "save", "close_run", "unstage"):
         rest = assert_message_and_return_remaining(rest, lambda msg, c=command: msg.command == c)[1:]
     assert simulator.return_value == ScanUntilPeak(
-        "uid", True, 1.0, 8.45, 2, "the peak appeared at furnace = 1, at 8.45"
+        uid="uid", met=True, motor=1.0, peak=8.45, points=2, reason="the peak appeared at furnace = 1, at 8.45"
     )
 
 
