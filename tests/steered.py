@@ -6,6 +6,7 @@ import copy
 from collections import defaultdict
 
 from bluesky import RunEngine
+from bluesky.plans import count
 from event_model import DocumentNames, schema_validators
 
 from bluesky_diffractogram import DiffractogramDevice, ReductionCallback
@@ -41,6 +42,12 @@ class Steered:
         result = self.engine(plan).plan_result
         self.assert_valid()
         return result
+
+    def take(self, num):
+        """Count so often, and have it reduced; gives how many events there were."""
+        self.run(count([self.detector], num))
+        assert self.diff.wait(30)
+        return len(self.events("primary"))
 
     def assert_valid(self):
         """The raw documents are those of complete, valid runs."""

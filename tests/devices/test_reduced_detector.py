@@ -6,6 +6,7 @@ import json
 import math
 import threading
 
+import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import matplotlib
 import numpy as np
@@ -193,3 +194,55 @@ def test_what_cannot_be_wrapped_is_refused(steered, wrong):
     }
     with pytest.raises(ValueError, match=allowed[wrong]):
         ReducedDetector(detector, image=image, config=config)
+
+
+def test_its_results_are_lavues(steered, reduced):
+    reduced.trigger().wait(10)
+    steered.take(1)
+    found = json.loads(reduced.results.get())
+    assert found["nrdiffs"] == 2
+    assert len(found["diff_1"][0]) > 100
+
+
+class WritesToo(Memory):
+    """It writes its images to a file besides, as areaDetector's plugins do, and is told of pauses."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.told = []
+
+    def collect_asset_docs(self):
+        resource = {
+            "spec": "NOWHERE", "root": "/", "resource_path": "x", "resource_kwargs": {}, "path_semantics": "posix",
+            "uid": f"resource-{len(self.told)}",
+        }  # fmt: skip
+        yield "resource", resource
+
+    def pause(self):
+        self.told.append("pause")
+
+    def resume(self):
+        self.told.append("resume")
+
+
+def test_the_files_that_its_detector_writes_besides_are_told_of(steered):
+    memory = WritesToo(name="memory")
+    steered.run(bp.count([ReducedDetector(memory, image=memory.image, config=steered.beamline.configuration)]))
+    assert [doc["spec"] for doc in steered.of("resource")] == ["NOWHERE"]
+
+
+def test_its_detector_hears_of_pauses(steered):
+    memory = WritesToo(name="memory")
+    reduced = ReducedDetector(memory, image=memory.image, config=steered.beamline.configuration)
+    plan = bp.count([reduced], 2, per_shot=lambda detectors: pausing(detectors))
+
+    def pausing(detectors):
+        yield from bps.checkpoint()
+        yield from bps.trigger_and_read(detectors)
+        if not memory.told:
+            yield from bps.pause()
+
+    with pytest.raises(Exception, match="paused"):
+        steered.engine(plan)
+    steered.engine.resume()
+    assert memory.told == ["pause", "resume"]
