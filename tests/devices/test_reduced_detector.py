@@ -246,3 +246,11 @@ def test_its_detector_hears_of_pauses(steered):
         steered.engine(plan)
     steered.engine.resume()
     assert memory.told == ["pause", "resume"]
+
+
+def test_bluesky_adapts_its_steps_to_peaks(steered, reduced):
+    """Its own adaptive scans, which read their target in the point itself."""
+    target = "detector_reduced_peak_1_position"
+    steered.run(bp.adaptive_scan([reduced], target, steered.furnace, 300, 900, 20, 300, 0.01, backstep=False))
+    steps = np.diff(steered.values("primary", "furnace"))
+    assert steps.min() < steps.max() < 301
