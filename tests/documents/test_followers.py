@@ -56,6 +56,7 @@ def test_a_follower_that_raises_reaches_nobody(diff, rings, caplog):
 
 def test_an_image_is_being_processed_from_the_moment_that_it_is_the_latest(diff, rings):
     """Else one who waits for the latest image would take it for one that was passed over."""
+    assert diff.wait(20)  # until the table is built
     put, seen = diff._turns.put, []
     diff._turns.put = lambda message: (seen.append(diff.processing), put(message))
     send(diff, raw_run([rings]))
