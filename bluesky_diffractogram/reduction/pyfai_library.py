@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import difflib
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +26,22 @@ def load_integrator(path: str | Path) -> Any:
     """
     from pyFAI.integrator.azimuthal import AzimuthalIntegrator
 
+    _settle_numexpr()
     integrator = AzimuthalIntegrator()
     integrator.auto_gc = False
     integrator.load(str(path))
     return integrator
+
+
+@cache
+def _settle_numexpr() -> None:
+    """Have numexpr's number of threads set before pyFAI computes with them.
+
+    blosc2, which tiled and databroker import, sets it when it is imported: while pyFAI computes in another thread
+    that never returns, and with it whoever imports a catalogue after the callback was made.
+    """
+    with suppress(ImportError):
+        import_module("blosc2")
 
 
 def copied(integrator: Any, *, deep: bool = False) -> Any:
