@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import socket
 import sys
 from pathlib import Path
@@ -81,11 +80,17 @@ def steered(tmp_path):
     """A RunEngine with a simulated beamline, the callback subscribed, and the device."""
     from steered import Steered
 
-    gc.freeze()  # pyFAI collects garbage with every calibration: 0.2 s each time among all that is imported
     session = Steered(tmp_path)
     yield session
     session.close()
-    gc.unfreeze()
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """bluesky's plots have their lines, and do not spend seconds on drawing each."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    monkeypatch.setattr(FigureCanvasBase, "draw_idle", lambda self, *_, **__: None)
 
 
 @pytest.fixture(scope="session")

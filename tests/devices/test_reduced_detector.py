@@ -69,7 +69,7 @@ def test_the_reduction_is_off_the_run_engines_thread(steered, reduced):
     assert where == ["detector_reduced-reduction"] * 2
 
 
-def test_live_plot_peak_stats_and_best_effort_work_on_peaks(steered, reduced):
+def test_live_plot_peak_stats_and_best_effort_work_on_peaks(steered, reduced, undrawn):
     key = "detector_reduced_peak_1_position"
     plot, stats, best = LivePlot(key, "furnace"), PeakStats("furnace", key), BestEffortCallback()
     for callback in (plot, stats, best):

@@ -57,7 +57,7 @@ def test_grids_are_scanned_too(steered):
     assert steered.values(READBACK, "motor1") == [0, 1, 0, 1]
 
 
-def test_live_plot_and_peak_stats_work_on_the_readback(steered):
+def test_live_plot_and_peak_stats_work_on_the_readback(steered, undrawn):
     plot, stats = LivePlot(POSITION, "furnace"), PeakStats("furnace", POSITION)
     steered.engine.subscribe(plot)
     steered.engine.subscribe(stats)
@@ -70,7 +70,7 @@ def test_live_plot_and_peak_stats_work_on_the_readback(steered):
     assert stats["min"] == (1000, min(positions))
 
 
-def test_best_effort_callback_plots_peaks_against_the_motor(steered):
+def test_best_effort_callback_plots_peaks_against_the_motor(steered, undrawn):
     best = BestEffortCallback()
     steered.engine.subscribe(best)
     plan = bp.scan(
