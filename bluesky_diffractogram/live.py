@@ -87,6 +87,7 @@ class DiffractogramCallback(ReductionCallback):
         self._tell_figure("reset")
 
     def _check(self, setting: Setting) -> None:
+        super()._check(setting)
         _check_colors(setting.config)
 
     def _set(self, setting: Setting) -> None:

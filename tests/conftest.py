@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import socket
 import sys
 from pathlib import Path
@@ -102,6 +101,14 @@ def steered(tmp_path):
     session = Steered(tmp_path)
     yield session
     session.close()
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """bluesky's plots have their lines, and do not spend seconds on drawing each."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    monkeypatch.setattr(FigureCanvasBase, "draw_idle", lambda self, *_, **__: None)
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,44 @@
 from __future__ import annotations
 
 import copy
+import functools
+import tempfile
 from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 from bluesky import RunEngine
+from bluesky.plans import count
 from event_model import DocumentNames, schema_validators
 
 from bluesky_diffractogram import DiffractogramDevice, ReductionCallback
 from bluesky_diffractogram.sim.beamline import simulated_beamline
+from bluesky_diffractogram.sim.detector import SimulatedPowderDetector
+from bluesky_diffractogram.sim.furnace import Furnace
+
+
+@functools.cache
+def built():
+    """A beamline, built once: what it sees of the sample at each pixel takes longer than most tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        beamline = simulated_beamline(folder, detector="small")
+        return beamline, np.load(beamline.mask), beamline.calibration.read_text()
+
+
+def beamline_like(made, folder):
+    """The same with devices and files of its own."""
+    beamline, mask, calibration = made
+    files = {name: Path(folder) / getattr(beamline, name).name for name in ("calibration", "mask")}
+    files["calibration"].write_text(calibration)
+    np.save(files["mask"], mask)
+    furnace = Furnace()
+    detector = SimulatedPowderDetector(
+        "detector", frames=copy.copy(beamline.detector.frames), temperature=lambda: furnace.position,
+        calibration=str(files["calibration"]), acquire_time=beamline.detector.acquire_time.get(),
+    )  # fmt: skip
+    configuration = beamline.configuration | {name: str(path) for name, path in files.items()}
+    return replace(beamline, detector=detector, furnace=furnace, configuration=configuration, **files)
 
 
 class Steered:
@@ -22,7 +53,7 @@ class Steered:
     """
 
     def __init__(self, folder, subscribed=True, timeout=20.0, config=None, **options):
-        self.beamline = simulated_beamline(folder, detector="small")
+        self.beamline = beamline_like(built(), folder)
         self.detector, self.furnace = self.beamline.detector, self.beamline.furnace
         self.diff = ReductionCallback({**self.beamline.configuration, **(config or {})}, **options)
         self.device = DiffractogramDevice("diffractogram", callback=self.diff, timeout=timeout)
@@ -41,6 +72,12 @@ class Steered:
         result = self.engine(plan).plan_result
         self.assert_valid()
         return result
+
+    def take(self, num):
+        """Count so often, and have it reduced; gives how many events there were."""
+        self.run(count([self.detector], num))
+        assert self.diff.wait(30)
+        return len(self.events("primary"))
 
     def assert_valid(self):
         """The raw documents are those of complete, valid runs."""

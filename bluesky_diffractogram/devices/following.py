@@ -9,6 +9,7 @@ from typing import Any
 
 from ..documents.callback import ReductionCallback
 from ..documents.derived_keys import EventData
+from ..documents.latest import LatestReduction
 from .snapshot import Snapshot
 
 # The reduction announces its results; what it passes over is found by looking.
@@ -31,10 +32,10 @@ class Following:
     def __init__(self, callback: ReductionCallback, ranges: int, take: Callable[[Snapshot], None]) -> None:
         self._callback, self._ranges, self._take = callback, ranges, take
         self._event: dict[str, Any] | None = None
-        self._reduced: str | None = None
+        self._reduced: tuple[str, Snapshot] | None = None
         self._unreadable_run: str | None = None
         self._news = threading.Condition()
-        self._tokens: tuple[int, ...] = callback.subscribe(self._document), callback.on_results(self._results)
+        self._tokens: tuple[int, ...] = callback.subscribe(self._document), callback.on_reduction(self._reduction)
 
     def end(self) -> None:
         """Follow no more."""
@@ -46,21 +47,19 @@ class Following:
         if name == "event":
             self._event = doc["data"]
 
-    def _results(self, results: dict[str, Any]) -> None:
-        latest = self._callback.latest
+    def _reduction(self, latest: LatestReduction) -> None:
         data, self._event = self._event, None
-        if latest is None:  # never: results are those of the latest
-            return
         origin = latest.origin
         if data is None or (data["raw_event"], data["frame_index"]) != (origin.event_uid, origin.frame_index):
             # Reduced on request, with its run over or counted already: there is no derived event.
             data = EventData(latest.reducer).data(latest.reduction, origin)
-        self._take(Snapshot.of(self._ranges, data, latest.run_uid, results))
+        snapshot = Snapshot.of(self._ranges, data, latest.run_uid, (latest.reduction, latest.reducer))
+        self._take(snapshot)
         with self._news:
-            self._reduced = origin.event_uid
+            self._reduced = origin.event_uid, snapshot
             self._news.notify_all()
 
-    def wait_for_latest(self, not_event: str | None, timeout: float) -> bool:
+    def wait_for_latest(self, not_event: str | None, timeout: float) -> Snapshot | None:
         """Wait until the latest image received is reduced, or is known not to be.
 
         Parameters
@@ -72,25 +71,29 @@ class Following:
 
         Returns
         -------
-        bool
-            Whether the latest snapshot is that of the latest image, which is a newer one than `not_event`.
+        Snapshot or None
+            That of the latest image, which is a newer one than `not_event`; None if there is none.
         """
         deadline = time.monotonic() + timeout
         while True:
             wanted = self._callback.latest_event
             if wanted is None or wanted == not_event:
-                return False
+                return None
             run = self._callback.latest_run or ""
             if not self._callback.processing:
                 # Looked at after that, for a frame may have been reduced just before it.
                 parked = self._callback.parked(run)
-                if self._reduced == wanted and not parked:
-                    return True
-                if not parked or run == self._unreadable_run:
-                    return False
+                if not parked:
+                    return self._snapshot_of(wanted)
+                if run == self._unreadable_run:
+                    return None
             if time.monotonic() >= deadline:
                 # Where a frame was awaited in vain, the next ones of the run are not awaited.
                 self._unreadable_run = run if self._callback.parked(run) else None
-                return self._reduced == wanted
+                return self._snapshot_of(wanted)
             with self._news:
                 self._news.wait(LOOK_EVERY_S)
+
+    def _snapshot_of(self, event: str) -> Snapshot | None:
+        reduced = self._reduced
+        return reduced[1] if reduced is not None and reduced[0] == event else None

@@ -6,12 +6,12 @@ import inspect
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ophyd import Component, Kind, Signal
 from ophyd.device import create_device_from_components
-from ophyd.status import DeviceStatus, Status
+from ophyd.status import DeviceStatus
 
 from ..config import DiffractogramConfig, load_config, update_config
 from ..documents.assets import Assets
@@ -21,33 +21,10 @@ from ..documents.frames import frame_shape_of, origin_of, read_frames
 from ..documents.messages import ImagesReceived
 from ..documents.setting import Reducers, Setting
 from ..reduction.reducer import Reducer
+from .settings import ConfigurationSignal
 from .snapshot import Snapshot, SnapshotDevice, result_components
 
 logger = logging.getLogger(__name__)
-
-
-class ConfigurationSignal(Signal):
-    """The parent's whole configuration as JSON; setting it to changes makes them, or raises."""
-
-    def get(self, **kwargs: Any) -> str:
-        """The JSON text."""
-        return self.parent.setting.provenance["configuration"]
-
-    def check_value(self, value: Any, **kwargs: Any) -> None:
-        """Raise ConfigError where `set` would."""
-        self.parent.opened(value)
-
-    def put(self, value: Any, **kwargs: Any) -> None:
-        """Change the keys that `value`, a dictionary or JSON, names; ConfigError changes nothing."""
-        self.parent.apply(value)
-        super().put(self.get(), force=True)
-
-    def set(self, value: Any, **kwargs: Any) -> Status:
-        """As `put`, with a finished status, which is made only if it succeeds."""
-        self.put(value)
-        status = Status(self)
-        status.set_finished()
-        return status
 
 
 class ReducedDetector(SnapshotDevice):
@@ -105,8 +82,19 @@ class ReducedDetector(SnapshotDevice):
         self._assets = Assets()
         self._followed: tuple[Reducer, EventData] | None = None
         self._complained: set[str] = set()
+        self.configured_at = time.time()
         super().__init__(name=name or f"{detector.name}_reduced", **kwargs)
         self.hint()
+        self._token: int | None = None
+        if self._callback is not None:
+            self._token = self._callback.on_setting(lambda setting: self._reconfigured())
+
+    def destroy(self) -> None:
+        """Follow the callback no more, if there is one; the detector stays."""
+        if self._callback is not None and self._token is not None:
+            self._callback.unsubscribe(self._token)
+            self._token = None
+        super().destroy()
 
     @property
     def setting(self) -> Setting:
@@ -131,6 +119,12 @@ class ReducedDetector(SnapshotDevice):
             self._callback.configure(changes)
         else:
             self._own = self.opened(changes)
+            self._reconfigured()
+
+    def _reconfigured(self) -> None:
+        self.configured_at = time.time()
+        self.hint()
+        self.configuration.announce(self.configuration.value_now(), self.configured_at)
 
     # -- bluesky's protocols ------------------------------------------------------------------------------
 
@@ -176,6 +170,20 @@ class ReducedDetector(SnapshotDevice):
     def unstage(self) -> list[Any]:
         """Unstage the detector."""
         return [*(self.detector.unstage() if hasattr(self.detector, "unstage") else ()), *super().unstage()]
+
+    def collect_asset_docs(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """What the detector tells of files that it writes, besides holding its image in memory."""
+        yield from getattr(self.detector, "collect_asset_docs", tuple)()
+
+    def pause(self) -> None:
+        """Pause the detector."""
+        super().pause()
+        getattr(self.detector, "pause", lambda: None)()
+
+    def resume(self) -> None:
+        """Let the detector go on."""
+        getattr(self.detector, "resume", lambda: None)()
+        super().resume()
 
     def trigger(self) -> DeviceStatus:
         """Trigger the detector and reduce its image.
@@ -224,13 +232,16 @@ class ReducedDetector(SnapshotDevice):
         descriptor = {"name": setting.config.stream, "data_keys": self.image.describe()}
         images = ImagesReceived(self.name, descriptor, event, self.image.name, False, 1, setting)
         data: dict[str, Any] = {}
+        reduced = None
         for index, read in enumerate(read_frames(images, setting, self._assets)[1]):
             frame = read()
             reducer = self._reducers.get(setting, frame_shape_of(frame))
             if self._followed is None or self._followed[0] is not reducer:
                 self._followed = reducer, EventData(reducer)
-            data = self._followed[1].data(reducer.reduce(frame), origin_of(images, index))
-        return Snapshot.of(self.ranges, data, "")
+            reduction = reducer.reduce(frame)
+            data = self._followed[1].data(reduction, origin_of(images, index))
+            reduced = reduction, reducer
+        return Snapshot.of(self.ranges, data, "", reduced)
 
 
 def _check(detector: Any, image: Any) -> None:

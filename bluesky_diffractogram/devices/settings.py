@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from ophyd import Component, Kind, Signal
+from ophyd import Component, Kind
 from ophyd.status import Status
 
 from ..config import DiffractogramConfig, plain
+from .mirror import MirrorSignal
 
 KEYS: tuple[str, ...] = tuple(DiffractogramConfig.model_fields)
 
@@ -70,11 +71,11 @@ def unflattened(key: str, value: Any) -> Any:
     return value
 
 
-class SettingSignal(Signal):
+class SettingSignal(MirrorSignal):
     """One key of the configuration of the parent's callback.
 
     Its value is what is in force. Setting it changes the configuration from the next frame on, or raises and changes
-    nothing.
+    nothing. Subscribers hear of all changes, whoever makes them.
     """
 
     @property
@@ -82,7 +83,7 @@ class SettingSignal(Signal):
         """The configuration key."""
         return key_of(self.attr_name)
 
-    def get(self, **kwargs: Any) -> Any:
+    def value_now(self) -> Any:
         """The value in force, as `flat` gives it."""
         return self.parent.setting(self.key)
 
@@ -112,13 +113,37 @@ class SettingSignal(Signal):
         status.set_finished()
         return status
 
-    def announce(self, value: Any, timestamp: float) -> None:
-        """Tell subscribers of a new value."""
-        super().put(value, timestamp=timestamp, force=True)
-
     def describe(self) -> dict[str, Any]:
         """The data key, whose dtype follows from the value in force."""
         return {self.name: {"source": f"SIM:{self.name}", "shape": [], **_dtype(self.get())}}
+
+
+class ConfigurationSignal(MirrorSignal):
+    """The parent's whole configuration as JSON; setting it to changes makes them, or raises."""
+
+    def value_now(self) -> str:
+        """The JSON text."""
+        return self.parent.setting.provenance["configuration"]
+
+    @property
+    def timestamp(self) -> float:
+        """Since when it is in force, in seconds since the epoch; at most since the device was made."""
+        return self.parent.configured_at
+
+    def check_value(self, value: Any, **kwargs: Any) -> None:
+        """Raise ConfigError where `set` would."""
+        self.parent.opened(value)
+
+    def put(self, value: Any, **kwargs: Any) -> None:
+        """Change the keys that `value`, a dictionary or JSON, names; ConfigError changes nothing."""
+        self.parent.apply(value)
+
+    def set(self, value: Any, **kwargs: Any) -> Status:
+        """As `put`, with a finished status, which is made only if it succeeds."""
+        self.put(value)
+        status = Status(self)
+        status.set_finished()
+        return status
 
 
 def _dtype(value: Any) -> dict[str, str]:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ophyd import Component, Device, Kind, Signal
+from ophyd import Component, Device, Kind
 from ophyd.utils import ReadOnlyError
 
 from ..config import DiffractogramConfig
 from ..documents.derived_keys import COUNTS
+from ..documents.results import tool_results
+from ..reduction.diffractogram import Reduction
+from ..reduction.reducer import Reducer
+from .mirror import MirrorSignal
 
 NO_PEAKS = np.full((2, 0), np.nan)
 
@@ -37,16 +41,22 @@ class Snapshot:
     Attributes
     ----------
     values
-        By the name of the signal; see `scalars` and `COMMON`. ``peaks_i`` is ``(2, n)``, positions and heights.
+        By the name of the signal; see `scalars` and `COMMON`. ``peaks_i`` is ``(2, max_peaks)``, positions and heights,
+        NaN where there are no more; ``(2, 0)`` where there is no result.
     timestamp
         When the frame was taken; when it was found out that there is none. In seconds since the epoch.
-    results
-        lavue's dictionary of the same frame.
+    reduced
+        What was computed, and with what; None where there is no result.
     """
 
     values: Mapping[str, Any]
     timestamp: float
-    results: Mapping[str, Any] = field(default_factory=dict)
+    reduced: tuple[Reduction, Reducer] | None = None
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """lavue's dictionary of the same frame, made anew each time; empty where there is no result."""
+        return {} if self.reduced is None else tool_results(*self.reduced)
 
     @property
     def valid(self) -> bool:
@@ -59,7 +69,9 @@ class Snapshot:
         return Snapshot({**_missing(ranges), **COMMON}, timestamp)
 
     @staticmethod
-    def of(ranges: int, data: Mapping[str, Any], raw_uid: str, results: Mapping[str, Any] | None = None) -> Snapshot:
+    def of(
+        ranges: int, data: Mapping[str, Any], raw_uid: str, reduced: tuple[Reduction, Reducer] | None = None
+    ) -> Snapshot:
         """The scalars in the data of a derived event; NaN for ranges and peaks that it has not.
 
         Parameters
@@ -70,15 +82,15 @@ class Snapshot:
             Of a derived event.
         raw_uid
             Of the run that brought the frame.
-        results
-            Of the same frame, as lavue has them.
+        reduced
+            The reduction that they are of, and its reducer.
         """
         missing = _missing(ranges)
         values: dict[str, Any] = {name: data.get(name, nothing) for name, nothing in missing.items()}
         values |= {f"n_peaks_{i}": float(values[f"n_peaks_{i}"]) for i in range(1, ranges + 1)}
         values |= {name: data.get(name, nothing) for name, nothing in COMMON.items()}
         values |= {"raw_uid": raw_uid, "valid": 1}
-        return Snapshot(values, float(data["timestamp"]), results or {})
+        return Snapshot(values, float(data["timestamp"]), reduced)
 
 
 def _missing(ranges: int) -> dict[str, Any]:
@@ -87,7 +99,7 @@ def _missing(ranges: int) -> dict[str, Any]:
     return missing
 
 
-class ResultSignal(Signal):
+class ResultSignal(MirrorSignal):
     """One of the results; the reduction writes it, nobody else."""
 
     def put(self, value: Any, **kwargs: Any) -> None:
@@ -98,19 +110,29 @@ class ResultSignal(Signal):
         """Refused."""
         raise ReadOnlyError(f"{self.name} is a result")
 
-    def take(self, value: Any, timestamp: float) -> None:
-        """Have a new value, and tell subscribers of it."""
-        super().put(value, timestamp=timestamp, force=True)
+    def value_now(self) -> Any:
+        """That of the latest frame."""
+        return self.value_in(self.parent.snapshot)
+
+    @property
+    def timestamp(self) -> float:
+        """Of the latest frame, in seconds since the epoch."""
+        return self.parent.snapshot.timestamp
+
+    def value_in(self, snapshot: Snapshot) -> Any:
+        """That of the frame of `snapshot`."""
+        return snapshot.values[self.attr_name]
 
     def describe(self) -> dict[str, Any]:
         """The data key, with the unit of the configuration in force."""
-        return {self.name: {"source": f"SIM:{self.name}", **data_key(self.attr_name, self.parent.config, self.get())}}
+        key = data_key(self.attr_name, self.parent.config, self.value_now())
+        return {self.name: {"source": f"SIM:{self.name}", **key}}
 
 
 def data_key(name: str, config: DiffractogramConfig, value: Any) -> dict[str, Any]:
     """Type, shape and units of a result."""
     if isinstance(value, np.ndarray):
-        return {"dtype": "array", "dtype_numpy": "<f8", "shape": list(value.shape)}
+        return {"dtype": "array", "dtype_numpy": "<f8", "shape": list(peaks_shape(config))}
     if isinstance(value, str):
         return {"dtype": "string", "shape": []}
     if name in _INTEGERS:
@@ -131,12 +153,26 @@ def units(name: str, config: DiffractogramConfig) -> str:
     return "" if name.startswith("n_peaks_") else counts
 
 
+def peaks_shape(config: DiffractogramConfig) -> tuple[int, int]:
+    """The shape of all peaks of a range, as in derived events."""
+    return 2, 0 if config.peaks is None else config.peaks.max_peaks
+
+
+class PeaksSignal(ResultSignal):
+    """All peaks of a range; where there is no result as many NaN."""
+
+    def value_in(self, snapshot: Snapshot) -> Any:
+        """``(2, max_peaks)`` positions and heights, as described."""
+        peaks = snapshot.values[self.attr_name]
+        return peaks if peaks.shape[1] else np.full(peaks_shape(self.parent.config), np.nan)
+
+
 class ResultsSignal(ResultSignal):
     """lavue's dictionary of the latest frame, as JSON; made when it is asked for."""
 
-    def get(self, **kwargs: Any) -> str:
+    def value_in(self, snapshot: Snapshot) -> str:
         """The JSON text; of an empty dictionary where there is no result."""
-        return json.dumps(dict(self.parent.snapshot.results))
+        return json.dumps(snapshot.results)
 
 
 def result_components(ranges: int, common: Collection[str] = tuple(COMMON)) -> dict[str, Component]:
@@ -145,7 +181,7 @@ def result_components(ranges: int, common: Collection[str] = tuple(COMMON)) -> d
     for i in range(1, ranges + 1):
         for name in scalars(i):
             components[name] = Component(ResultSignal, value=math.nan, kind=Kind.normal)
-        components[f"peaks_{i}"] = Component(ResultSignal, value=NO_PEAKS, kind=Kind.omitted)
+        components[f"peaks_{i}"] = Component(PeaksSignal, value=NO_PEAKS, kind=Kind.omitted)
     for name in common:
         components[name] = Component(ResultSignal, value=COMMON[name], kind=Kind.normal)
     components["results"] = Component(ResultsSignal, value="{}", kind=Kind.omitted)
@@ -168,6 +204,7 @@ class SnapshotDevice(Device):
     snapshot: Snapshot
     latched: Snapshot | None = None
     ranges: int
+    _hinted: frozenset[str] = frozenset()
 
     @property
     def config(self) -> DiffractogramConfig:
@@ -175,27 +212,32 @@ class SnapshotDevice(Device):
         raise NotImplementedError
 
     def hint(self) -> None:
-        """Hint the results that the configuration names, else the peak positions of ranges 1 and 2."""
-        default = tuple(f"peak_{i}_position" for i in (1, 2))
-        for name in self.config.hinted or default:
+        """Hint the results that the configuration names, else the peak positions of ranges 1 and 2.
+
+        What was hinted for this reason before is no more; what is of another kind for another reason stays.
+        """
+        wanted = frozenset(self.config.hinted or (f"peak_{i}_position" for i in (1, 2)))
+        for name in sorted(wanted ^ self._hinted):
             if name in self.component_names and isinstance(getattr(self, name), ResultSignal):
-                getattr(self, name).kind = Kind.hinted
+                getattr(self, name).kind = Kind.hinted if name in wanted else Kind.normal
+        self._hinted = wanted
 
     def take(self, snapshot: Snapshot) -> None:
         """Have `snapshot` as the latest, and tell those who monitor signals."""
         self.snapshot = snapshot
-        for name, value in snapshot.values.items():
-            if name in self.component_names:
-                getattr(self, name).take(value, snapshot.timestamp)
+        for name in self.component_names:
+            signal = getattr(self, name)
+            if isinstance(signal, ResultSignal) and signal.heard:
+                signal.announce(signal.value_in(snapshot), snapshot.timestamp)
 
     def read(self) -> dict[str, Any]:
         """The readings of all signals that are not omitted, those of results out of one snapshot."""
         latched = self.latched
         snapshot = self.snapshot if latched is None else latched
         readings: dict[str, Any] = {}
-        for attribute, signal in self._get_components_of_kind(Kind.normal):
-            if attribute in snapshot.values:
-                readings[signal.name] = {"value": snapshot.values[attribute], "timestamp": snapshot.timestamp}
+        for _, signal in self._get_components_of_kind(Kind.normal):
+            if isinstance(signal, ResultSignal):
+                readings[signal.name] = {"value": signal.value_in(snapshot), "timestamp": snapshot.timestamp}
             else:
                 readings.update(signal.read())
         return readings

@@ -41,7 +41,7 @@ from .messages import (
     SettingChanged,
 )
 from .offering import OfferedFrame
-from .pipeline import Pipeline
+from .pipeline import Pipeline, make_buffers
 from .results import tool_results
 from .setting import Setting
 from .subscribers import Patience, Subscribers
@@ -117,11 +117,14 @@ class ReductionCallback:
         self._subscribers = Subscribers("a subscriber to the derived documents", tokens)
         self._results_subscribers = Subscribers("a subscriber to the results", tokens)
         self._viewers = Subscribers("a viewer of frames", tokens)
+        self._followers = Subscribers("a follower of the reduction", tokens)
+        self._setting_followers = Subscribers("a follower of the configuration", tokens)
         self._latest: LatestReduction | None = None
         self._latest_images: ImagesReceived | None = None
+        self._arriving = 0
         self._error: BaseException | None = None
         self._lock = threading.Lock()
-        self._configuring = threading.Lock()
+        self._configuring = threading.RLock()  # a follower of the configuration may change it again
         self.errors: Counter[str] = Counter()
         assets = Assets(handler_registry, root_map, roots)
         self._pipeline = Pipeline(
@@ -141,6 +144,8 @@ class ReductionCallback:
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         """Take one raw document of any run; it is not written to."""
+        with self._lock:
+            self._arriving += 1
         try:
             # The lock is not held while a message waits for room: a subscriber in the worker may need it.
             with self._lock:
@@ -150,6 +155,9 @@ class ReductionCallback:
             self._turns.retry()
         except Exception as error:
             self._on_error(error)
+        finally:
+            with self._lock:
+                self._arriving -= 1
         self._raise_if_strict()
 
     def _decide(self, message: Message) -> Message:
@@ -180,8 +188,8 @@ class ReductionCallback:
         return self._subscribers.add(func, own_thread=own_thread)
 
     def unsubscribe(self, token: int) -> None:
-        """End a subscription to documents, results or frames; KeyError if there is none with this token."""
-        for subscribers in (self._results_subscribers, self._viewers):
+        """End a subscription of any kind; KeyError if there is none with this token."""
+        for subscribers in (self._results_subscribers, self._viewers, self._followers, self._setting_followers):
             if token in subscribers:
                 subscribers.remove(token)
                 return
@@ -210,6 +218,28 @@ class ReductionCallback:
             A token for `unsubscribe`.
         """
         return self._viewers.add(func)
+
+    def on_reduction(self, func: Callable[[LatestReduction], Any]) -> int:
+        """Call `func(latest)` after each frame, with what was computed and where the frame came from.
+
+        In the thread that reduces, after the derived event is out; unlike with `on_results` nothing is made for it.
+
+        Returns
+        -------
+        int
+            A token for `unsubscribe`.
+        """
+        return self._followers.add(func)
+
+    def on_setting(self, func: Callable[[Setting], Any]) -> int:
+        """Call `func(setting)` after each change of the configuration, whoever made it, in the thread that made it.
+
+        Returns
+        -------
+        int
+            A token for `unsubscribe`.
+        """
+        return self._setting_followers.add(func)
 
     @property
     def results(self) -> dict[str, Any] | None:
@@ -243,7 +273,7 @@ class ReductionCallback:
     @property
     def processing(self) -> bool:
         """Whether something that was received waits in the queue, or is being reduced."""
-        return self._turns.busy
+        return self._arriving > 0 or self._turns.busy
 
     def parked(self, run_uid: str) -> bool:
         """Whether frames of this run wait for their files to become readable."""
@@ -335,13 +365,22 @@ class ReductionCallback:
             self.next()
 
     def _check(self, setting: Setting) -> None:
-        """What else may be wrong with a setting, where more is known than here."""
+        """What else may be wrong with a setting.
+
+        Raises
+        ------
+        ConfigError
+            Its buffers do not fit into memory; or another reason, where more is known than here.
+        """
+        if setting.buffer_number != self._setting.buffer_number:
+            make_buffers(setting.config)
 
     def _set(self, setting: Setting) -> None:
         self._check(setting)
         self._turns.limit(setting.config)
         self._setting = setting
         self._turns.put(SettingChanged(setting))
+        self._setting_followers.call(setting)
 
     def show(self, on: bool = True) -> None:
         """lavue's Show/Stop: reduce every frame, or none but at `next`."""
@@ -429,7 +468,8 @@ class ReductionCallback:
     # -- faults -------------------------------------------------------------------------------------------
 
     def _on_reduction(self, reduction: Reduction, reducer: Reducer, origin: OriginOfFrame, run_uid: str) -> None:
-        self._latest = LatestReduction(reduction, reducer, run_uid, origin)
+        self._latest = latest = LatestReduction(reduction, reducer, run_uid, origin)
+        self._followers.call(latest)
         if len(self._results_subscribers):
             self._results_subscribers.call(tool_results(reduction, reducer))
 

@@ -39,6 +39,7 @@ class FrameQueue:
         self._alive = alive
         self._messages: deque[Message] = deque()
         self._frames = 0
+        self._ending = False
         self._changed = threading.Condition()
 
     def __len__(self) -> int:
@@ -56,7 +57,8 @@ class FrameQueue:
     def get(self, timeout: float | None = None) -> Message | None:
         """The next message; None if there was none for `timeout` seconds."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._messages, timeout):
+            self._changed.wait_for(lambda: self._messages or self._ending, timeout)
+            if not self._messages:
                 return None
             message = self._messages.popleft()
             self._frames -= _frames_in_memory(message)
@@ -67,6 +69,12 @@ class FrameQueue:
         """What `get` will give next if nothing is dropped; None if nothing waits."""
         with self._changed:
             return self._messages[0] if self._messages else None
+
+    def end(self) -> None:
+        """Have nobody wait for messages any more."""
+        with self._changed:
+            self._ending = True
+            self._changed.notify_all()
 
     def drop_frames(self) -> None:
         """Drop every frame that waits, so that what remains takes no time."""

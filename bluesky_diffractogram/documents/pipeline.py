@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..config import ConfigError, DiffractogramConfig
 from ..reduction.buffer import DiffractogramBuffer
 from ..reduction.diffractogram import Reduction
 from ..reduction.reducer import Reducer
@@ -85,7 +86,7 @@ class Pipeline:
         self._offering = Offering(viewers, latest, self._reducers, assets)
         self._runs: dict[str, OneRun] = {}
         self._setting = setting
-        self.buffers = _buffers(setting)
+        self.buffers = make_buffers(setting.config)
         self._collected_from: Reducer | None = None
         self._ended: Counter[str] = Counter()
         self._counting = threading.Lock()
@@ -184,7 +185,7 @@ class Pipeline:
 
     def _change(self, setting: Setting) -> None:
         if setting.buffer_number != self._setting.buffer_number:
-            self.buffers = _buffers(setting)
+            self.buffers = make_buffers(setting.config)
             self._collected_from = None
         self._setting = setting
 
@@ -214,5 +215,15 @@ class Pipeline:
             )  # fmt: skip
 
 
-def _buffers(setting: Setting) -> tuple[DiffractogramBuffer, ...]:
-    return tuple(DiffractogramBuffer(setting.config.buffer_size, npt) for npt in setting.config.npts)
+def make_buffers(config: DiffractogramConfig) -> tuple[DiffractogramBuffer, ...]:
+    """The buffers of a configuration, empty: they take memory with the rows that come.
+
+    Raises
+    ------
+    ConfigError
+        The system would never have so much.
+    """
+    try:
+        return tuple(DiffractogramBuffer(config.buffer_size, npt) for npt in config.npts)
+    except (MemoryError, ValueError) as error:
+        raise ConfigError("buffer_size", config.buffer_size, "rows that fit into memory", str(error)) from error

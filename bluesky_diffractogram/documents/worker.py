@@ -109,6 +109,7 @@ class Worker:
         self.queue.drop_frames()
         with self._state:
             self._ended = True
+        self.queue.end()
         self._thread.join(GRACE_S)
         if self._thread.is_alive():
             logger.warning("the reduction of a frame did not end within %g s", GRACE_S)

@@ -1,7 +1,7 @@
 """Plans, stubs, hooks and preprocessors that use the reduction."""
 
 from .calibrated import calibrated_count
-from .hooks import readback_hints, reduced_one_nd_step, reduced_one_shot
+from .hooks import readback_hints, reduced_one_1d_step, reduced_one_nd_step, reduced_one_shot
 from .preprocessors import diffractogram_decorator, diffractogram_wrapper
 from .scan_until import ScanUntilPeak, scan_until_peak
 from .stubs import collect, configure_diffractogram, reset_buffer, wait_for_reduction
@@ -16,6 +16,7 @@ __all__ = [
     "diffractogram_decorator",
     "diffractogram_wrapper",
     "readback_hints",
+    "reduced_one_1d_step",
     "reduced_one_nd_step",
     "reduced_one_shot",
     "reset_buffer",

@@ -24,7 +24,7 @@ def calibrated_count(
     delay: float = 0.0,
     md: dict[str, Any] | None = None,
 ) -> MsgGenerator[str]:
-    """Count with a calibration and other settings, each shot with its results; then everything is as it was.
+    """Count with a calibration and other settings, each shot with its results; then these are as they were.
 
     Parameters
     ----------
@@ -54,15 +54,14 @@ def calibrated_count(
         Before anything is changed; names the key, the value and what is allowed.
     """
     known = check_device(device)
-    check_count("num", num)
+    num = check_count("num", num)
     check_number("delay", delay, "seconds, at least 0", least=0.0)
     others = [detector for detector in detectors if detector is not device]
     if not others:
         raise ValueError("detectors = []: allowed: at least one, whose images are reduced")
     changes = {**(settings or {}), **({"calibration": calibration} if calibration else {})}
-    known.check_configuration(changes)
-    before = known.config
-    in_force = calibration or before.calibration
+    undoing = known.undoing(changes)
+    in_force = calibration or known.config.calibration
     _md = {"plan_name": "calibrated_count", "calibration": in_force, **readback_hints(), **(md or {})}
 
     def counted() -> MsgGenerator[str]:
@@ -71,7 +70,7 @@ def calibrated_count(
         return (yield from bp.count([*others, device], num, delay=delay, per_shot=reduced_one_shot, md=_md))
 
     def restored() -> MsgGenerator[None]:
-        if changes:
-            yield from bps.configure(device, before)
+        if undoing:  # and not all that somebody may have changed while it was paused
+            yield from bps.configure(device, undoing)
 
     return (yield from bpp.finalize_wrapper(counted(), restored))

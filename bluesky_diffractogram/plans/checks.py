@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 from bluesky.protocols import Movable
 
 from ..devices import DiffractogramDevice
@@ -36,17 +38,17 @@ def check_motor(motor: Any) -> None:
 
 def check_number(name: str, value: Any, allowed: str, *, least: float = -math.inf, above: float = -math.inf) -> float:
     """`value` as a float; ValueError if it is no finite number of at least `least` and above `above`."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    number = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
     if not number or not math.isfinite(value) or value < least or value <= above:
         raise ValueError(f"{name} = {value!r}: allowed: {allowed}")
     return float(value)
 
 
 def check_count(name: str, value: Any) -> int:
-    """`value`; ValueError if it is no integer of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    """`value` as an int; ValueError if it is no integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name} = {value!r}: allowed: an integer of at least 1")
-    return value
+    return int(value)
 
 
 def check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
@@ -57,11 +59,17 @@ def check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
 
 def check_range(device: DiffractogramDevice, number: Any) -> int:
     """The number of a range that is configured and that the device reads; ValueError if there is none such."""
-    there = min(device.config.diff_number, device.ranges)
-    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= there:
-        allowed = "1, the only range" if there == 1 else f"1 to {there}, the ranges of {device.name}"
+    configured = device.config.diff_number
+    there = min(configured, device.ranges)
+    if isinstance(number, bool) or not isinstance(number, Integral) or not 1 <= int(number) <= there:
+        allowed = "1, the only range" if there == 1 else f"1 to {there}, the ranges"
+        if isinstance(number, Integral) and there < int(number) <= configured:
+            # The device is as it was made, so that what it describes never changes in a run.
+            allowed += f" that {device.name} reads; there are {configured}: make it with ranges={configured}"
+        else:
+            allowed += f" of {device.name}"
         raise ValueError(f"range_number = {number!r}: allowed: {allowed}")
-    return number
+    return int(number)
 
 
 def check_steering(device: DiffractogramDevice) -> None:
@@ -90,16 +98,18 @@ def check_position(device: DiffractogramDevice, number: int, name: str, value: A
 
 def radial_limits(device: DiffractogramDevice, number: int) -> tuple[float, float]:
     """Where the radial axis of a range begins and ends in the configured unit, infinite where that is not known yet."""
-    axis = device.callback.buffers[number - 1].radial
-    if axis is not None:
-        return float(axis[0]), float(axis[-1])
-    config, unit = device.config, device.config.unit
-    if unit.name == "r_pixel":
-        return -math.inf, math.inf
-    limits = given_limits(
-        config.ranges[number - 1], config.radial_limit_unit or unit, unit, device.callback.setting.geometry
-    )
-    low, high = limits
+    callback = device.callback
+    config, unit = callback.config, callback.config.unit
+    low, high = None, None
+    if unit.name != "r_pixel":
+        limit_unit = config.radial_limit_unit or unit
+        low, high = given_limits(config.ranges[number - 1], limit_unit, unit, callback.setting.geometry)
+    if (low is None or high is None) and not callback.processing:
+        # The buffers know what is not given, but while a change waits they are those of before.
+        buffers = callback.buffers
+        axis = buffers[number - 1].radial if number <= len(buffers) else None
+        if axis is not None:
+            low, high = (float(axis[end]) if given is None else given for end, given in ((0, low), (-1, high)))
     return -math.inf if low is None else low, math.inf if high is None else high
 
 

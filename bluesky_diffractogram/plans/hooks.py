@@ -37,6 +37,29 @@ def reduced_one_shot(detectors: Sequence[Readable], take_reading: Any = None) ->
     yield from reduced_reading(devices, others, (), take_reading)
 
 
+def reduced_one_1d_step(
+    detectors: Sequence[Readable], motor: Movable, step: Any, take_reading: Any = None
+) -> MsgGenerator[None]:
+    """One step of a scan along one motor, then its results: `reduced_one_nd_step` for ``log_scan``.
+
+    Parameters
+    ----------
+    detectors, take_reading
+        As for `reduced_one_nd_step`.
+    motor, step
+        As for bluesky's ``one_1d_step``.
+
+    Raises
+    ------
+    ValueError
+        There is no device of ours among the detectors.
+    """
+    devices, others = split(detectors)
+    yield Msg("checkpoint")
+    yield from bps.mv(motor, step)
+    yield from reduced_reading(devices, others, (motor,), take_reading)
+
+
 def reduced_one_nd_step(
     detectors: Sequence[Readable],
     step: Mapping[Movable, Any],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
@@ -83,11 +84,24 @@ def _reduced(
 ) -> MsgGenerator[Any]:
     tokens = [callback.subscribe(listener) for listener in listeners]
 
-    def finish() -> MsgGenerator[None]:
-        yield from off_thread(callback.wait, timeout)
-        if close:
-            yield from off_thread(callback.close, timeout)
-        for token in tokens:
-            callback.unsubscribe(token)
+    ending, ended = threading.Lock(), threading.Event()
 
-    return (yield from bpp.finalize_wrapper(bpp.subs_wrapper(plan, callback), finish))
+    def end() -> None:
+        with ending:  # asked for again when a plan was paused meanwhile
+            if ended.is_set():
+                return
+            callback.wait(timeout)
+            if close:
+                callback.close(timeout)
+            for token in tokens:
+                callback.unsubscribe(token)
+            ended.set()
+
+    def finish() -> MsgGenerator[None]:
+        yield from off_thread(end)
+
+    try:
+        return (yield from bpp.finalize_wrapper(bpp.subs_wrapper(plan, callback), finish))
+    finally:
+        if not ended.is_set():  # halted, which skips all clean-up by messages; or nobody did what they ask for
+            threading.Thread(target=end, name="diffractogram-end", daemon=True).start()

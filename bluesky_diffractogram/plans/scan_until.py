@@ -12,35 +12,20 @@ from bluesky.utils import MsgGenerator
 
 from .checks import check_choice, check_count, check_motor, check_number, check_position
 from .criterion import UNTIL, PeakCriterion
-from .steering import PeakReader, metadata, steered_run
+from .steering import PeakReader, SteeredScan, metadata, steered_run
 
 
-@dataclass(frozen=True, slots=True)
-class ScanUntilPeak:
-    """How a `scan_until_peak` ended.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanUntilPeak(SteeredScan):
+    """How a `scan_until_peak` ended, where the last point counts.
 
     Attributes
     ----------
-    uid
-        Of the run.
     met
         Whether what was waited for happened.
-    motor
-        Where the motor was left; NaN in a dry run.
-    peak
-        Where the peak was at the last point, in the configured unit; NaN if it was not there.
-    points
-        How many were taken.
-    reason
-        The same in words, as in the run's stop document.
     """
 
-    uid: str
     met: bool
-    motor: float
-    peak: float
-    points: int
-    reason: str
 
 
 def scan_until_peak(
@@ -123,7 +108,7 @@ def scan_until_peak(
             yield from bps.checkpoint()
             yield from bps.mv(motor, place)
             seen = yield from reader.point(uid)
-            state.update(points=k + 1, motor=place)
+            state.update(points=k + 1, motor=seen.motor if math.isfinite(seen.motor) else place)
             if seen.known and criterion.met(seen.positions, seen.followed):
                 state["met"] = True
                 break
@@ -131,7 +116,10 @@ def scan_until_peak(
 
     _md = metadata("scan_until_peak", detectors, motor, arguments, md)
     uid, reason = yield from steered_run(reader, _md, body)
-    return ScanUntilPeak(uid, bool(state["met"]), state["motor"], criterion.last, int(state["points"]), reason)
+    return ScanUntilPeak(
+        uid=uid, met=bool(state["met"]), motor=state["motor"], peak=criterion.last, points=int(state["points"]),
+        reason=reason,
+    )  # fmt: skip
 
 
 def _criterion(
@@ -143,7 +131,7 @@ def _criterion(
     confirm: int,
 ) -> PeakCriterion:
     check_choice("until", until, UNTIL)
-    check_count("confirm", confirm)
+    confirm = check_count("confirm", confirm)
     device, number = reader.device, reader.number
     criterion = PeakCriterion(until, confirm=confirm)
     if peak is not None:

@@ -23,6 +23,31 @@ PATIENCE = 3
 """So many points in a row may lack a result, or the peak that is followed."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SteeredScan:
+    """How a scan that is steered by a peak ended.
+
+    Attributes
+    ----------
+    uid
+        Of the run.
+    motor
+        Where the motor was read at the last point that counts; NaN if there was none.
+    peak
+        Where the peak was there, in the configured unit; NaN if it was not there.
+    points
+        How many were taken.
+    reason
+        How it ended in words, as in the run's stop document.
+    """
+
+    uid: str
+    motor: float
+    peak: float
+    points: int
+    reason: str
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class PeaksAtPoint:
     """The peaks of one range at one point.
@@ -35,11 +60,14 @@ class PeaksAtPoint:
         ``(n,)`` of all peaks, strongest first.
     followed
         The device's ``peak_i_position``; NaN where it is not seen.
+    motor
+        Where the motor was read; NaN if it has no number among its readings.
     """
 
     known: bool
     positions: NDArray[np.float64]
     followed: float
+    motor: float = math.nan
 
 
 class PeakReader:
@@ -64,7 +92,10 @@ class PeakReader:
         self.device: DiffractogramDevice = check_device(device)
         self.number = check_range(self.device, range_number)
         check_steering(self.device)
-        self._detectors = [each for each in detectors if each is not device]
+        # Other devices of ours have their results after the point, too.
+        ours = [each for each in detectors if isinstance(each, DiffractogramDevice) and each is not device]
+        self._devices = [self.device, *ours]
+        self._detectors = [each for each in detectors if not isinstance(each, DiffractogramDevice)]
         if not self._detectors:
             raise ValueError("detectors = []: allowed: at least one, whose images are reduced")
         needed = {f"{device.name}_valid", f"{device.name}_peak_{self.number}_position"}
@@ -76,7 +107,7 @@ class PeakReader:
     @property
     def staged(self) -> list[Any]:
         """What has to be staged."""
-        return [*self._detectors, self._motor, self.device]
+        return [*self._detectors, self._motor, *self._devices]
 
     def point(self, run_uid: Any) -> MsgGenerator[PeaksAtPoint]:
         """Take a point, and read its peaks.
@@ -87,19 +118,23 @@ class PeakReader:
             No frame of the run reaches the callback, its file cannot be read before the run ends, or too many points
             in a row have no result.
         """
-        readings = yield from reduced_reading([self.device], self._detectors, [self._motor])
+        readings = yield from reduced_reading(self._devices, self._detectors, [self._motor])
         prefix, i = self.device.name, self.number
         if not readings:  # a dry run
             return PeaksAtPoint(False, np.empty(0), math.nan)
+        motor = position_of(self._motor, readings)
         if not readings[f"{prefix}_valid"]["value"]:
             self._without += 1
             self._give_up(run_uid)
-            return PeaksAtPoint(False, np.empty(0), math.nan)
+            return PeaksAtPoint(False, np.empty(0), math.nan, motor)
         self._without = 0
         listed = yield from bps.rd(getattr(self.device, f"peaks_{i}"), default_value=np.empty((2, 0)))
+        latched = self.device.latched
+        if latched is not None and latched.valid:  # what was read just now; by now there may be a newer frame
+            listed = latched.values[f"peaks_{i}"]
         positions = np.asarray(listed, dtype=float)[0]
         followed = float(readings[f"{prefix}_peak_{i}_position"]["value"])
-        return PeaksAtPoint(True, positions[np.isfinite(positions)], followed)
+        return PeaksAtPoint(True, positions[np.isfinite(positions)], followed, motor)
 
     def _give_up(self, run_uid: Any) -> None:
         callback = self.device.callback
@@ -162,5 +197,16 @@ def metadata(
     return {**made, **given, "hints": hints}
 
 
+def position_of(motor: Any, readings: Mapping[str, Mapping[str, Any]]) -> float:
+    """What was read of a motor under its one hinted field, or its name; NaN if there are others, or it is no number."""
+    hinted = (getattr(motor, "hints", None) or {}).get("fields") or [motor.name]
+    if len(hinted) == 1 and hinted[0] in readings:
+        with suppress(TypeError, ValueError):
+            return float(readings[hinted[0]]["value"])
+    return math.nan
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
     return value if isinstance(value, (bool, int, float, str, type(None))) else repr(value)

@@ -11,33 +11,20 @@ from bluesky.protocols import NamedMovable, Readable
 from bluesky.utils import MsgGenerator
 
 from .checks import check_choice, check_count, check_motor, check_number, check_position, radial_limits
-from .steering import PATIENCE, PeakReader, metadata, steered_run
+from .steering import PATIENCE, PeakReader, SteeredScan, metadata, steered_run
 
 
-@dataclass(frozen=True, slots=True)
-class TrackedPeak:
-    """How a `track_peak` ended.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackedPeak(SteeredScan):
+    """How a `track_peak` ended, where the last point that saw the peak counts.
 
     Attributes
     ----------
-    uid
-        Of the run.
     lost
         Whether the peak was lost.
-    motor, peak
-        Where the motor and the peak were at the last point that saw it.
-    points
-        How many were taken.
-    reason
-        The same in words, as in the run's stop document.
     """
 
-    uid: str
     lost: bool
-    motor: float
-    peak: float
-    points: int
-    reason: str
 
 
 def track_peak(
@@ -60,9 +47,10 @@ def track_peak(
     """Keep a peak where it is wanted by moving a motor, or have the motor go with it.
 
     The peak is the one that the reduction follows, ``peak_i_position``. After each point but the last the motor moves:
-    in the mode ``"centre"`` by ``gain·(target − peak)/slope``, for a motor that moves the peak; in the mode
-    ``"follow"`` by ``gain·(peak − peak before)/slope``, for one that does not (a slit, an analyser). Where the peak is
-    not seen the motor stays; after three points without it the plan ends.
+    in the mode ``"centre"`` by ``gain·(target − peak)/slope`` from where it was read, for a motor that moves the peak;
+    in the mode ``"follow"`` by ``gain·(peak − peak before)/slope``, for one that does not (a slit, an analyser). Where
+    the peak is not seen the motor stays; after three points without it the plan ends. With the wrong sign of `slope`
+    the motor drives the peak away: give `low` and `high`, or `max_step`, where that would do harm.
 
     Parameters
     ----------
@@ -107,7 +95,7 @@ def track_peak(
     """
     check_motor(motor)
     reader = PeakReader(device, range_number, detectors, motor)
-    check_count("num", num)
+    num = check_count("num", num)
     check_choice("mode", mode, ("centre", "follow"))
     if check_number("slope", slope, "a number that is not 0") == 0.0:
         raise ValueError(f"slope = {slope!r}: allowed: a number that is not 0")
@@ -125,7 +113,7 @@ def track_peak(
     state: dict[str, Any] = {"points": 0, "motor": math.nan, "peak": math.nan, "lost": False}
 
     def body(uid: Any) -> MsgGenerator[str]:
-        place = float((yield from bps.rd(motor, default_value=0.0)))
+        place = begin
         unseen = 0
         before = math.nan
         for k in range(num):
@@ -143,17 +131,31 @@ def track_peak(
                     return f"the peak was lost: {unseen} points in a row without it"
                 continue
             unseen = 0
-            state.update(motor=place, peak=seen.followed)
+            state.update(motor=seen.motor if math.isfinite(seen.motor) else place, peak=seen.followed)
             away = (wanted - seen.followed) if wanted is not None else (seen.followed - before)
             before = seen.followed
             if math.isfinite(away):
                 move = max(-longest, min(longest, gain * away / slope))
-                place = max(lowest, min(highest, place + move))
+                # A motor that is stuck is not sent further and further: it would leap when it came free.
+                base = seen.motor if wanted is not None and math.isfinite(seen.motor) else place
+                place = max(lowest, min(highest, base + move))
         return f"{num} points; the peak is at {state['peak']:g} with {motor.name} = {state['motor']:g}"
 
+    begin = yield from _position(motor)
     _md = metadata("track_peak", detectors, motor, arguments, md)
     uid, reason = yield from steered_run(reader, _md, body)
-    return TrackedPeak(uid, state["lost"], state["motor"], state["peak"], state["points"], reason)
+    return TrackedPeak(
+        uid=uid, lost=state["lost"], motor=state["motor"], peak=state["peak"], points=state["points"], reason=reason
+    )
+
+
+def _position(motor: Any) -> MsgGenerator[float]:
+    """Where the motor is."""
+    found = yield from bps.rd(motor, default_value=0.0)
+    try:
+        return float(found)
+    except (TypeError, ValueError):
+        raise ValueError(f"motor = {motor.name!r} is at {found!r}: allowed: a motor whose position is known") from None
 
 
 def _target(reader: PeakReader, mode: str, target: float | None) -> float | None:

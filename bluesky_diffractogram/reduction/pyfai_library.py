@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import difflib
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,29 @@ Shape = tuple[int, int]
 
 
 def load_integrator(path: str | Path) -> Any:
-    """`pyFAI.load`, which raises whatever its parsers raise."""
-    import pyFAI
+    """What `pyFAI.load` gives, which raises whatever its parsers raise.
 
-    return pyFAI.load(str(path))
+    The integrator never collects garbage: by itself it does when it is loaded and with each change, for 0.2 s among all
+    that a session has imported, in whose thread settings are changed.
+    """
+    from pyFAI.integrator.azimuthal import AzimuthalIntegrator
+
+    _settle_numexpr()
+    integrator = AzimuthalIntegrator()
+    integrator.auto_gc = False
+    integrator.load(str(path))
+    return integrator
+
+
+@cache
+def _settle_numexpr() -> None:
+    """Have numexpr's number of threads set before pyFAI computes with them.
+
+    blosc2, which tiled and databroker import, sets it when it is imported: while pyFAI computes in another thread
+    that never returns, and with it whoever imports a catalogue after the callback was made.
+    """
+    with suppress(ImportError):
+        import_module("blosc2")
 
 
 def copied(integrator: Any, *, deep: bool = False) -> Any:

@@ -187,21 +187,6 @@ def test_settings_set_from_many_threads_all_hold(steered):
     assert [getattr(steered.diff.config, a) for a in attributes] == values
 
 
-def test_subscribers_of_a_setting_hear_of_its_change(steered):
-    heard = []
-    done = threading.Event()
-
-    def hear(value, **_):
-        heard.append(value)
-        done.set()
-
-    steered.device.npt.subscribe(hear, run=False)
-    steered.device.diff_units.set("q [1/A]")
-    steered.device.configure({"npt": 120})
-    assert done.wait(5)
-    assert heard == [120]
-
-
 def test_a_change_in_a_run_is_recorded_in_a_new_descriptor(steered):
     @bpp.stage_decorator([steered.detector, steered.device])
     @bpp.run_decorator()
@@ -219,6 +204,17 @@ def test_a_change_in_a_run_is_recorded_in_a_new_descriptor(steered):
     assert units == ["deg", "deg"]
     steered.device.trigger().wait(5)
     assert steered.device.unit.get() == "q_A^-1"
+
+
+def test_all_peaks_have_one_shape_also_where_there_is_no_result(steered):
+    """So that they can be read in a scan, if somebody wants them there."""
+    steered.device.peaks_1.kind = "normal"
+    steered.run(bp.count([steered.detector, steered.device], 2))
+    first, second = steered.values("primary", "diffractogram_peaks_1")
+    key = steered.of("descriptor")[0]["data_keys"]["diffractogram_peaks_1"]
+    assert first.shape == second.shape == tuple(key["shape"]) == (2, 20)
+    assert np.isnan(first).all()
+    assert np.isfinite(second[:, 0]).all()
 
 
 def test_its_units_are_those_of_the_derived_run(steered):
@@ -291,8 +287,7 @@ def test_a_reading_amid_the_arrival_of_a_frame_is_of_one_frame(steered):
     old, new = (Snapshot.of(2, events[n], "run") for n in (1, 2))
     device, amid = steered.device, []
     device.take(old)
-    take = device.total_2.take
-    device.total_2.take = lambda *arguments: (amid.append(reading(device)), take(*arguments))
+    device.total_2.subscribe(lambda **_: amid.append(reading(device)), run=False)
     device.take(new)
     (seen,) = amid
     for name in ("mean_1", "total_2", "peaks_2_error", "raw_seq_num"):
@@ -371,6 +366,35 @@ def test_trigger_gives_up_in_time_and_later_recovers(tmp_path):
     device.trigger().wait(5)
     assert reading(device)["valid"] == 1
     steered.diff.close(5)
+
+
+@pytest.mark.parametrize("meanwhile", ["triggered", "staged"])
+def test_a_trigger_of_an_interrupted_point_spoils_no_later_one(steered, monkeypatch, meanwhile):
+    """It gives up when the next point, or the next scan, has its result already."""
+    device, following = steered.device, steered.device._following
+    waits, giving_up = threading.Event(), threading.Event()
+
+    def wait_in_vain(not_event, timeout):
+        waits.set()
+        giving_up.wait(20)
+
+    device.stage()
+    with monkeypatch.context() as patch:
+        patch.setattr(following, "wait_for_latest", wait_in_vain)
+        interrupted = device.trigger()
+        assert waits.wait(5)
+    if meanwhile == "staged":
+        device.unstage()
+        device.stage()
+    steered.take(1)
+    if meanwhile == "triggered":
+        device.trigger().wait(10)
+    giving_up.set()
+    interrupted.wait(5)
+    assert device.valid.get() == 1
+    assert reading(device)["valid"] == (meanwhile == "triggered")
+    device.unstage()
+    assert reading(device)["valid"] == 1
 
 
 @pytest.mark.parametrize("why", ["skipped", "not requested", "none"])

@@ -6,6 +6,7 @@ import json
 import math
 import threading
 
+import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import matplotlib
 import numpy as np
@@ -68,7 +69,7 @@ def test_the_reduction_is_off_the_run_engines_thread(steered, reduced):
     assert where == ["detector_reduced-reduction"] * 2
 
 
-def test_live_plot_peak_stats_and_best_effort_work_on_peaks(steered, reduced):
+def test_live_plot_peak_stats_and_best_effort_work_on_peaks(steered, reduced, undrawn):
     key = "detector_reduced_peak_1_position"
     plot, stats, best = LivePlot(key, "furnace"), PeakStats("furnace", key), BestEffortCallback()
     for callback in (plot, stats, best):
@@ -193,3 +194,63 @@ def test_what_cannot_be_wrapped_is_refused(steered, wrong):
     }
     with pytest.raises(ValueError, match=allowed[wrong]):
         ReducedDetector(detector, image=image, config=config)
+
+
+def test_its_results_are_lavues(steered, reduced):
+    reduced.trigger().wait(10)
+    steered.take(1)
+    found = json.loads(reduced.results.get())
+    assert found["nrdiffs"] == 2
+    assert len(found["diff_1"][0]) > 100
+
+
+class WritesToo(Memory):
+    """It writes its images to a file besides, as areaDetector's plugins do, and is told of pauses."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.told = []
+
+    def collect_asset_docs(self):
+        resource = {
+            "spec": "NOWHERE", "root": "/", "resource_path": "x", "resource_kwargs": {}, "path_semantics": "posix",
+            "uid": f"resource-{len(self.told)}",
+        }  # fmt: skip
+        yield "resource", resource
+
+    def pause(self):
+        self.told.append("pause")
+
+    def resume(self):
+        self.told.append("resume")
+
+
+def test_the_files_that_its_detector_writes_besides_are_told_of(steered):
+    memory = WritesToo(name="memory")
+    steered.run(bp.count([ReducedDetector(memory, image=memory.image, config=steered.beamline.configuration)]))
+    assert [doc["spec"] for doc in steered.of("resource")] == ["NOWHERE"]
+
+
+def test_its_detector_hears_of_pauses(steered):
+    memory = WritesToo(name="memory")
+    reduced = ReducedDetector(memory, image=memory.image, config=steered.beamline.configuration)
+    plan = bp.count([reduced], 2, per_shot=lambda detectors: pausing(detectors))
+
+    def pausing(detectors):
+        yield from bps.checkpoint()
+        yield from bps.trigger_and_read(detectors)
+        if not memory.told:
+            yield from bps.pause()
+
+    with pytest.raises(Exception, match="paused"):
+        steered.engine(plan)
+    steered.engine.resume()
+    assert memory.told == ["pause", "resume"]
+
+
+def test_bluesky_adapts_its_steps_to_peaks(steered, reduced):
+    """Its own adaptive scans, which read their target in the point itself."""
+    target = "detector_reduced_peak_1_position"
+    steered.run(bp.adaptive_scan([reduced], target, steered.furnace, 300, 900, 20, 300, 0.01, backstep=False))
+    steps = np.diff(steered.values("primary", "furnace"))
+    assert steps.min() < steps.max() < 301

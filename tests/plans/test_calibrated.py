@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 
 import numpy as np
 import pyFAI
@@ -88,3 +89,27 @@ def test_it_can_be_simulated(steered, nearer):
     assert commands[0] == commands[-1] == "configure"
     assert commands.count("save") == 4
     assert steered.diff.config is config
+
+
+def test_what_somebody_else_changes_meanwhile_stays(steered):
+    """It is paused, as plans are, and somebody changes the configuration at the prompt."""
+
+    def pause(name, doc):
+        if doc["seq_num"] == 1:
+            steered.engine.unsubscribe(token)
+            threading.Thread(target=steered.engine.request_pause).start()
+
+    token = steered.engine.subscribe(pause, "event")
+    with pytest.raises(Exception, match="paused"):
+        steered.engine(calibrated_count([steered.detector], steered.device, 3, settings={"npt": 99}))
+    assert steered.diff.config.npt == 99
+    steered.diff.configure({"collect": False, "buffer_size": 55})
+    steered.engine.resume()
+    config = steered.diff.config
+    assert (config.npt, config.collect, config.buffer_size) == (250, False, 55)
+
+
+def test_the_timeout_comes_back_too(steered):
+    steered.run(calibrated_count([steered.detector], steered.device, settings={"trigger_timeout": 5, "npt": 99}))
+    assert steered.device.trigger_timeout.get() == 20.0
+    assert steered.diff.config.npt == 250

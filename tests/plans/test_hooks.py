@@ -5,16 +5,20 @@ from __future__ import annotations
 import threading
 import time
 
+import bluesky.plan_stubs as bps
 import bluesky.plans as bp
+import bluesky.preprocessors as bpp
 import matplotlib
 import pytest
-from bluesky.callbacks import LivePlot
+from bluesky.callbacks import LiveFit, LivePlot
 from bluesky.callbacks.best_effort import BestEffortCallback
 from bluesky.callbacks.fitting import PeakStats
 from bluesky.simulators import RunEngineSimulator, assert_message_and_return_remaining
+from bluesky.suspenders import SuspendFloor
+from ophyd import Signal
 from ophyd.sim import det as no_images
 
-from bluesky_diffractogram import readback_hints, reduced_one_nd_step, reduced_one_shot
+from bluesky_diffractogram import readback_hints, reduced_one_1d_step, reduced_one_nd_step, reduced_one_shot
 
 matplotlib.use("Agg")
 
@@ -53,7 +57,7 @@ def test_grids_are_scanned_too(steered):
     assert steered.values(READBACK, "motor1") == [0, 1, 0, 1]
 
 
-def test_live_plot_and_peak_stats_work_on_the_readback(steered):
+def test_live_plot_and_peak_stats_work_on_the_readback(steered, undrawn):
     plot, stats = LivePlot(POSITION, "furnace"), PeakStats("furnace", POSITION)
     steered.engine.subscribe(plot)
     steered.engine.subscribe(stats)
@@ -66,7 +70,7 @@ def test_live_plot_and_peak_stats_work_on_the_readback(steered):
     assert stats["min"] == (1000, min(positions))
 
 
-def test_best_effort_callback_plots_peaks_against_the_motor(steered):
+def test_best_effort_callback_plots_peaks_against_the_motor(steered, undrawn):
     best = BestEffortCallback()
     steered.engine.subscribe(best)
     plan = bp.scan(
@@ -161,3 +165,62 @@ def test_the_wait_is_for_the_reduction_not_for_a_time(steered):
     steered.run(bp.count([steered.detector, steered.device], 20, per_shot=reduced_one_shot))
     assert time.monotonic() - started < 10
     assert steered.values(READBACK, "diffractogram_valid") == [1] * 20
+
+
+def test_plans_with_one_motor_and_their_own_signature_have_a_hook_too(steered):
+    plan = bp.log_scan(
+        [steered.detector, steered.device], steered.furnace, 2, 3, 3, per_step=reduced_one_1d_step,
+    )  # fmt: skip
+    steered.run(plan)
+    assert steered.values(READBACK, "furnace") == pytest.approx([100, 10**2.5, 1000])
+    assert steered.values(READBACK, "diffractogram_raw_seq_num") == [1, 2, 3]
+    steered.run(bp.scan([steered.detector, steered.device], steered.furnace, 300, 400, 2, per_step=reduced_one_1d_step))
+    assert steered.values(READBACK, "diffractogram_valid") == [1, 1]
+
+
+def test_interleaved_runs_have_their_own_results(steered):
+    def of(key, plan):
+        return (yield from bpp.set_run_key_wrapper(plan, key))
+
+    @bpp.stage_decorator([steered.detector, steered.device])
+    def plan():
+        for key in "ab":
+            yield from of(key, bps.open_run())
+        for key in "abba":
+            yield from of(key, reduced_one_shot([steered.detector, steered.device]))
+        for key in "ab":
+            yield from of(key, bps.close_run())
+
+    steered.run(plan())
+    readback = [doc["data"] for doc in steered.events(READBACK)]
+    assert [data["diffractogram_raw_event"] for data in readback] == [doc["uid"] for doc in steered.events("primary")]
+    a, b = (doc["uid"] for doc in steered.of("start"))
+    assert [data["diffractogram_raw_uid"] for data in readback] == [a, b, b, a]
+
+
+def test_a_suspender_makes_the_point_be_taken_again(steered):
+    beam = Signal(name="beam", value=10.0)
+    steered.engine.install_suspender(SuspendFloor(beam, 5.0))
+    dipped = []
+
+    def dip(name, doc):
+        if not dipped and doc["seq_num"] == 2:
+            dipped.append(True)
+            threading.Thread(target=lambda: (beam.put(1.0), time.sleep(0.3), beam.put(10.0))).start()
+
+    steered.engine.subscribe(dip, "event")
+    plan = bp.scan([steered.detector, steered.device], steered.furnace, 300, 600, 4, per_step=reduced_one_nd_step)
+    steered.run(plan)
+    primary = {doc["seq_num"]: doc["uid"] for doc in steered.events("primary")}
+    readback = {doc["seq_num"]: doc["data"] for doc in steered.events(READBACK)}
+    assert sorted(primary) == sorted(readback) == [1, 2, 3, 4]
+    assert all(data["diffractogram_raw_event"] == primary[number] for number, data in readback.items())
+
+
+def test_a_line_is_fitted_to_peaks(steered):
+    lmfit = pytest.importorskip("lmfit")
+    fit = LiveFit(lmfit.models.LinearModel(), POSITION, {"x": "furnace"}, {"slope": 0.0, "intercept": 5.0})
+    steered.engine.subscribe(fit)
+    steered.run(bp.scan([steered.detector, steered.device], steered.furnace, 300, 900, 5, per_step=reduced_one_nd_step))
+    line = [steered.beamline.two_theta(temperature)[0] for temperature in (300.0, 900.0)]
+    assert fit.result.values["slope"] == pytest.approx((line[1] - line[0]) / 600, rel=0.15)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import bluesky.preprocessors as bpp
 import pytest
 from bluesky import RunEngine
+from bluesky.simulators import summarize_plan
 from documents.conftest import Collected
 
 from bluesky_diffractogram import ConfigError, ReductionCallback, diffractogram_decorator, diffractogram_wrapper
@@ -95,3 +98,38 @@ def test_a_wrong_configuration_is_refused_when_the_plan_is_made(beamline):
         decorated([beamline.detector])
     with pytest.raises(ValueError, match="timeout"):
         diffractogram_wrapper(bp.count([beamline.detector]), beamline.configuration, timeout=-1)
+
+
+def workers():
+    return [thread for thread in threading.enumerate() if thread.name == "diffractogram-worker"]
+
+
+def gone(threads):
+    for thread in threads:
+        thread.join(10)
+    return not any(thread.is_alive() for thread in threads)
+
+
+def test_halted_it_leaves_nothing_behind(beamline):
+    collected, engine, before = Collected(), RunEngine({}), workers()
+
+    @bpp.run_decorator()
+    def plan():
+        yield from bps.checkpoint()
+        yield from bps.trigger_and_read([beamline.detector])
+        yield from bps.pause()
+
+    with pytest.raises(Exception, match="paused"):
+        engine(diffractogram_wrapper(plan(), beamline.configuration, subs=collected, plot=False))
+    started = [thread for thread in workers() if thread not in before]
+    assert len(started) == 1
+    engine.halt()
+    assert gone(started)
+    assert collected.of("stop")[0]["exit_status"] == "abort"
+
+
+def test_simulated_it_leaves_nothing_behind(beamline, capsys):
+    before = workers()
+    summarize_plan(diffractogram_wrapper(bp.count([beamline.detector]), beamline.configuration, plot=False))
+    assert "Read ['detector']" in capsys.readouterr().out
+    assert gone([thread for thread in workers() if thread not in before])

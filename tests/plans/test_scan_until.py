@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 import threading
 
+import bluesky.plans as bp
 import bluesky.preprocessors as bpp
 import numpy as np
 import pytest
 from bluesky.callbacks.best_effort import BestEffortCallback
 from bluesky.simulators import RunEngineSimulator, assert_message_and_return_remaining, check_limits, summarize_plan
+from ophyd.sim import SynAxis
 from ophyd.sim import det as no_images
 from steered import Steered
 
-from bluesky_diffractogram import scan_until_peak
+from bluesky_diffractogram import DiffractogramDevice, scan_until_peak
+from bluesky_diffractogram.devices.snapshot import Snapshot
 from bluesky_diffractogram.plans import ScanUntilPeak
 
 READBACK = "diffractogram_readback"
@@ -248,7 +251,7 @@ def test_messages_in_order_with_injected_readings(steered):
     for command in ("stage", "open_run", "checkpoint", "set", "prepare", "trigger", "save", "close_run", "unstage"):
         rest = assert_message_and_return_remaining(rest, lambda msg, c=command: msg.command == c)[1:]
     assert simulator.return_value == ScanUntilPeak(
-        "uid", True, 1.0, 8.45, 2, "the peak appeared at furnace = 1, at 8.45"
+        uid="uid", met=True, motor=1.0, peak=8.45, points=2, reason="the peak appeared at furnace = 1, at 8.45"
     )
 
 
@@ -258,3 +261,83 @@ def test_baselines_and_other_wrappers_go_with_it(steered):
     )
     assert result.met
     assert len(steered.events("baseline")) == 2
+
+
+def test_numpys_numbers_are_numbers(steered):
+    steered.furnace.set(300)
+    plan = scan(
+        steered, "appears", np.int64(300), np.float32(301), np.int64(1),
+        range_number=np.int64(1), confirm=np.int32(1), peak=np.float64(9.9), tolerance=np.float32(0.01),
+    )  # fmt: skip
+    assert steered.run(plan).points == 2
+    assert steered.of("start")[0]["plan_args"]["start"] == 300
+    assert type(steered.of("start")[0]["plan_args"]["start"]) is int
+
+
+@pytest.fixture
+def waiting_change(steered):
+    """Ranges and unit are changed, and the reduction, busy with a frame, has not come to it."""
+    steered.take(1)
+    go = threading.Event()
+    steered.diff.subscribe(lambda name, doc: go.wait(20))
+    steered.engine(bp.count([steered.detector]))
+    steered.diff.configure(
+        {"diff_units": "q [1/A]", "diff_ranges": [[0, 90, 0, 10], [0, 90, 0, 10], [0, 90, None, 10]]}
+    )
+    yield steered
+    go.set()
+
+
+def test_positions_are_checked_against_the_configuration_that_is_in_force(waiting_change):
+    device = DiffractogramDevice("three", callback=waiting_change.diff)
+    for number in (1, 3):
+        with pytest.raises(ValueError, match=rf"peak = 5.0: allowed: .*range {number}, in q \[1/A\]"):
+            next(
+                scan_until_peak(
+                    [waiting_change.detector], waiting_change.furnace, 0, 1, 1, device,
+                    range_number=number, peak=5.0, tolerance=1,
+                )
+            )  # fmt: skip
+        accepted = scan_until_peak(
+            [waiting_change.detector], waiting_change.furnace, 0, 1, 1, device,
+            range_number=number, peak=2.0, tolerance=1,
+        )  # fmt: skip
+        assert next(accepted).command == "stage"
+    device.destroy()
+
+
+def test_a_range_that_the_device_was_not_made_for_is_told(steered):
+    steered.diff.configure({"diff_ranges": [[0, 90, 0, 10]] * 3})
+    with pytest.raises(ValueError, match=r"1 to 2, the ranges that diffractogram reads; .* 3: make it with ranges=3"):
+        next(scan(steered, "appears", range_number=3))
+
+
+def test_another_device_of_ours_has_the_results_of_each_point_too(steered):
+    other = DiffractogramDevice("other", callback=steered.diff)
+    steered.run(
+        scan_until_peak(
+            [steered.detector, other], steered.furnace, 300, 302, 1, steered.device, peak=9.9, tolerance=0.01
+        )
+    )
+    assert steered.values(READBACK, "other_raw_seq_num") == [1, 2, 3]
+    assert not any(key.startswith("other") for key in steered.events("primary")[0]["data"])
+    other.destroy()
+
+
+def test_the_peaks_are_those_of_the_point_whatever_comes_after_it(steered):
+    """A frame of somebody else's is reduced between the reading of the point and that of its peaks."""
+
+    def hook(msg):
+        if msg.command == "read" and msg.obj is steered.device.peaks_2:
+            steered.device.take(Snapshot.none(2, 0.0))
+
+    steered.engine.msg_hook = hook
+    assert steered.run(scan(steered, "appears", 1300, 1301, 1, **GAMMA)).met
+
+
+def test_where_the_motor_is_said_to_be_it_was_read(steered):
+    """One that stops a little short."""
+    short = SynAxis(name="short", readback_func=lambda where: where - 0.25)
+    result = steered.run(scan_until_peak([steered.detector], short, 0, 2, 1, steered.device, peak=9.9, tolerance=0.01))
+    assert result.motor == 1.75
+    assert "at short = 1.75" in result.reason

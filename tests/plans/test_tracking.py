@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 from bluesky.simulators import RunEngineSimulator, summarize_plan
+from ophyd import SoftPositioner
 from ophyd.sim import SynAxis
 
 from bluesky_diffractogram import track_peak
@@ -127,3 +128,33 @@ def test_it_can_be_simulated(steered, capsys):
     summarize_plan(track(steered, 2, target=5.6))
     messages = RunEngineSimulator().simulate_plan(track(steered, 2, target=5.6))
     assert [m.command for m in messages].count("save") == 4
+
+
+def test_a_motor_that_is_stuck_is_not_sent_further_and_further(steered):
+    asked = []
+    stuck = SynAxis(name="stuck", readback_func=lambda where: asked.append(where) or 5.0)
+    stuck.set(5.0)
+    asked.clear()
+    at = steered.run(track(steered, 1, target=5.65)).peak
+    result = steered.run(track(steered, 8, motor=stuck, slope=0.1, target=at + 0.2))
+    assert result.motor == 5.0
+    assert len(asked) == 7
+    assert asked == pytest.approx([7.0] * 7, abs=0.5)
+
+
+def test_a_motor_that_stops_short_drives_the_peak_home_all_the_same(steered):
+    class Short(type(steered.furnace)):
+        def set(self, value, **kwargs):
+            return super().set(value - 5.0, **kwargs)
+
+    furnace = Short("short", temperature=1400.0)
+    steered.detector._temperature = lambda: furnace.position
+    at = steered.run(track(steered, 1, motor=furnace, target=5.6)).peak
+    steered.run(track(steered, 8, motor=furnace, target=at + 0.03))
+    assert steered.values(READBACK, "diffractogram_peak_1_position")[-1] == pytest.approx(at + 0.03, abs=0.006)
+
+
+def test_a_motor_that_does_not_know_where_it_is_is_refused_before_the_run(steered):
+    with pytest.raises(ValueError, match="motor = 'lost' is at None: allowed: a motor whose position is known"):
+        steered.engine(track(steered, motor=SoftPositioner(name="lost")))
+    assert steered.raw == []

@@ -29,6 +29,7 @@ RE = RunEngine({}, during_task=KeepWindowsAlive())  # whatever toolkit matplotli
 diff = DiffractogramCallback(beamline.configuration)  # a window opens where there is a display
 RE.subscribe(diff)
 diffractogram = DiffractogramDevice("diffractogram", callback=diff)  # settings and results as ophyd signals
+bcc_iron = {"range_number": 2, "peak": 8.67, "tolerance": 0.12}  # its (110) line, in degrees; gone at about 1185 K
 
 try:  # catalogues in memory, one for the scans and one for what came of them
     from databroker import temp
@@ -40,9 +41,12 @@ except ImportError:  # pip install 'bluesky-diffractogram[databroker]'
     db = analysed = None
 
 print(
-    "Type   RE(heating_scan(detector, furnace, 300, 1500, 30))   or   RE(count([detector], 5)),\n"
-    "then   diff.results['peaks_1']   diff.buffers[0].to_xarray()   analysed[-1].table('diffractogram'),\n"
-    "       RE(configure_diffractogram(diffractogram, {'diff_units': 'q [1/A]'})),\n"
-    "       RE(scan_until_peak([detector], furnace, 900, 1500, 50, diffractogram, until='vanishes')),\n"
-    "       RE(scan([detector, diffractogram], furnace, 300, 900, 7, per_step=reduced_one_nd_step))."
+    "Type   RE(heating_scan(detector, furnace, 300, 1500, 30))   or   RE(count([detector], 5))\n"
+    "then   diff.results['peaks_1']\n"
+    "       diff.buffers[0].to_xarray()\n"
+    "       analysed[-1].table('diffractogram')\n"
+    "       RE(scan([detector, diffractogram], furnace, 300, 900, 7, per_step=reduced_one_nd_step))\n"
+    "       RE(scan_until_peak([detector], furnace, 900, 1500, 50, diffractogram, until='vanishes', **bcc_iron))\n"
+    "       db[-1].stop['reason']\n"
+    "       RE(configure_diffractogram(diffractogram, {'diff_units': 'q [1/A]'}))"
 )
