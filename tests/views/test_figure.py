@@ -327,7 +327,7 @@ def test_the_configuration_of_the_run_says_what_the_main_panel_shows():
     assert figure.main_plot == "image"
 
 
-def test_a_heat_map_beyond_the_first_ones_begins_when_it_is_asked_for():
+def test_a_heat_map_beyond_the_first_ones_shows_what_there_was_when_it_is_asked_for():
     run = DerivedRun(WIDE[:6], 9)
     figure = DiffractogramFigure(heatmaps=2)
     documents = list(run.documents())
@@ -337,10 +337,12 @@ def test_a_heat_map_beyond_the_first_ones_begins_when_it_is_asked_for():
     figure.set_main_plot("buffer 6")
     figure.draw()
     assert [grid.number for grid in figure.grids] == [1, 2, 6]
+    assert len(figure.grids[2].drawn.intensity) == 2
     for name, doc in documents[4:]:
         figure(name, doc)
     figure.draw()
-    assert len(figure.grids[2].rows().intensity) == 7
+    expected = [doc["data"]["diff_6"][1] for name, doc in documents if name == "event"]
+    np.testing.assert_array_equal(figure.grids[2].drawn.intensity, expected)
     assert len(figure.grids[0].rows().intensity) == 9
     figure.set_main_plot("buffer 5")
     figure.draw()
