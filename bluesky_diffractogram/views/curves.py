@@ -233,7 +233,11 @@ class LiveDiffractogram(View, CallbackBase):
             self._drawn_colors = colors
             self._begin(shown, colors or RangeColors.configured(shown.stream.configuration.get("colors")))
         for number, curve in shown.curves.items():
-            self.lines[number].set_data(*curve)
+            line = self.lines[number]
+            line.set_data(*curve)
+            alone = isolated(curve[1])
+            line.set_marker("o" if len(alone) else "none")  # of which no line is drawn
+            line.set_markevery(alone.tolist() or None)
             self.markers[number].set_data(*shown.peaks.get(number, np.empty((2, 0))))
         self._draw_references(references, shown.stream)
         self._draw_lines(lines, shown.stream)
@@ -252,7 +256,12 @@ class LiveDiffractogram(View, CallbackBase):
             y=min(max(PEAK_TEXT / max(high - 2 * PEAK_TEXT, 0.1), 0.08), 0.25) if self._with_peaks else 0.08
         )
         self.ax.relim()
-        self.ax.autoscale_view()
+        nothing = self._drawn_scale == "log" and not self.ax.dataLim.minposy < np.inf
+        self._empty.set_text("nothing above zero" if nothing else "")
+        self._empty.set_visible(nothing)
+        if nothing:  # of which autoscaling would complain
+            self.ax.set_ylim(1.0, 10.0, auto=None)
+        self.ax.autoscale_view(scaley=not nothing)
         low, high = self.ax.get_ylim()
         if not full and self.ax.get_autoscaley_on() and self._fitted and _fits((low, high), before):
             self.ax.set_ylim(before, auto=None)
@@ -262,7 +271,6 @@ class LiveDiffractogram(View, CallbackBase):
         """Make the lines of a new stream, and its labels."""
         from matplotlib.markers import CARETDOWN
 
-        self._empty.set_visible(False)
         for axis in (self.ax.xaxis, self.ax.yaxis):
             axis.set_visible(True)
         if self._drawn is None or self._drawn.unit != shown.stream.unit:
@@ -272,7 +280,7 @@ class LiveDiffractogram(View, CallbackBase):
         self.lines, self.markers = {}, {}
         for number in shown.curves:
             color = colors[number]
-            (self.lines[number],) = self.ax.plot([], [], color=color, linewidth=1.2, zorder=2)
+            (self.lines[number],) = self.ax.plot([], [], color=color, linewidth=1.2, markersize=3, zorder=2)
             (self.markers[number],) = self.ax.plot(
                 [], [], linestyle="none", marker=CARETDOWN, markersize=7, color=color, zorder=3
             )
@@ -329,6 +337,12 @@ class LiveDiffractogram(View, CallbackBase):
             self.ax.set_ylabel(intensity_label(*labelled))
             if plain:
                 self.ax.yaxis.set_major_formatter(intensity_formatter(exponent))
+
+
+def isolated(intensity: NDArray) -> NDArray[np.intp]:
+    """The bins with a value between two without, or alone on their axis."""
+    beside = np.pad(np.isfinite(intensity), 1)
+    return np.flatnonzero(beside[1:-1] & ~beside[:-2] & ~beside[2:])
 
 
 def _fits(wanted: tuple[float, float], shown: tuple[float, float]) -> bool:

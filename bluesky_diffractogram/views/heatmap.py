@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .raster import block_mean, color_limits, equidistant_columns, settled
 from .rowaxis import ROUND_STEPS, FrameFormatter, RowFormatter, RowLocator, RowScale, monotonic, row_values
 from .rows import Rows
-from .scales import Scale, color_norm, label_colors
+from .scales import Labelled, Scale, color_norm, label_colors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +54,7 @@ class Heatmap:
         self._drawn_scale = scale
         self._backwards = (x_positive == "left", y_positive == "down")
         self._edges: tuple[float, float] | None = None
-        self._labelled: tuple[int, str] | None = None
+        self._labelled: Labelled | None = None
         ax.cla()
         low, high = clim or ((0.1, 1.0) if scale == "log" else (0.0, 1.0))
         self.im = ax.imshow(
@@ -89,7 +89,10 @@ class Heatmap:
     def show(self, rows: Rows, number: int, *, full: bool) -> None:
         """Show `rows` of range `number`; with `full` every value, else not more than the screen has pixels for."""
         self._show_axes(True)
-        (left, right), columns = equidistant_columns(rows.stream.ranges[number].radial)
+        axis = rows.stream.ranges[number]
+        (left, right), columns = equidistant_columns(axis.radial)
+        if len(axis.radial) == 1 and np.isfinite(axis.radial_range).all():
+            left, right = axis.radial_range
         if self._edges != (left, right):
             self._edges = (left, right)
             self.ax.autoscale(True, axis="x")  # a zoom into another axis means nothing

@@ -168,6 +168,12 @@ class FrameRows:
             self._put(self._frame(stream, doc), curves)
             return True
 
+    def leads(self, doc: Mapping[str, Any]) -> bool:
+        """Whether an event is of the kind that becomes rows: its numbers mean what those of the rows mean."""
+        with self._lock:
+            stream = self._runs.stream_of(doc)
+            return stream is not None and (stream is self._leading or self._follow(stream))
+
     def stop(self, doc: Mapping[str, Any]) -> None:
         """Take a stop document; its rows stay."""
         with self._lock:

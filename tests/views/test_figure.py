@@ -225,6 +225,23 @@ def test_news_of_a_hidden_panel_are_no_reason_to_draw():
     assert not figure.changed()
 
 
+def test_heat_maps_and_curves_are_of_the_same_run_where_two_at_once_have_different_units():
+    one, two = DerivedRun(frames=3), DerivedRun(frames=3, unit="2th_deg", scan_id=13)
+    figure = DiffractogramFigure()
+    for name, doc in (("start", one.start), one.begin(), ("start", two.start), two.begin()):
+        figure(name, doc)
+    for n in range(3):
+        figure(*two.event(n))
+        figure(*one.event(n))
+    figure.draw()
+    assert figure.curves.ax.get_xlabel() == figure.grids[0].ax.get_xlabel() == r"$2\theta$ (°)"
+    assert figure.figure.get_suptitle() == "scan 13 [raw123]  ·  frame 3"
+    figure(*two.stop())
+    figure(*one.event(2))  # goes on alone
+    figure.draw()
+    assert figure.curves.ax.get_xlabel() == figure.grids[0].ax.get_xlabel() == "$q$ (nm$^{-1}$)"
+
+
 def test_foreign_runs_are_ignored():
     documents = list(DerivedRun(frames=2).documents())
     del documents[0][1]["purpose"]

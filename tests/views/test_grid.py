@@ -443,6 +443,12 @@ def test_a_frame_without_any_value_is_a_row_of_gaps():
     assert np.isnan(image(grid)).all()
 
 
+def test_a_single_bin_is_as_wide_as_its_range():
+    grid = drawn(DerivedRun((RangeExample(radial=(2, 8), npt=1),), 2))
+    assert grid.ax.get_xlim() == (2, 8)
+    assert grid.im.get_extent() == [2, 8, 0.5, 2.5]
+
+
 def test_times_are_those_of_the_frames():
     run = DerivedRun(frames=2, t0=T0)
     grid = LiveDiffractogramGrid()
