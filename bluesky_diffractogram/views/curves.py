@@ -211,6 +211,11 @@ class LiveDiffractogram(View, CallbackBase):
         """What changes with every frame."""
         return [*self.lines.values(), *self.markers.values(), *self._labels.texts()]
 
+    @property
+    def blank(self) -> bool:
+        """Whether the axes say that there is nothing to be seen."""
+        return self._empty.get_visible()
+
     def caption(self) -> str:
         """The frame that is shown, in words, with its carried readings; empty if none is."""
         with self._lock:
@@ -249,22 +254,23 @@ class LiveDiffractogram(View, CallbackBase):
 
     def _fit(self, full: bool) -> None:
         """Bring the limits to the curves, unless somebody has zoomed; small steps only for a file."""
+        self.ax.relim()
+        nothing = self._drawn_scale == "log" and not self.ax.dataLim.minposy < np.inf
+        self._empty.set_text("nothing above zero" if nothing else "")
+        self._empty.set_visible(nothing)
+        follows = self.ax.get_autoscaley_on()
+        self.ax.set_autoscaley_on(follows and not nothing)  # autoscaling to nothing warns, whoever asks for limits
         before = self.ax.get_ylim()
         high = self.ax.get_window_extent().height / self.figure.dpi
         # of the height, as much as the peaks' positions need
         self.ax.margins(
             y=min(max(PEAK_TEXT / max(high - 2 * PEAK_TEXT, 0.1), 0.08), 0.25) if self._with_peaks else 0.08
         )
-        self.ax.relim()
-        nothing = self._drawn_scale == "log" and not self.ax.dataLim.minposy < np.inf
-        self._empty.set_text("nothing above zero" if nothing else "")
-        self._empty.set_visible(nothing)
-        if nothing:  # of which autoscaling would complain
-            self.ax.set_ylim(1.0, 10.0, auto=None)
-        self.ax.autoscale_view(scaley=not nothing)
+        self.ax.autoscale_view()
         low, high = self.ax.get_ylim()
         if not full and self.ax.get_autoscaley_on() and self._fitted and _fits((low, high), before):
             self.ax.set_ylim(before, auto=None)
+        self.ax.set_autoscaley_on(follows)
         self._fitted = True
 
     def _begin(self, shown: ShownEvent, colors: RangeColors) -> None:
