@@ -26,9 +26,10 @@ _RUNNING: weakref.WeakSet[RedrawClock] = weakref.WeakSet()
 INTERVAL = 0.1
 # of the GUI thread's time; the rest belongs to the person
 LARGEST_SHARE = 1 / 3
-# While something else in this process computes, drawing takes the interpreter from it: from the scan, say.
+# While something else in this process computes, drawing takes the interpreter from it: from the scan, say. Complete
+# drawings and quick ones have this share each.
 BUSY = 0.3  # of a processor
-SHARE_WHEN_BUSY = 1 / 10
+SHARE_WHEN_BUSY = 1 / 30
 BRISK_S = 3.0
 SWITCH_INTERVAL = 5e-4  # s
 LONGEST_REST = 2.5  # s, however long a drawing takes
@@ -102,7 +103,7 @@ class RedrawClock:
     """Looks, on the canvas's own thread, whether there is something new, and draws it then.
 
     At most every `interval` seconds, and so that drawing takes no more than a third of that thread's time, or a
-    tenth while the process is busy with something else. A canvas without an event loop gets no timer and no
+    fifteenth while the process is busy with something else. A canvas without an event loop gets no timer and no
     thread; who owns it calls ``draw()``.
 
     Parameters

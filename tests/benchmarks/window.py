@@ -63,9 +63,11 @@ def measure(kind: str, detector: str, frames: int, pairs: int, exposure: float, 
             engine(bp.count([camera], frames))
             diff.wait()
             took = {"wall_s": time.perf_counter() - begin, "cpu_s": time.process_time() - used}
-            engine.unsubscribe(token)
-            gc.collect()
             new = {name: len(each) - drawn[name] for name, each in drawings.items()}
+            engine.unsubscribe(token)
+            if with_window:
+                diff.figure.draw()  # what is new still, which would be drawn in the next scan
+            gc.collect()
             return {**took, "resident_mb": resident_mb(), **new}
 
         for with_window in (False, True):  # tables, compiled loops, the first drawing
