@@ -14,6 +14,7 @@ from bluesky.callbacks.core import CallbackBase, make_class_safe
 from bluesky_diffractogram.reduction.pyfai_library import calibrant_lines
 
 from .derived import DerivedRuns
+from .frame_rows import FrameRows
 from .grid import PERCENTILES, LiveDiffractogramGrid
 from .image import ShownFrame
 from .labels import runs_text
@@ -24,7 +25,6 @@ from .main_plot import IMAGE, Shown, buffer_number, choose
 from .panels import Panels
 from .quick import QuickDrawing
 from .redraw import View, new_figure
-from .rows import FrameRows
 from .scales import Scale
 from .web_page import drawn_here
 

@@ -26,10 +26,9 @@ _RUNNING: weakref.WeakSet[RedrawClock] = weakref.WeakSet()
 INTERVAL = 0.1
 # of the GUI thread's time; the rest belongs to the person
 LARGEST_SHARE = 1 / 3
-# While something else in this process computes, drawing takes the interpreter from it: from the scan, say. Complete
-# drawings and quick ones have this share each.
+# While something else in this process computes, drawing takes the interpreter from it: from the scan, say.
 BUSY = 0.3  # of a processor
-SHARE_WHEN_BUSY = 1 / 30
+SHARE_WHEN_BUSY = 1 / 15  # half of it for quick drawings, where there are any
 BRISK_S = 3.0
 SWITCH_INTERVAL = 5e-4  # s
 LONGEST_REST = 2.5  # s, however long a drawing takes
@@ -167,7 +166,9 @@ class RedrawClock:
         complete = self._quick is None or begin >= self._complete_from
         since, used = self._drawn_at
         busy = time.process_time() - used > BUSY * (begin - since)
-        share = SHARE_WHEN_BUSY if busy and begin > self._brisk_until else LARGEST_SHARE
+        share = LARGEST_SHARE
+        if busy and begin > self._brisk_until:
+            share = SHARE_WHEN_BUSY if self._quick is None else SHARE_WHEN_BUSY / 2
         try:
             with _yielding():
                 (self._draw if complete or self._quick is None else self._quick)()
