@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bluesky_diffractogram.reduction.buffer_snapshot import columns
 
-from .derived import DerivedRuns, Stream, as_floats
+from .derived import DerivedRuns, Stream, as_floats, frame_of
 from .row_ring import RowRing
 from .rows import Rows
 
@@ -236,7 +236,7 @@ class FrameRows:
         if not self._labels or self._labels[-1] != run:
             self._labels.append(run)
         names = (*stream.dimensions, *([self.reading] if self.reading else []))
-        seq_num, index = int(data.get("raw_seq_num", doc["seq_num"])), int(data.get("frame_index", 0))
+        seq_num, index = frame_of(doc)
         return _Frame(
             # a frame that is taken again has the numbers of the first one, and takes its place
             key=(stream.raw_uid, seq_num, index),
