@@ -100,7 +100,7 @@ class LiveDiffractogram(View, CallbackBase):
         self.lines: dict[int, Line2D] = {}
         self.markers: dict[int, Line2D] = {}
         self._colors = RangeColors(colors) if colors else None
-        self._range_colors = self._colors or RangeColors()
+        self._drawn_colors: RangeColors | None = None
         self._with_peaks = peaks
         self._title, self._xlabel, self._ylabel = title, xlabel, ylabel
         self._legend_above = legend == "above"
@@ -133,10 +133,7 @@ class LiveDiffractogram(View, CallbackBase):
 
     def start(self, doc: Mapping[str, Any]) -> None:
         """Take a start document."""
-        configuration = self._runs.start(doc)
-        if configuration is not None and self._colors is None:
-            with self._lock:
-                self._range_colors = RangeColors.configured(configuration.get("colors"))
+        self._runs.start(doc)
 
     def descriptor(self, doc: Mapping[str, Any]) -> None:
         """Take a descriptor."""
@@ -197,6 +194,13 @@ class LiveDiffractogram(View, CallbackBase):
         self._scale = check_scale(scale)
         self._news.set()
 
+    def set_colors(self, colors: Sequence[Any] | None) -> None:
+        """Give the ranges other colours, see `RangeColors`; None: those of the configuration."""
+        wanted = RangeColors(colors) if colors else None
+        with self._lock:
+            self._colors = wanted
+        self._news.set()
+
     def set_lines(self, lines: Lines | None, geometry: Geometry | None = None) -> None:
         """Draw the lines of a powder, or none; on an axis of r the `geometry` of the detector is needed."""
         with self._lock:
@@ -207,6 +211,11 @@ class LiveDiffractogram(View, CallbackBase):
         """What changes with every frame."""
         return [*self.lines.values(), *self.markers.values(), *self._labels.texts()]
 
+    @property
+    def blank(self) -> bool:
+        """Whether the axes say that there is nothing to be seen."""
+        return self._empty.get_visible()
+
     def caption(self) -> str:
         """The frame that is shown, in words, with its carried readings; empty if none is."""
         with self._lock:
@@ -216,7 +225,7 @@ class LiveDiffractogram(View, CallbackBase):
         """Bring lines, markers, references, labels and limits up to date; nothing is rendered."""
         self._news.clear()
         with self._lock:
-            shown, colors = self._shown, self._range_colors
+            shown, colors = self._shown, self._colors
             if shown is not None and self._drawn is not None and shown.stream.unit != self._drawn.unit:
                 self._references = ()  # they were drawn over another axis
             references, lines = self._references, self._lines
@@ -225,10 +234,15 @@ class LiveDiffractogram(View, CallbackBase):
             scale_intensities(self.ax, self._scale)
         if shown is None:
             return
-        if shown.stream is not self._drawn:
-            self._begin(shown, colors)
+        if shown.stream is not self._drawn or colors is not self._drawn_colors:
+            self._drawn_colors = colors
+            self._begin(shown, colors or RangeColors.configured(shown.stream.configuration.get("colors")))
         for number, curve in shown.curves.items():
-            self.lines[number].set_data(*curve)
+            line = self.lines[number]
+            line.set_data(*curve)
+            alone = isolated(curve[1])
+            line.set_marker("o" if len(alone) else "none")  # of which no line is drawn
+            line.set_markevery(alone.tolist() or None)
             self.markers[number].set_data(*shown.peaks.get(number, np.empty((2, 0))))
         self._draw_references(references, shown.stream)
         self._draw_lines(lines, shown.stream)
@@ -240,24 +254,29 @@ class LiveDiffractogram(View, CallbackBase):
 
     def _fit(self, full: bool) -> None:
         """Bring the limits to the curves, unless somebody has zoomed; small steps only for a file."""
+        self.ax.relim()
+        nothing = self._drawn_scale == "log" and not self.ax.dataLim.minposy < np.inf
+        self._empty.set_text("nothing above zero" if nothing else "")
+        self._empty.set_visible(nothing)
+        follows = self.ax.get_autoscaley_on()
+        self.ax.set_autoscaley_on(follows and not nothing)  # autoscaling to nothing warns, whoever asks for limits
         before = self.ax.get_ylim()
         high = self.ax.get_window_extent().height / self.figure.dpi
         # of the height, as much as the peaks' positions need
         self.ax.margins(
             y=min(max(PEAK_TEXT / max(high - 2 * PEAK_TEXT, 0.1), 0.08), 0.25) if self._with_peaks else 0.08
         )
-        self.ax.relim()
         self.ax.autoscale_view()
         low, high = self.ax.get_ylim()
         if not full and self.ax.get_autoscaley_on() and self._fitted and _fits((low, high), before):
             self.ax.set_ylim(before, auto=None)
+        self.ax.set_autoscaley_on(follows)
         self._fitted = True
 
     def _begin(self, shown: ShownEvent, colors: RangeColors) -> None:
         """Make the lines of a new stream, and its labels."""
         from matplotlib.markers import CARETDOWN
 
-        self._empty.set_visible(False)
         for axis in (self.ax.xaxis, self.ax.yaxis):
             axis.set_visible(True)
         if self._drawn is None or self._drawn.unit != shown.stream.unit:
@@ -267,7 +286,7 @@ class LiveDiffractogram(View, CallbackBase):
         self.lines, self.markers = {}, {}
         for number in shown.curves:
             color = colors[number]
-            (self.lines[number],) = self.ax.plot([], [], color=color, linewidth=1.2, zorder=2)
+            (self.lines[number],) = self.ax.plot([], [], color=color, linewidth=1.2, markersize=3, zorder=2)
             (self.markers[number],) = self.ax.plot(
                 [], [], linestyle="none", marker=CARETDOWN, markersize=7, color=color, zorder=3
             )
@@ -324,6 +343,12 @@ class LiveDiffractogram(View, CallbackBase):
             self.ax.set_ylabel(intensity_label(*labelled))
             if plain:
                 self.ax.yaxis.set_major_formatter(intensity_formatter(exponent))
+
+
+def isolated(intensity: NDArray) -> NDArray[np.intp]:
+    """The bins with a value between two without, or alone on their axis."""
+    beside = np.pad(np.isfinite(intensity), 1)
+    return np.flatnonzero(beside[1:-1] & ~beside[:-2] & ~beside[2:])
 
 
 def _fits(wanted: tuple[float, float], shown: tuple[float, float]) -> bool:
