@@ -9,8 +9,8 @@ REDUCTION = (
     (Piece("unit text", 0.28), Piece("unit", 0.95)),
     (Piece("number text", 0.46), Piece("number", 0.42)),
     (Piece("buffer text", 0.42), Piece("buffer", 0.55)),
-    (Piece("main text", 0.32), Piece("main", 0.85)),
 )
+MAIN = ((Piece("main text", 0.32), Piece("main", 0.85)),)
 EDITOR = (
     (
         Piece("range text", 0.58), Piece("previous", 0.24), Piece("following", 0.24),

@@ -89,7 +89,7 @@ class RowPick:
             return
 
     def _key(self, event: Any) -> None:
-        if event.key == "escape":
+        if event.key == "escape" and not self._covered():
             self.release()
 
     def _mark(self, row: int | None) -> None:
