@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from .config import ConfigError, DiffractogramConfig
+from .documents.buffers import BufferNews, BuffersEmptied
 from .documents.callback import ReductionCallback, Source
 from .documents.setting import Setting
 
@@ -73,28 +74,36 @@ class DiffractogramCallback(ReductionCallback):
             self.subscribe(self.figure)
             if callable(getattr(self.figure, "offer", None)):
                 self.on_frame(self.figure.offer)
+            self._tell_figure("set_buffer_size", self.config.buffer_size)
             self._tell_figure("collect", self.config.collect)
-            self._tell_figure("set_main_plot", self.config.main_plot)
+            self._tell_looks(self.config)
 
     def _add_controls(self) -> None:
         """Where there is a window, somebody can click in it."""
         if getattr(self.figure, "live", False) and getattr(self.figure, "interaction", self) is None:
             self.figure.add_controls(self)
 
-    def reset(self) -> None:
-        """Empty the buffers, and the heat-maps that show them."""
-        super().reset()
-        self._tell_figure("reset")
-
     def _check(self, setting: Setting) -> None:
         _check_colors(setting.config)
 
     def _set(self, setting: Setting) -> None:
-        before = self.config.main_plot
+        before = self.config
         super()._set(setting)
-        self._tell_figure("collect", setting.config.collect)
-        if setting.config.main_plot != before:  # else the figure keeps what was chosen there
-            self._tell_figure("set_main_plot", setting.config.main_plot)
+        self._tell_looks(setting.config, before)
+
+    def _tell_looks(self, config: DiffractogramConfig, before: DiffractogramConfig | None = None) -> None:
+        """Pass on what alters no document: the figure keeps what was chosen there, unless it is changed here."""
+        for key in ("main_plot", "buffering", "colors"):
+            if before is None or getattr(config, key) != getattr(before, key):
+                self._tell_figure(f"set_{key}", getattr(config, key))
+
+    def _on_buffers(self, news: BufferNews) -> None:
+        # From the thread that reduces: rows of events that wait there still are those of before.
+        if isinstance(news, BuffersEmptied):
+            self._tell_figure("set_buffer_size", news.size)
+            self._tell_figure("reset")
+        else:
+            self._tell_figure("collect", news.on)
 
     def _tell_figure(self, command: str, *arguments: Any) -> None:
         # No document says that a buffer was emptied or is not filled: figures that can be told are told.

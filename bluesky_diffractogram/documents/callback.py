@@ -26,6 +26,7 @@ from ..reduction.diffractogram import Reduction
 from ..reduction.reducer import Reducer
 from .ahead import Ahead
 from .assets import Assets
+from .buffers import BufferNews
 from .earlier import Earlier
 from .intake import Intake
 from .late_turns import LateTurns
@@ -124,7 +125,7 @@ class ReductionCallback:
         assets = Assets(handler_registry, root_map, roots)
         self._pipeline = Pipeline(
             self._setting, assets, self._subscribers.call, self._on_reduction, self._on_error, file_timeout,
-            self._viewers, lambda: self._latest_images, ahead, earlier,
+            self._viewers, lambda: self._latest_images, ahead, earlier, self._tell_of_buffers,
         )  # fmt: skip
         self._turns = Turns(self._pipeline, self._on_error)
         if ahead is not None and not background:
@@ -400,12 +401,21 @@ class ReductionCallback:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _on_buffers(self, news: BufferNews) -> None:
+        """Hear what becomes of the buffers, in order with the derived documents; for who shows them."""
+
     # -- faults -------------------------------------------------------------------------------------------
 
     def _on_reduction(self, reduction: Reduction, reducer: Reducer, origin: OriginOfFrame, run_uid: str) -> None:
         self._latest = LatestReduction(reduction, reducer, run_uid, origin)
         if len(self._results_subscribers):
             self._results_subscribers.call(tool_results(reduction, reducer))
+
+    def _tell_of_buffers(self, news: BufferNews) -> None:
+        try:
+            self._on_buffers(news)
+        except Exception as error:  # the frames are reduced all the same
+            self._on_error(error)
 
     def _on_error(self, error: BaseException) -> None:
         kind = type(error).__name__

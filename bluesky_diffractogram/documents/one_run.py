@@ -14,6 +14,7 @@ from ..config import ConfigError, DiffractogramConfig
 from ..files import NotReadable
 from ..reduction.diffractogram import Reduction
 from ..reduction.frame import Frame, FrameError
+from ..reduction.reducer import Reducer
 from .ahead import Ahead
 from .assets import Assets
 from .derived_keys import carried_keys
@@ -60,6 +61,8 @@ class OneRun:
         How many seconds after the raw stop a file may still become readable.
     ahead, earlier
         Reduces frames elsewhere, if somebody does; has reduced frames earlier.
+    expect
+        Gets the reducer and the setting of each frame before its event is emitted.
     """
 
     def __init__(
@@ -74,13 +77,14 @@ class OneRun:
         file_timeout: float,
         ahead: Ahead | None = None,
         earlier: Earlier | None = None,
+        expect: Callable[[Reducer, Setting], None] = lambda reducer, setting: None,
     ) -> None:
         self.uid: str = start["uid"]
         self.tally = FrameTally()
         self.finished = False
         self._start = start
         self._reducers, self._assets = reducers, assets
-        self._announce = announce
+        self._announce, self._expect = announce, expect
         self._on_error = on_error
         self._file_timeout = file_timeout
         self._ahead = ahead
@@ -323,6 +327,7 @@ class OneRun:
         origin = origin_of(images, index)
         key = (setting.stream_number, reducer.shape)
         described = setting.provenance
+        self._expect(reducer, setting)
         replaces, data = self._derived.event(reduction, reducer, key, images.descriptor, origin, described)
         self._count(replaces)
         if self._taking_over is not None:

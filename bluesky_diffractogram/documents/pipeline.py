@@ -6,13 +6,12 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ..reduction.buffer import DiffractogramBuffer
 from ..reduction.diffractogram import Reduction
 from ..reduction.reducer import Reducer
 from .ahead import Ahead
 from .assets import Assets
+from .buffers import BufferNews, Buffers
 from .earlier import Earlier
 from .frames import reduce_aside
 from .messages import (
@@ -58,6 +57,8 @@ class Pipeline:
         See `OneRun`.
     viewers, latest
         Who is offered frames to show, and what gives the image that came last (`Offering`).
+    on_buffers
+        Told, in order with the derived documents, what becomes of the buffers; must not raise.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Pipeline:
         latest: Callable[[], ImagesReceived | None],
         ahead: Ahead | None = None,
         earlier: Earlier | None = None,
+        on_buffers: Callable[[BufferNews], None] = lambda news: None,
     ) -> None:
         self._assets = assets
         self._emit = emit
@@ -81,9 +83,7 @@ class Pipeline:
         self._reducers = Reducers()
         self._offering = Offering(viewers, latest, self._reducers, assets)
         self._runs: dict[str, OneRun] = {}
-        self._setting = setting
-        self.buffers = _buffers(setting)
-        self._collected_from: Reducer | None = None
+        self._buffers = Buffers(setting, on_buffers)
 
     def process(self, message: Message, following: Message | None = None) -> None:
         """Do what a message asks for, while the image that the `following` one brings is read."""
@@ -97,7 +97,7 @@ class Pipeline:
                     self.reset()
                 self._runs[start["uid"]] = OneRun(
                     start, setting.config, self._reducers, self._assets, self._emit, self._announce, self._on_error,
-                    self._file_timeout, self._ahead, self._earlier,
+                    self._file_timeout, self._ahead, self._earlier, self._buffers.expect,
                 )  # fmt: skip
             case AssetDescribed(name, doc):
                 self._assets.receive(name, doc)
@@ -123,7 +123,7 @@ class Pipeline:
             case RunAbandoned(run_uid, reason):
                 self._runs[run_uid].give_up(reason)
             case SettingChanged(setting):
-                self._change(setting)
+                self._buffers.change(setting)
                 self._reducers.prepare(setting)
                 self._offering.setting_changed(setting)
         self._forget_finished()
@@ -156,10 +156,14 @@ class Pipeline:
             run.give_up(reason)
         self._forget_finished()
 
+    @property
+    def buffers(self) -> tuple[DiffractogramBuffer, ...]:
+        """Of all ranges."""
+        return self._buffers.ranges
+
     def reset(self) -> None:
         """Empty the buffers."""
-        for buffer in self.buffers:
-            buffer.reset()
+        self._buffers.reset()
 
     def _forget_finished(self) -> None:
         finished = [uid for uid, run in self._runs.items() if run.finished]
@@ -168,37 +172,9 @@ class Pipeline:
         if finished and not self._runs:
             self._assets.forget()
 
-    def _change(self, setting: Setting) -> None:
-        if setting.buffer_number != self._setting.buffer_number:
-            self.buffers = _buffers(setting)
-            self._collected_from = None
-        self._setting = setting
-
     def _announce(
         self, reduction: Reduction, reducer: Reducer, setting: Setting, origin: OriginOfFrame, run_uid: str
     ) -> None:
-        # Frames received under an earlier configuration are in the queue before its change: in order, none is late.
-        if setting.config.collect and setting.buffer_number == self._setting.buffer_number:
-            self._collect(reduction, reducer, origin, run_uid)
+        self._buffers.collect(reduction, reducer, setting, origin, run_uid)
         self._on_reduction(reduction, reducer, origin, run_uid)
         self._offering.reduced(reduction.frame, reducer, setting, origin, run_uid)
-
-    def _collect(self, reduction: Reduction, reducer: Reducer, origin: OriginOfFrame, run_uid: str) -> None:
-        if reducer is not self._collected_from:
-            self._collected_from = reducer
-            axes = [buffer.radial for buffer in self.buffers]
-            if any(
-                old is not None and not np.array_equal(old, new) for old, new in zip(axes, reducer.axes, strict=True)
-            ):
-                logger.info("the buffers are emptied: frames of shape %s have other axes", reducer.shape)
-                self.reset()
-        carried = {name: value for name, value in origin.carried.items() if isinstance(value, (int, float, str))}
-        for buffer, diffractogram in zip(self.buffers, reduction.diffractograms, strict=True):
-            buffer.append(
-                diffractogram.intensity, reduction.frame.timestamp,
-                radial=diffractogram.radial, key=(run_uid, *origin.key), carried=carried,
-            )  # fmt: skip
-
-
-def _buffers(setting: Setting) -> tuple[DiffractogramBuffer, ...]:
-    return tuple(DiffractogramBuffer(setting.config.buffer_size, npt) for npt in setting.config.npts)

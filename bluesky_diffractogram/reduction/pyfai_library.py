@@ -120,7 +120,7 @@ def calibrant_lines(name: str) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        pyFAI does not know `name`; the message offers the names nearest to it, or all.
+        pyFAI does not know `name`; the message offers the names nearest to it and says where all are, or gives all.
     """
     from pyFAI.calibrant import ALL_CALIBRANTS, get_calibrant
 
@@ -128,5 +128,8 @@ def calibrant_lines(name: str) -> NDArray[np.float64]:
     found = known.get(name.lower())
     if found is None:
         near = [known[each] for each in difflib.get_close_matches(name.lower(), known, n=4)]
-        raise ValueError(f"calibrant {name!r} is not known; known are {', '.join(near or known.values())}")
+        if near:
+            where = f"all {len(known)} names are those of pyFAI.calibrant.ALL_CALIBRANTS"
+            raise ValueError(f"calibrant {name!r} is not known; near to it are {', '.join(near)}; {where}")
+        raise ValueError(f"calibrant {name!r} is not known; all that pyFAI knows: {', '.join(known.values())}")
     return np.asarray(get_calibrant(found).dspacing, dtype=float)

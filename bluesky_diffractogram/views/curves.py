@@ -100,7 +100,7 @@ class LiveDiffractogram(View, CallbackBase):
         self.lines: dict[int, Line2D] = {}
         self.markers: dict[int, Line2D] = {}
         self._colors = RangeColors(colors) if colors else None
-        self._range_colors = self._colors or RangeColors()
+        self._drawn_colors: RangeColors | None = None
         self._with_peaks = peaks
         self._title, self._xlabel, self._ylabel = title, xlabel, ylabel
         self._legend_above = legend == "above"
@@ -133,10 +133,7 @@ class LiveDiffractogram(View, CallbackBase):
 
     def start(self, doc: Mapping[str, Any]) -> None:
         """Take a start document."""
-        configuration = self._runs.start(doc)
-        if configuration is not None and self._colors is None:
-            with self._lock:
-                self._range_colors = RangeColors.configured(configuration.get("colors"))
+        self._runs.start(doc)
 
     def descriptor(self, doc: Mapping[str, Any]) -> None:
         """Take a descriptor."""
@@ -197,6 +194,13 @@ class LiveDiffractogram(View, CallbackBase):
         self._scale = check_scale(scale)
         self._news.set()
 
+    def set_colors(self, colors: Sequence[Any] | None) -> None:
+        """Give the ranges other colours, see `RangeColors`; None: those of the configuration."""
+        wanted = RangeColors(colors) if colors else None
+        with self._lock:
+            self._colors = wanted
+        self._news.set()
+
     def set_lines(self, lines: Lines | None, geometry: Geometry | None = None) -> None:
         """Draw the lines of a powder, or none; on an axis of r the `geometry` of the detector is needed."""
         with self._lock:
@@ -216,7 +220,7 @@ class LiveDiffractogram(View, CallbackBase):
         """Bring lines, markers, references, labels and limits up to date; nothing is rendered."""
         self._news.clear()
         with self._lock:
-            shown, colors = self._shown, self._range_colors
+            shown, colors = self._shown, self._colors
             if shown is not None and self._drawn is not None and shown.stream.unit != self._drawn.unit:
                 self._references = ()  # they were drawn over another axis
             references, lines = self._references, self._lines
@@ -225,8 +229,9 @@ class LiveDiffractogram(View, CallbackBase):
             scale_intensities(self.ax, self._scale)
         if shown is None:
             return
-        if shown.stream is not self._drawn:
-            self._begin(shown, colors)
+        if shown.stream is not self._drawn or colors is not self._drawn_colors:
+            self._drawn_colors = colors
+            self._begin(shown, colors or RangeColors.configured(shown.stream.configuration.get("colors")))
         for number, curve in shown.curves.items():
             self.lines[number].set_data(*curve)
             self.markers[number].set_data(*shown.peaks.get(number, np.empty((2, 0))))

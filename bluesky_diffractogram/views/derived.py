@@ -16,6 +16,8 @@ from bluesky_diffractogram.config.changes import NUMBERS
 from bluesky_diffractogram.config.consistency import HC
 
 PURPOSE = "diffractogram"
+COMPUTED = ("calibration", "arrays")
+"""What documents tell of how the numbers were computed, beside the configuration."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -44,8 +46,8 @@ class Stream:
 
     Attributes
     ----------
-    run_uid, name
-        The derived run and the name of its stream.
+    run_uid, raw_uid, name
+        The derived run, the raw one, and the name of the stream.
     run_label
         The raw run as people call it: ``scan 12 [1f3c9a]``.
     unit, unit_label
@@ -65,6 +67,7 @@ class Stream:
     """
 
     run_uid: str
+    raw_uid: str
     name: str
     run_label: str
     unit: str
@@ -81,14 +84,13 @@ class Stream:
         azimuths = self.ranges[min(self.ranges)].azimuth_range
         return (Arc.between(*azimuths),) if np.isfinite(azimuths).all() else ()
 
-    def meaning(self, number: int) -> tuple[Any, ...]:
-        """What must be equal for two rows of range `number` to stand in one heat-map."""
-        axis = self.ranges[number]
+    def meaning(self) -> tuple[Any, ...]:
+        """What must be equal for the frames of two streams to stand in one heat-map."""
         numbers = {key: self.configuration[key] for key in NUMBERS if key in self.configuration}
         return (
             self.unit,
-            axis.radial.tobytes(),
-            repr((axis.radial_range, axis.azimuth_range)),
+            *(of.radial.tobytes() for of in self.ranges.values()),
+            repr([(number, of.radial_range, of.azimuth_range) for number, of in self.ranges.items()]),
             json.dumps(numbers, sort_keys=True, default=str),
             self.provenance,
         )
@@ -105,7 +107,7 @@ class DerivedRuns:
         """Take a start document; its configuration if it begins a derived run, else None."""
         if doc.get("purpose") != PURPOSE:
             return None
-        configuration = read_configuration(doc.get("configuration"))
+        configuration = read_mapping(doc.get("configuration"))
         self._starts[doc["uid"]] = (doc, configuration)
         return configuration
 
@@ -119,19 +121,22 @@ class DerivedRuns:
         ranges = {number: _range_axis(number, axis) for number in _numbers(doc["data_keys"], axis)}
         if not ranges:
             return None
+        # a stream that begins in mid-run has settings of its own
+        configuration = read_mapping(axis.get("configuration")) or configuration
+        computed = {key: start.get(key) for key in COMPUTED} | dict(read_mapping(axis.get("provenance")))
         stream = Stream(
             run_uid=start["uid"],
+            raw_uid=str(start.get("raw_uid", start["uid"])),
             name=doc.get("name", ""),
             run_label=_run_label(start),
             unit=str(axis.get("unit", "")),
             unit_label=str(axis.get("unit_label", axis.get("unit", "radial"))),
-            # a stream that begins in mid-run has a configuration of its own
-            configuration=read_configuration(axis.get("configuration")) or configuration,
+            configuration=configuration,
             ranges=ranges,
             dimensions=tuple(_dimensions(start, configuration, doc["data_keys"])),
             units={key: str(of["units"]) for key, of in doc["data_keys"].items() if _is_number(of) and of.get("units")},
-            provenance=_provenance(start),
-            wavelength=_wavelength(start, read_configuration(axis.get("configuration")) or configuration),
+            provenance=_provenance(computed),
+            wavelength=_wavelength(computed, configuration),
         )
         self._streams[doc["uid"]] = stream
         return stream
@@ -147,15 +152,15 @@ class DerivedRuns:
         self._streams = {key: stream for key, stream in self._streams.items() if stream.run_uid != uid}
 
 
-def read_configuration(text: Any) -> Mapping[str, Any]:
-    """The configuration in a start document, written there as JSON; empty if there is none that can be read."""
+def read_mapping(text: Any) -> Mapping[str, Any]:
+    """A configuration, or a provenance, as documents have it: as JSON; empty if there is none that can be read."""
     if isinstance(text, Mapping):
         return text
     try:
-        configuration = json.loads(text)
+        found = json.loads(text)
     except (TypeError, ValueError):
         return {}
-    return configuration if isinstance(configuration, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def as_floats(values: Any, ndim: int) -> NDArray[np.float64]:
@@ -214,18 +219,19 @@ def _is_number(data_key: Mapping[str, Any]) -> bool:
     return data_key.get("dtype") in ("number", "integer") and not data_key.get("shape")
 
 
-def _provenance(start: Mapping[str, Any]) -> str:
-    parts = {"calibration": start.get("calibration"), **(start.get("arrays") or {})}
+def _provenance(computed: Mapping[str, Any]) -> str:
+    parts = {"calibration": computed.get("calibration"), **(computed.get("arrays") or {})}
     return json.dumps({key: part.get("sha256") for key, part in parts.items() if isinstance(part, Mapping)})
 
 
-def _wavelength(start: Mapping[str, Any], configuration: Mapping[str, Any]) -> float | None:
+def _wavelength(computed: Mapping[str, Any], configuration: Mapping[str, Any]) -> float | None:
     try:
         if configuration.get("wavelength") is not None:
             return float(configuration["wavelength"])
         if configuration.get("energy") is not None:
             return HC / float(configuration["energy"]) * 1e-10
-        found = re.search(r"^\s*Wavelength:\s*(\S+)", str((start.get("calibration") or {}).get("text")), re.MULTILINE)
+        text = str((computed.get("calibration") or {}).get("text"))
+        found = re.search(r"^\s*Wavelength:\s*(\S+)", text, re.MULTILINE)
         return None if found is None else float(found[1])
     except (AttributeError, TypeError, ValueError):
         return None

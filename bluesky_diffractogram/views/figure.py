@@ -24,6 +24,7 @@ from .main_plot import IMAGE, Shown, buffer_number, choose
 from .panels import Panels
 from .quick import QuickDrawing
 from .redraw import View, new_figure
+from .rows import FrameRows
 from .scales import Scale
 from .web_page import drawn_here
 
@@ -78,6 +79,8 @@ class DiffractogramFigure(View, CallbackBase):
         The `LiveDiffractogram`.
     interaction
         The controls (`Interaction`), once they were added; or None.
+    rows
+        What the heat-maps show, of all ranges (`FrameRows`).
     scale, calibrant
         As they were set.
 
@@ -113,6 +116,7 @@ class DiffractogramFigure(View, CallbackBase):
         self.calibrant: str | None = None
         self.interaction: Interaction | None = None
         self._ranges, self._buffering = 1, True
+        self._told_buffering: bool | None = None
         self._main_plot: str | None = None
         self._configured_main_plot = IMAGE
         self._lines: Lines | None = None
@@ -120,20 +124,19 @@ class DiffractogramFigure(View, CallbackBase):
         self._heading = self.figure.suptitle("", ha="left", va="top", fontsize="large")
         self._complete: tuple[Any, ...] = ()
         self._projection: Projection | None = None
-        self._collecting = True
-        self._documents = threading.RLock()
-        self._open: dict[str, list[tuple[str, dict[str, Any]]]] = {}  # by run, of what a new heat-map has to know
+        self._commands = threading.RLock()
+        self.rows = FrameRows(numbers=None if heatmaps else (), seen=heatmaps, reset_on_start=reset_on_start)
         self._panels = Panels(
             self.figure,
             self._heading,
             heatmaps,
+            self.rows,
             scale=scale,
             row_axis=row_axis,
             clim=clim,
             percentiles=percentiles,
             cmap=cmap,
             colors=colors,
-            reset_on_start=reset_on_start,
         )
         self.image, self.curves = self._panels.image, self._panels.curves
         self._panels.place(self._choice())
@@ -157,22 +160,20 @@ class DiffractogramFigure(View, CallbackBase):
 
     def __call__(self, name: str, doc: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Take a document."""
-        with self._documents:
-            for view in (*self.grids, self.curves):
-                view(name, doc)
-            return CallbackBase.__call__(self, name, doc, *args, **kwargs)
+        self.curves(name, doc)
+        return CallbackBase.__call__(self, name, doc, *args, **kwargs)
 
     def start(self, doc: Mapping[str, Any]) -> None:
         """Take a start document."""
-        if self._runs.start(doc) is not None:
-            self._open[doc["uid"]] = [("start", dict(doc))]
+        self.rows.start(doc)
+        self._runs.start(doc)
 
     def descriptor(self, doc: Mapping[str, Any]) -> None:
         """Take a descriptor: it says how many panels there are."""
+        self.rows.descriptor(doc)
         stream = self._runs.descriptor(doc)
         if stream is None:
             return
-        self._open[stream.run_uid].append(("descriptor", dict(doc)))
         with self._lock:
             self._ranges = sum(1 for number in range(1, len(stream.ranges) + 1) if number in stream.ranges)
             self._buffering = bool(stream.configuration.get("buffering", True))
@@ -180,10 +181,14 @@ class DiffractogramFigure(View, CallbackBase):
             self._run_label = stream.run_label
         self._news.set()
 
+    def event(self, doc: Mapping[str, Any]) -> Any:
+        """Take an event: a row of all heat-maps."""
+        self.rows.event(doc)
+
     def stop(self, doc: Mapping[str, Any]) -> None:
         """Take a stop document; what is shown stays."""
+        self.rows.stop(doc)
         self._runs.stop(doc)
-        self._open.pop(doc["run_start"], None)
 
     def offer(self, frame: ShownFrame) -> None:
         """Take a frame to be shown, for `ReductionCallback.on_frame`; the latest is kept, by reference."""
@@ -211,8 +216,8 @@ class DiffractogramFigure(View, CallbackBase):
     def set_main_plot(self, main_plot: str) -> None:
         """Show the image, or the heat-map of one range, in the main panel.
 
-        Without an image all heat-maps are alike, and so they are if there is no such range. A heat-map of a range
-        beyond the first `heatmaps` begins with the rows that come from now on.
+        Without an image all heat-maps are alike, and so they are if there is no such range. Rows are kept of every
+        range; of those beyond the first `heatmaps` as many as go into 256 MB, if that is less.
 
         Parameters
         ----------
@@ -237,7 +242,7 @@ class DiffractogramFigure(View, CallbackBase):
         ValueError
             `scale` is none of the three.
         """
-        with self._documents:
+        with self._commands:
             self._panels.set_scale(scale)
         self.scale = scale
 
@@ -249,8 +254,28 @@ class DiffractogramFigure(View, CallbackBase):
         ValueError
             They do not rise from 0 to 100.
         """
-        with self._documents:
+        with self._commands:
             self._panels.set_percentiles(low, high)
+
+    def set_row_axis(self, row_axis: str) -> None:
+        """Let the y axes of the heat-maps show ``"frame"``, ``"time"``, a reading by its name, or ``"auto"``.
+
+        See `LiveDiffractogramGrid`. A reading that is no dimension of the scan, nor carried by the configuration, is
+        kept from now on.
+        """
+        with self._commands:
+            self._panels.set_row_axis(row_axis)
+
+    def set_colors(self, colors: Sequence[Any] | None) -> None:
+        """Give the ranges other colours in all panels, see `RangeColors`; None: those of the configuration.
+
+        Raises
+        ------
+        ValueError
+            An entry is no colour.
+        """
+        with self._commands:
+            self._panels.set_colors(colors)
 
     def set_calibrant(self, name: str | None) -> None:
         """Draw the lines of a calibrant over the curves, and as rings on the image.
@@ -274,15 +299,21 @@ class DiffractogramFigure(View, CallbackBase):
 
     def reset(self) -> None:
         """Empty the heat-maps."""
-        for grid in self.grids:
-            grid.reset()
+        self.rows.reset()
 
     def collect(self, on: bool) -> None:
         """Whether diffractograms that come become rows of the heat-maps, lavue's "Collect"."""
-        with self._documents:
-            self._collecting = bool(on)
-            for grid in self.grids:
-                grid.collect(on)
+        self.rows.collecting = bool(on)
+
+    def set_buffer_size(self, rows: int) -> None:
+        """Keep so many rows, instead of as many as documents say; another number empties the heat-maps."""
+        self.rows.resize(rows)
+
+    def set_buffering(self, on: bool) -> None:
+        """Whether heat-maps are shown, instead of what documents say, lavue's "Buffering"."""
+        with self._lock:
+            self._told_buffering = bool(on)
+        self._news.set()
 
     def freeze(self) -> None:
         """Keep the curves that are shown now as grey references."""
@@ -350,6 +381,8 @@ class DiffractogramFigure(View, CallbackBase):
         self._news.clear()
         choice = self._choice()
         self._provide_grid(choice)
+        if self.interaction is not None:
+            self.interaction.follow()
         moved = self._panels.place(choice)
         for view in self._panels.seen(choice):
             if full or moved or view.changed():
@@ -412,7 +445,7 @@ class DiffractogramFigure(View, CallbackBase):
                 self._main_plot or self._configured_main_plot,
                 self._ranges,
                 self._heatmaps,
-                buffering=self._buffering,
+                buffering=self._buffering if self._told_buffering is None else self._told_buffering,
                 image=self.image.frame is not None,
             )
 
@@ -421,13 +454,8 @@ class DiffractogramFigure(View, CallbackBase):
         number = self._panels.missing(choice)
         if number is None:
             return
-        new = self._panels.new_grid(number)
-        with self._documents:
-            for documents in self._open.values():
-                for name, doc in documents:
-                    new(name, doc)
-            new.collect(self._collecting)
-            self._panels.add_grid(new)
+        with self._commands:
+            self._panels.add_grid(self._panels.new_grid(number))
 
     def _pass_lines(self) -> None:
         geometry = None if self._projection is None else self._projection.geometry

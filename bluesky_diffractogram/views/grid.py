@@ -14,7 +14,7 @@ from .heatmap import Heatmap
 from .labels import intensity_units, radial_label, range_text, runs_text
 from .readout import heatmap_text
 from .redraw import View, new_figure
-from .rows import BUFFER_SIZE, RangeRows, Rows
+from .rows import BUFFER_SIZE, FrameRows, Rows
 from .scales import Scale, check_percentiles, check_scale
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class LiveDiffractogramGrid(View, LiveGrid):
     row_axis
         What the y axis shows: ``"frame"``, ``"time"`` (seconds since the first frame), the name of a carried reading,
         or ``"auto"``, the first carried dimension of the scan. A reading that is missing, or neither rises nor falls
-        throughout, gives frame numbers.
+        throughout, gives the frames' numbers as documents have them.
     scale
         Of the colours: ``"linear"``, ``"sqrt"`` or ``"log"``.
     clim
@@ -51,7 +51,8 @@ class LiveDiffractogramGrid(View, LiveGrid):
         See `clim`.
     cmap, extent, aspect, x_positive, y_positive, title, xlabel, ylabel
         As in `LiveGrid`; the labels, the title and the extent are generated unless given. Without `extent`, x is in
-        the configured unit, and y counts the rows since the heat-map was last emptied.
+        the configured unit; y has one step for each row, counted since the heat-map was last emptied, and the ticks
+        say what the rows stand for.
     ax
         The axes to draw on, cleared first; None makes a new figure.
     cax
@@ -60,6 +61,8 @@ class LiveDiffractogramGrid(View, LiveGrid):
         One colour per range, see `RangeColors`, for title and frame; None: those of the configuration.
     reset_on_start
         Whether each run begins with no rows; None: as the configuration says.
+    frames
+        Rows that somebody else fills, for several heat-maps at once; `buffer_size` and `reset_on_start` are theirs.
     run_in_title
         Whether the generated title names the run as well as the range.
     auto_redraw
@@ -100,6 +103,7 @@ class LiveDiffractogramGrid(View, LiveGrid):
         ylabel: str | None = None,
         colors: Sequence[Any] | None = None,
         reset_on_start: bool | None = None,
+        frames: FrameRows | None = None,
         run_in_title: bool = True,
         auto_redraw: bool = True,
     ) -> None:
@@ -117,16 +121,12 @@ class LiveDiffractogramGrid(View, LiveGrid):
         self.I = "intensity"
         self.clim, self.cmap, self.extent, self.aspect = clim, cmap, extent, aspect
         self.x_positive, self.y_positive, self.title = x_positive, y_positive, title
-        self.row_axis = row_axis
         self._xlabel, self._ylabel, self._run_in_title = xlabel, ylabel, run_in_title
         self._colors = RangeColors(colors) if colors else None
-        self._range_colors = self._colors or RangeColors()
-        self._rows = RangeRows(
-            number,
-            buffer_size=buffer_size,
-            reset_on_start=reset_on_start,
-            reading=None if row_axis in ("auto", "frame", "time") else row_axis,
-        )
+        self._own_rows = frames is None
+        self._rows = frames or FrameRows(numbers=(number,), buffer_size=buffer_size, reset_on_start=reset_on_start)
+        self._drawn_version = self._rows.version
+        self.set_row_axis(row_axis)
         if ax is None:
             figure = new_figure(figsize=(8, 5))
             figure.subplots_adjust(left=0.1, right=0.98)
@@ -162,39 +162,58 @@ class LiveDiffractogramGrid(View, LiveGrid):
 
     def start(self, doc: Mapping[str, Any]) -> None:
         """Take a start document."""
-        configuration = self._rows.start(doc)
-        if configuration is None:
-            return
-        if self._colors is None:
-            self._range_colors = RangeColors.configured(configuration.get("colors"))
-        self._news.set()
+        if self._own_rows:
+            self._rows.start(doc)
 
     def descriptor(self, doc: Mapping[str, Any]) -> None:
         """Take a descriptor: a stream of another meaning empties the heat-map."""
-        if self._rows.descriptor(doc) is not None:
-            self._news.set()
+        if self._own_rows:
+            self._rows.descriptor(doc)
 
     def event(self, doc: Mapping[str, Any]) -> Any:
         """Take an event: a row, shown at the next drawing."""
-        if self._rows.event(doc):
-            self._news.set()
+        if self._own_rows:
+            self._rows.event(doc)
 
     def stop(self, doc: Mapping[str, Any]) -> None:
         """Take a stop document; what is shown stays."""
-        self._rows.stop(doc)
+        if self._own_rows:
+            self._rows.stop(doc)
+
+    def changed(self) -> bool:
+        """Whether there is something that is not drawn yet."""
+        return self._news.is_set() or self._rows.version != self._drawn_version
 
     def reset(self) -> None:
         """Empty the heat-map."""
         self._rows.reset()
-        self._news.set()
 
     def collect(self, on: bool) -> None:
         """Whether diffractograms that come become rows, lavue's "Collect"."""
         self._rows.collecting = bool(on)
 
+    def set_buffer_size(self, rows: int) -> None:
+        """Keep so many rows, instead of as many as documents say; another number empties the heat-map."""
+        self._rows.resize(rows)
+
     def set_scale(self, scale: Scale) -> None:
         """Colour intensities linear, by their square root (``"sqrt"``) or logarithmic; ValueError for all else."""
         self._heatmap.scale = check_scale(scale)
+        self._news.set()
+
+    def set_row_axis(self, row_axis: str) -> None:
+        """Let the y axis show ``"frame"``, ``"time"``, a reading by its name, or what fits the scan (``"auto"``).
+
+        A reading that is no dimension of the scan, nor carried by the configuration, is kept from now on.
+        """
+        self.row_axis = row_axis
+        if row_axis not in ("auto", "frame", "time"):
+            self._rows.reading = row_axis
+        self._news.set()
+
+    def set_colors(self, colors: Sequence[Any] | None) -> None:
+        """Give the ranges other colours, see `RangeColors`; None: those of the configuration."""
+        self._colors = RangeColors(colors) if colors else None
         self._news.set()
 
     def set_percentiles(self, low: float, high: float) -> None:
@@ -210,7 +229,7 @@ class LiveDiffractogramGrid(View, LiveGrid):
 
     def rows(self) -> Rows | None:
         """What the heat-map holds, all of it; None while that is nothing."""
-        return self._rows.snapshot()
+        return self._rows.snapshot(self.number)
 
     def run_labels(self) -> tuple[str, ...]:
         """The raw runs whose frames were among the rows when they were last drawn, the oldest first."""
@@ -229,7 +248,8 @@ class LiveDiffractogramGrid(View, LiveGrid):
     def refresh(self, *, full: bool = False) -> None:
         """Bring image, limits, labels and title up to date; nothing is rendered."""
         self._news.clear()
-        rows = self.drawn = self._rows.snapshot()
+        self._drawn_version = self._rows.version  # what comes after that is drawn the next time
+        rows = self.drawn = self._rows.snapshot(self.number)
         self._drawn_labels = () if rows is None else rows.run_labels
         if rows is None:
             self._heatmap.clear()
@@ -255,7 +275,7 @@ class LiveDiffractogramGrid(View, LiveGrid):
         wanted = rows_label if self._ylabel is None else self._ylabel
         self.ax.set_ylabel(wanted if self._rows_labelled else "")
         self.ax.set_xlabel(radial_label(rows.stream) if self._xlabel is None else self._xlabel)
-        color = self._range_colors[self.number]
+        color = (self._colors or RangeColors.configured(rows.stream.configuration.get("colors")))[self.number]
         if self.title is None:
             lines = [range_text(rows.stream, self.number, "\n" if not self._run_in_title else ", ")]
             if self._run_in_title:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from .raster import block_mean, color_limits, equidistant_columns, settled
-from .rowaxis import RowFormatter, RowLocator, RowScale, row_values
+from .rowaxis import ROUND_STEPS, FrameFormatter, RowFormatter, RowLocator, RowScale, monotonic, row_values
 from .rows import Rows
 from .scales import Scale, color_norm, label_colors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import LineCollection
 
 GAPS = "0.82"
+BORDER: dict[str, Any] = {"colors": "white", "linewidths": 0.8, "alpha": 0.7, "zorder": 2.5}
+MOST_BORDERS = 40
 
 
 class Heatmap:
@@ -68,8 +71,7 @@ class Heatmap:
         self.colorbar = ax.figure.colorbar(self.im, ax=room_of, cax=cax, extend="both", extendfrac=0.03)
         self.colorbar.set_label("intensity")
         self._empty = ax.text(0.5, 0.5, "no frames yet", transform=ax.transAxes, ha="center", va="center", color="0.4")
-        if extent is None:
-            self._count_rows()
+        self._borders: LineCollection | None = None
         self.clear()
 
     def clear(self) -> None:
@@ -106,26 +108,37 @@ class Heatmap:
         self.im.set_extent((left, left + width, bottom, bottom + height))
         self._follow("x", left, right)
         self._follow("y", bottom, top)
+        self._part_runs(rows)
+
+    def _part_runs(self, rows: Rows) -> None:
+        """Draw a line between the rows of one run and those of another, unless there are too many."""
+        from matplotlib.collections import LineCollection
+
+        at = rows.first + np.flatnonzero(np.diff(rows.runs)) + 0.5
+        if len(at) > MOST_BORDERS or self._extent is not None:
+            at = at[:0]
+        if self._borders is None:
+            if not len(at):
+                return
+            self._borders = LineCollection([], transform=self.ax.get_yaxis_transform(), **BORDER)
+            self.ax.add_collection(self._borders, autolim=False)
+        self._borders.set_segments([((0.0, y), (1.0, y)) for y in at])
 
     def label_rows(self, rows: Rows, row_axis: str) -> str:
         """Put the ticks of the y axis where what `row_axis` names has round values; returns the axis's label."""
         label, values = row_values(rows, row_axis)
         axis = self.ax.yaxis
-        locator = axis.get_major_locator()
         if self._extent is not None:
             return label
-        if values is None:
-            if isinstance(locator, RowLocator):
-                self._count_rows()
-            return label
-        scale = RowScale(rows.first + np.arange(len(values)), values)
-        axis.set_major_locator(RowLocator(scale))
-        axis.set_major_formatter(RowFormatter(scale))
+        numbered = values is rows.seq_nums
+        if monotonic(values) and not (numbered and len(rows.run_labels) > 1):
+            scale = RowScale(rows.first + np.arange(len(values)), values)
+            axis.set_major_locator(RowLocator(scale, integer=numbered))
+            axis.set_major_formatter(RowFormatter(scale))
+        else:
+            axis.set_major_locator(MaxNLocator("auto", integer=True, steps=ROUND_STEPS))
+            axis.set_major_formatter(FrameFormatter(rows.first, values))
         return label
-
-    def _count_rows(self) -> None:
-        self.ax.yaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
-        self.ax.yaxis.set_major_formatter(ScalarFormatter())
 
     def _factors(self, count: int, npt: int, x: tuple[float, float], y: tuple[float, float]) -> tuple[int, int]:
         """How many rows and columns fall into one pixel of the screen, as the axes are zoomed now."""

@@ -15,6 +15,7 @@ from bluesky_diffractogram.reduction.outlines import farthest, ring
 from bluesky_diffractogram.reduction.preview import DetectorView, preview
 
 from .colors import RangeColors
+from .labels import frame_text
 from .lines import Lines
 from .outlines import DrawnOutlines, DrawnRings
 from .raster import color_limits, settled
@@ -183,6 +184,11 @@ class LiveImage(View):
         self._clim = None
         self._news.set()
 
+    def set_colors(self, colors: Sequence[Any] | None) -> None:
+        """Give the ranges other colours, see `RangeColors`; None: those of the configuration."""
+        self._colors = RangeColors(colors) if colors else None
+        self._news.set()
+
     def set_lines(self, lines: Lines | None) -> None:
         """Draw the lines of a powder as thin rings, or none; they are seen where the wavelength is known."""
         with self._lock:
@@ -212,8 +218,7 @@ class LiveImage(View):
             self._drawn_lines = (lines, detector)
             self._rings.show(_rings(lines, detector), detector.shape)
         if self._title is None:
-            index = f"[{frame.frame_index}]" if frame.frame_index else ""
-            self.ax.set_title(f"image of frame {frame.seq_num}{index}", fontsize="medium")
+            self.ax.set_title(f"image of {frame_text(frame.seq_num, frame.frame_index)}", fontsize="medium")
 
     def _show(self, frame: ShownFrame, full: bool) -> None:
         ny, nx = frame.detector.shape
@@ -270,7 +275,7 @@ class LiveImage(View):
 
     def _draw_outlines(self, frame: ShownFrame) -> None:
         configured = getattr(frame.config, "colors", None)
-        wanted = (frame.detector, repr(configured))
+        wanted = (frame.detector, repr(configured), self._colors)
         if wanted == self._outlined:
             return
         self._outlined = wanted

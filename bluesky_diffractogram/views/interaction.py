@@ -42,7 +42,7 @@ class Interaction:
         self.figure = view.figure
         self.controls = Controls(self, commands)
         focus = self.controls.focus
-        self.pick = RowPick(view.figure.canvas, lambda: view.grids, self._hold, lambda: focus.covered)
+        self.pick = RowPick(view.figure.canvas, view.rows, lambda: view.grids, self._hold, lambda: focus.covered)
         self.drag: RangeDrag | None = None
         if commands is not None:
             self.drag = RangeDrag(
@@ -124,12 +124,15 @@ class Interaction:
 
     def changed(self) -> bool:
         """Whether there is something that is not shown yet."""
-        return self.controls.changed()
+        return self.controls.changed() or self.pick.stale
+
+    def follow(self) -> None:
+        """Let go of a row that is there no more; to be called before the panels are brought up to date."""
+        self.pick.follow()
 
     def refresh(self) -> None:
         """Bring the controls up to date; nothing is rendered."""
         self.controls.refresh()
-        self.pick.follow()
 
     @property
     def dragging(self) -> bool:

@@ -70,6 +70,11 @@ def runs_text(labels: Sequence[str]) -> str:
     return " … ".join(dict.fromkeys((*labels[:1], *labels[-1:])))
 
 
+def frame_text(seq_num: int, index: int) -> str:
+    """A frame as documents number it: ``frame 17``, or ``frame 17[2]`` of an event with several."""
+    return f"frame {seq_num}[{index}]" if index else f"frame {seq_num}"
+
+
 def reading_label(stream: Stream, name: str) -> str:
     """A carried reading as an axis label: ``temperature (K)``."""
     unit = stream.units.get(name)

@@ -13,6 +13,7 @@ from .layout import Layout, Strip, two_rows
 from .main_plot import Shown
 from .placing import place
 from .redraw import View
+from .rows import FrameRows
 from .scales import Scale
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ class Panels:
         Its title, moved with the panels.
     heatmaps
         Of how many ranges there are heat-maps from the beginning.
-    scale, row_axis, clim, percentiles, cmap, colors, reset_on_start
+    rows
+        What the heat-maps show.
+    scale, row_axis, clim, percentiles, cmap, colors
         See `DiffractogramFigure`.
 
     Attributes
@@ -51,6 +54,7 @@ class Panels:
         figure: Figure,
         heading: Text,
         heatmaps: int,
+        rows: FrameRows,
         *,
         scale: Scale,
         row_axis: str,
@@ -58,7 +62,6 @@ class Panels:
         percentiles: tuple[float, float],
         cmap: Any,
         colors: Sequence[Any] | None,
-        reset_on_start: bool | None,
     ) -> None:
         self._figure, self._heading, self._heatmaps = figure, heading, heatmaps
         self._placed: tuple[Any, ...] = ()
@@ -70,7 +73,7 @@ class Panels:
             percentiles=percentiles,
             cmap=cmap,
             colors=colors,
-            reset_on_start=reset_on_start,
+            frames=rows,
             run_in_title=False,
             auto_redraw=False,
         )
@@ -98,6 +101,20 @@ class Panels:
         self._make_grid.keywords.update(percentiles=(low, high), clim=None)
         for grid in self.grids:
             grid.set_percentiles(low, high)
+
+    def set_row_axis(self, row_axis: str) -> None:
+        """Let the y axes of all heat-maps show something else, also of those that are made later."""
+        self._make_grid.keywords["row_axis"] = row_axis
+        for grid in self.grids:
+            grid.set_row_axis(row_axis)
+
+    def set_colors(self, colors: Sequence[Any] | None) -> None:
+        """Give the ranges other colours in all panels; None: those of the configuration."""
+        self._make_grid.keywords["colors"] = colors
+        self.curves.set_colors(colors)
+        self.image.set_colors(colors)
+        for grid in self.grids:
+            grid.set_colors(colors)
 
     def seen(self, shown: Shown) -> list[View]:
         """The panels that are shown and have room."""

@@ -19,7 +19,7 @@ from bluesky_diffractogram.reduction.preview import DetectorView
 from bluesky_diffractogram.reduction.transformation import transform
 
 from .derived import Stream
-from .labels import quantity_text, reading_text
+from .labels import frame_text, quantity_text, reading_text
 from .rows import Rows
 
 SEPARATOR = "  "
@@ -64,9 +64,10 @@ def row_index(rows: Rows, y: float) -> int | None:
 
 
 def row_words(rows: Rows, index: int) -> list[str]:
-    """The number of a row's frame and its readings: ``["frame 17", "temperature 350 K"]``."""
+    """A row's frame, with its run where there are several, and its readings: ``["frame 17", "temperature 350 K"]``."""
     readings = [reading_text(rows.stream, name, float(values[index])) for name, values in rows.carried.items()]
-    return [f"frame {rows.first + index}", *readings]
+    run = f"{rows.run_labels[rows.runs[index]]} " if len(rows.run_labels) > 1 else ""
+    return [run + frame_text(int(rows.seq_nums[index]), int(rows.indices[index])), *readings]
 
 
 def heatmap_text(rows: Rows, number: int, x: float, y: float) -> str:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from .latest import SEPARATOR, ShownEvent
 from .readout import row_index, row_words
-from .rows import Rows
+from .rows import FrameRows, Rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-MARK = {"color": "white", "linewidth": 1.2, "linestyle": (0, (4, 3))}
+MARK: dict[str, Any] = {"color": "white", "linewidth": 1.2, "linestyle": (0, (4, 3))}
 
 
 class PickedGrid(Protocol):
@@ -30,31 +28,39 @@ class PickedGrid(Protocol):
 
 
 class RowPick:
-    """Shows the curves of the row that was clicked, until Escape or `release`.
+    """Shows the curves of the row that was clicked, until Escape, `release`, or all rows are forgotten.
 
     Parameters
     ----------
     canvas
         That they are drawn on.
+    rows
+        What the heat-maps show, with the rows of the ranges that have none.
     grids
         Gives the heat-maps, of which others may come.
     hold
         Called with what is to be shown instead of the latest curves; None for these again.
     covered
         Whether a menu is open over the heat-maps.
+
+    Attributes
+    ----------
+    picked
+        The position of the row that is shown, or None.
     """
 
     def __init__(
         self,
         canvas: Any,
+        rows: FrameRows,
         grids: Callable[[], Sequence[PickedGrid]],
         hold: Callable[[ShownEvent | None], Any],
         covered: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._grids, self._hold, self._covered = grids, hold, covered
-        self._marks: list[Line2D] = []
+        self._rows, self._grids, self._hold, self._covered = rows, grids, hold, covered
+        self._marks: dict[Axes, Line2D] = {}
         self.picked: int | None = None
-        self._first = 0
+        self._emptied = 0
         self._canvas = canvas
         events: list[tuple[Any, Any]] = [("button_press_event", self._press), ("key_press_event", self._key)]
         for name, func in events:
@@ -65,14 +71,20 @@ class RowPick:
         if self.picked is None:
             return
         self.picked = None
-        self._mark(None)
+        self._mark()
         self._hold(None)
 
+    @property
+    def stale(self) -> bool:
+        """Whether the row that is shown is one of rows that were forgotten since."""
+        return self.picked is not None and self._rows.emptied != self._emptied
+
     def follow(self) -> None:
-        """Let go of a row if the heat-maps were emptied since; to be called when they have been drawn."""
-        first = [grid.drawn.first for grid in self._grids() if grid.drawn is not None]
-        if self.picked is not None and (not first or min(first) < self._first):
+        """Let go of a stale row, and mark others also in new heat-maps; to be called before these are drawn."""
+        if self.stale:
             self.release()
+        elif self.picked is not None:
+            self._mark()
 
     def _press(self, event: Any) -> None:
         if event.button != 1 or self._covered() or getattr(getattr(self._canvas, "toolbar", None), "mode", ""):
@@ -82,40 +94,29 @@ class RowPick:
             if event.inaxes is not grid.ax or rows is None or not grid.ax.get_visible():
                 continue
             index = row_index(rows, event.ydata)
-            if index is not None:
-                self.picked, self._first = rows.first + index, rows.first
-                self._hold(picked_event(rows, index, self._grids()))
-                self._mark(self.picked)
+            curves = {} if index is None else self._rows.curves(rows.emptied, rows.first + index)
+            if index is not None and curves:
+                self.picked, self._emptied = rows.first + index, rows.emptied
+                self._hold(ShownEvent(rows.stream, curves, {}, SEPARATOR.join(row_words(rows, index))))
+                self._mark()
             return
 
     def _key(self, event: Any) -> None:
         if event.key == "escape" and not self._covered():
             self.release()
 
-    def _mark(self, row: int | None) -> None:
-        for mark in self._marks:
-            if mark.axes is not None and mark in mark.axes.lines:  # the heat-map may be gone
+    def _mark(self) -> None:
+        """Have a line at the picked row in every heat-map, or none."""
+        from matplotlib.lines import Line2D
+
+        wanted = {} if self.picked is None else {grid.ax: self.picked for grid in self._grids()}
+        for ax in [ax for ax in self._marks if ax not in wanted]:
+            mark = self._marks.pop(ax)
+            if ax.figure is not None and mark in ax.lines:  # the heat-map may be gone
                 mark.remove()
-        self._marks = []
-        if row is not None:
-            self._marks = [grid.ax.axhline(row, zorder=3, **MARK) for grid in self._grids()]  # type: ignore[arg-type]
-
-
-def picked_event(rows: Rows, index: int, grids: Sequence[PickedGrid]) -> ShownEvent:
-    """One row as an event of its own, with the same frame's rows of the other ranges.
-
-    Parameters
-    ----------
-    rows, index
-        The heat-map that was clicked, and which of its rows.
-    grids
-        All heat-maps. Those that were emptied at another time hold other frames under that number, and are left out.
-    """
-    curves = {}
-    for grid in grids:
-        other = grid.drawn
-        alike = other is not None and other.first == rows.first and np.array_equal(other.seconds, rows.seconds)
-        if other is not None and alike and grid.number in rows.stream.ranges:
-            radial = other.stream.ranges[grid.number].radial
-            curves[grid.number] = np.stack([radial, other.intensity[index]])
-    return ShownEvent(rows.stream, curves, {}, SEPARATOR.join(row_words(rows, index)))
+        for ax, row in wanted.items():
+            if ax not in self._marks:
+                mark = Line2D([0, 1], [row, row], zorder=3, transform=ax.get_yaxis_transform(), **MARK)
+                ax.add_artist(mark)  # unlike a line of the axes', it alters no limits
+                self._marks[ax] = mark
+            self._marks[ax].set_ydata([row, row])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import AutoLocator, Formatter, Locator
+from matplotlib.ticker import AutoLocator, Formatter, Locator, MaxNLocator
 from numpy.typing import NDArray
 
 from .labels import reading_label
@@ -13,6 +13,7 @@ from .rows import Rows
 
 TIME_LABEL = "time since first frame (s)"
 FRAME_LABEL = "frame"
+ROUND_STEPS = [1, 2, 5, 10]
 _MOST_DECIMALS = 9
 
 
@@ -59,8 +60,8 @@ def monotonic(values: NDArray) -> bool:
     return bool(len(values) and np.isfinite(values).all() and ((steps >= 0).all() or (steps <= 0).all()))
 
 
-def row_values(rows: Rows, row_axis: str) -> tuple[str, NDArray[np.float64] | None]:
-    """What the rows stand for, and the values ``(n,)`` at them; None where they are numbered.
+def row_values(rows: Rows, row_axis: str) -> tuple[str, NDArray]:
+    """What the rows stand for, and the values ``(n,)`` at them: the frames' numbers, if nothing better is there.
 
     Parameters
     ----------
@@ -69,25 +70,43 @@ def row_values(rows: Rows, row_axis: str) -> tuple[str, NDArray[np.float64] | No
     row_axis
         ``"frame"``, ``"time"``, a carried reading, or ``"auto"``; see `LiveDiffractogramGrid`.
     """
-    if row_axis == "time":
-        if monotonic(rows.seconds):
-            return TIME_LABEL, rows.seconds
-        return FRAME_LABEL, None
+    if row_axis == "time" and monotonic(rows.seconds):
+        return TIME_LABEL, rows.seconds
     for name in rows.stream.dimensions if row_axis == "auto" else (row_axis,):
         values = rows.carried.get(name)
         if values is None or not monotonic(values):
             continue
         if row_axis != "auto" or values[0] != values[-1]:  # what stays as it is says nothing of the rows
             return reading_label(rows.stream, name), values
-    return FRAME_LABEL, None
+    several = len(rows.run_labels)
+    return f"{FRAME_LABEL} ({several} runs)" if several > 1 else FRAME_LABEL, rows.seq_nums
+
+
+class FrameFormatter(Formatter):
+    """Writes the number of the frame at each row; for rows of several runs, whose numbers begin anew.
+
+    Parameters
+    ----------
+    first
+        The position of the first row.
+    seq_nums
+        ``(n,)``
+    """
+
+    def __init__(self, first: int, seq_nums: NDArray) -> None:
+        self._first, self._seq_nums = first, seq_nums
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        row = round(x) - self._first
+        return str(self._seq_nums[row]) if 0 <= row < len(self._seq_nums) else ""
 
 
 class RowLocator(Locator):
-    """Ticks at round values of a `RowScale`."""
+    """Ticks at round values of a `RowScale`; at integers alone, if it is one of `integer` values."""
 
-    def __init__(self, scale: RowScale) -> None:
+    def __init__(self, scale: RowScale, *, integer: bool = False) -> None:
         self.scale = scale
-        self._round = AutoLocator()
+        self._round = MaxNLocator("auto", integer=True, steps=ROUND_STEPS) if integer else AutoLocator()
 
     def set_axis(self, axis: Any) -> None:
         super().set_axis(axis)

@@ -1,26 +1,29 @@
-"""The rows of one heat-map: the last diffractograms of one range, of one meaning."""
+"""The rows of the heat-maps: the last diffractograms of all ranges, of one meaning."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bluesky_diffractogram.reduction.buffer import DiffractogramBuffer
+from bluesky_diffractogram.reduction.buffer_snapshot import columns
 
 from .derived import DerivedRuns, Stream, as_floats
+from .row_ring import RowRing
 
 BUFFER_SIZE = 1024
-_RUN = "(run)"
+# of memory for the rows of ranges without a heat-map, which may get one: 32 ranges of 1000 bins keep 1048 rows each
+HIDDEN_BYTES = 2**28
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Rows:
-    """A consistent copy of the rows.
+    """A consistent copy of the rows of one range.
 
     Attributes
     ----------
@@ -29,118 +32,140 @@ class Rows:
     intensity
         ``(n, npt)``, the oldest first; NaN in empty bins.
     first
-        The number of the oldest row, counted from 1 since the rows were last emptied.
+        The position of the oldest row, counted from 1 since the rows were last emptied.
+    seq_nums, indices
+        ``(n,)`` the number of each frame's raw event, and which of the event's frames it is, from 0.
     seconds
         ``(n,)`` frame times in seconds since the first frame after the rows were emptied.
     carried
         Readings ``(n,)`` by their name.
+    runs
+        ``(n,)`` the raw run of each, as its place in `run_labels`.
     run_labels
         The raw runs whose frames are among the rows, the oldest first.
+    emptied
+        How often the rows had been emptied.
     """
 
     stream: Stream
     intensity: NDArray[np.float64]
     first: int
+    seq_nums: NDArray[np.int64]
+    indices: NDArray[np.int64]
     seconds: NDArray[np.float64]
     carried: Mapping[str, NDArray[np.float64]]
+    runs: NDArray[np.intp]
     run_labels: tuple[str, ...]
+    emptied: int
 
 
-class RangeRows:
-    """Keeps what the heat-map of one range shows; documents may come from any thread.
+@dataclass(frozen=True, eq=False, slots=True)
+class _Frame:
+    key: tuple[Any, ...]
+    seq_num: int
+    index: int
+    timestamp: float
+    carried: Mapping[str, float]
+    run: int
+
+
+class FrameRows:
+    """Keeps what the heat-maps show, one row of all ranges for each frame; documents may come from any thread.
 
     Rows go on from run to run, as the buffers of the reduction do, until something that alters the numbers changes. A
-    frame that comes again, after a rewind, replaces its row.
+    frame that comes again, after a rewind, replaces its row. Of two runs at once whose numbers mean different things,
+    the one that began last is kept.
 
     Parameters
     ----------
-    number
-        The range, from 1.
+    numbers
+        The ranges that are kept, from 1; None: all.
+    seen
+        How many ranges keep as many rows as wanted, from the first on. The others share `HIDDEN_BYTES` of memory, and
+        keep fewer where that is too little. None: all.
     buffer_size
-        How many rows are kept; None: as the configuration of each run says.
+        How many rows are kept; None: as was told by `resize`, or the configuration of each run says.
     reset_on_start
         Whether each run begins with no rows; None: as its configuration says.
+
+    Attributes
+    ----------
+    collecting
+        Whether events that come become rows.
     reading
-        A scalar data key to be kept with each row, beside the dimensions of the scan.
+        A scalar data key to be kept with each row from now on, beside the dimensions of the scan; or None.
+    version
+        Counts changes.
     """
 
     def __init__(
         self,
-        number: int,
         *,
+        numbers: Collection[int] | None = None,
+        seen: int | None = None,
         buffer_size: int | None = None,
         reset_on_start: bool | None = None,
-        reading: str | None = None,
     ) -> None:
-        self.number = number
         self.collecting = True
-        self._size = buffer_size
+        self.reading: str | None = None
+        self.version = 0
+        self._numbers, self._seen = numbers, seen
+        self._size, self._fixed = buffer_size, buffer_size is not None
         self._reset_on_start = reset_on_start
-        self._reading = reading
         self._lock = threading.Lock()
         self._runs = DerivedRuns()
-        self._buffer: DiffractogramBuffer | None = None
-        self._newest: Stream | None = None
+        self._leading: Stream | None = None
         self._meaning: tuple[Any, ...] = ()
-        self._streams: list[Stream] = []
-        self._empty()
+        self._streams: list[Stream] = []  # of runs that are open
+        self._rings: dict[int, RowRing] = {}
+        self._most = BUFFER_SIZE
+        self._frames: deque[_Frame] = deque()
+        self._row_of: dict[tuple[Any, ...], int] = {}
+        self._total, self._begun = 0, 0.0
+        self._newest: Stream | None = None
+        # of every run since the rows were emptied; each frame keeps the index of its own
+        self._labels: list[str] = []
+        self._emptied = 0
 
-    def start(self, doc: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Take a start document; its configuration if it begins a derived run."""
+    def start(self, doc: Mapping[str, Any]) -> None:
+        """Take a start document."""
         with self._lock:
             configuration = self._runs.start(doc)
             if configuration is not None:
                 wanted = self._reset_on_start
                 if configuration.get("reset_on_start", False) if wanted is None else wanted:
                     self._empty()
-            return configuration
 
-    def descriptor(self, doc: Mapping[str, Any]) -> Stream | None:
-        """Take a descriptor; its stream if that has our range. Rows of another meaning are forgotten."""
+    def descriptor(self, doc: Mapping[str, Any]) -> None:
+        """Take a descriptor. Rows of another meaning than its stream's are forgotten."""
         with self._lock:
             stream = self._runs.descriptor(doc)
-            if stream is None or self.number not in stream.ranges:
-                return None
-            size = self._size or int(stream.configuration.get("buffer_size", BUFFER_SIZE))
-            meaning = (size, *stream.meaning(self.number))
-            # a second stream of a run with nothing in its configuration to tell why: the numbers changed otherwise
-            unexplained = any(
-                other.run_uid == stream.run_uid
-                and other.name != stream.name
-                and other.configuration == stream.configuration
-                for other in self._streams
-            )
-            if meaning != self._meaning or unexplained:
-                self._buffer = DiffractogramBuffer(size, len(stream.ranges[self.number].radial))
-                self._meaning = meaning
-                self._streams = []
-                self._empty()
+            if stream is None:
+                return
             self._streams.append(stream)
-            return stream
+            self._lead(stream)
 
     def event(self, doc: Mapping[str, Any]) -> bool:
-        """Take an event; whether it brought a row."""
+        """Take an event; whether it brought a row.
+
+        Raises
+        ------
+        ValueError
+            A diffractogram has another shape than the stream says. All rows are as they were.
+        """
         with self._lock:
             stream = self._runs.stream_of(doc)
             data = doc["data"]
-            if stream not in self._streams or f"diff_{self.number}" not in data or not self.collecting:
+            if stream is None or not self.collecting:
                 return False
-            assert stream is not None
-            assert self._buffer is not None
-            if not self._labels or self._labels[-1] != stream.run_label:
-                self._labels.append(stream.run_label)
-            names = (*stream.dimensions, *([self._reading] if self._reading else []))
-            timestamp = float(data.get("timestamp", doc["time"]))
-            self._buffer.append(
-                as_floats(data[f"diff_{self.number}"], 2)[1],
-                timestamp,
-                key=(stream.run_uid, stream.name, doc["seq_num"]),
-                carried={name: _reading(data[name]) for name in names if name in data}
-                | {_RUN: float(len(self._labels) - 1)},
-            )
-            if self._newest is None:
-                self._begin = timestamp
-            self._newest = stream
+            if stream is not self._leading and not self._follow(stream):
+                return False
+            curves = {n: as_floats(data[f"diff_{n}"], 2)[1] for n in self._rings if f"diff_{n}" in data}
+            if not curves:
+                return False
+            for number, curve in curves.items():
+                self._rings[number].check(curve)
+            self._put(self._frame(stream, doc), curves)
             return True
 
     def stop(self, doc: Mapping[str, Any]) -> None:
@@ -154,30 +179,130 @@ class RangeRows:
         with self._lock:
             self._empty()
 
-    def snapshot(self) -> Rows | None:
-        """A consistent copy of the rows; None if there are none."""
+    def resize(self, size: int) -> None:
+        """Keep so many rows, whatever documents say; rows are forgotten if that is another number."""
         with self._lock:
-            if self._buffer is None or self._newest is None:
+            if not self._fixed and size != self._size:
+                self._size = size
+                if self._leading is not None:
+                    self._begin(self._leading)
+
+    def snapshot(self, number: int) -> Rows | None:
+        """A consistent copy of the rows of one range; None if there are none."""
+        with self._lock:
+            ring = self._rings.get(number)
+            if ring is None or self._newest is None:
                 return None
-            kept = self._buffer.snapshot()
-            carried = dict(kept.carried)
-            runs = carried.pop(_RUN).astype(int)
+            first = max(self._total - ring.size, self._total - len(self._frames))
+            frames = list(self._frames)[first - self._total :]
+            known, runs = np.unique([frame.run for frame in frames], return_inverse=True)
             return Rows(
                 stream=self._newest,
-                intensity=kept.rows,
-                first=kept.total - len(kept.rows) + 1,
-                seconds=kept.timestamps - self._begin,
-                carried=carried,
-                run_labels=tuple(self._labels[index] for index in np.unique(runs)),
+                intensity=ring.rows(first, self._total),
+                first=first + 1,
+                seq_nums=np.array([frame.seq_num for frame in frames]),
+                indices=np.array([frame.index for frame in frames]),
+                seconds=np.array([frame.timestamp for frame in frames]) - self._begun,
+                carried=columns([frame.carried for frame in frames]),
+                runs=runs,
+                run_labels=tuple(self._labels[run] for run in known),
+                emptied=self._emptied,
             )
 
+    def curves(self, emptied: int, position: int) -> Mapping[int, NDArray[np.float64]]:
+        """``(2, npt)`` radial and intensity of all ranges of one row that is still there, by range.
+
+        Parameters
+        ----------
+        emptied, position
+            As `Rows` has them: how often the rows had been emptied, and the row's position, from 1.
+        """
+        with self._lock:
+            row = position - 1
+            if emptied != self._emptied or self._newest is None or not 0 <= row < self._total:
+                return {}
+            return {
+                number: np.stack([self._newest.ranges[number].radial, ring.rows(row, row + 1)[0]])
+                for number, ring in self._rings.items()
+                if row >= self._total - min(ring.size, len(self._frames))
+            }
+
+    @property
+    def emptied(self) -> int:
+        """How often the rows have been emptied."""
+        return self._emptied
+
+    def _lead(self, stream: Stream) -> None:
+        """Let the rows have the meaning of `stream`, from now on if they have not."""
+        if (self._wanted_size(stream), *stream.meaning()) != self._meaning:
+            self._begin(stream)
+        self._leading = stream
+
+    def _follow(self, stream: Stream) -> bool:
+        """Whether an event of `stream` becomes a row, though the latest was one of another stream."""
+        assert self._leading is not None
+        alike = stream.meaning() == self._leading.meaning()
+        if alike or stream.run_uid == self._leading.run_uid or self._leading not in self._streams:
+            self._lead(stream)
+            return True
+        return False
+
+    def _begin(self, stream: Stream) -> None:
+        """Make room for rows of `stream`, and forget those that there are."""
+        size = self._wanted_size(stream)
+        self._meaning = (size, *stream.meaning())
+        npts = {n: len(of.radial) for n, of in stream.ranges.items() if self._numbers is None or n in self._numbers}
+        hidden = {n: npt for n, npt in npts.items() if self._seen is not None and n > self._seen}
+        share = max(1, HIDDEN_BYTES // (8 * max(1, sum(hidden.values()))))
+        self._rings = {n: RowRing(min(size, share) if n in hidden else size, npt) for n, npt in npts.items()}
+        self._most = size
+        self._empty()
+
+    def _wanted_size(self, stream: Stream) -> int:
+        return self._size or int(stream.configuration.get("buffer_size", BUFFER_SIZE))
+
+    def _frame(self, stream: Stream, doc: Mapping[str, Any]) -> _Frame:
+        data = doc["data"]
+        if not self._labels or self._labels[-1] != stream.run_label:
+            self._labels.append(stream.run_label)
+        names = (*stream.dimensions, *([self.reading] if self.reading else []))
+        seq_num, index = int(data.get("raw_seq_num", doc["seq_num"])), int(data.get("frame_index", 0))
+        return _Frame(
+            # a frame that is taken again has the numbers of the first one, and takes its place
+            key=(stream.raw_uid, seq_num, index),
+            seq_num=seq_num,
+            index=index,
+            timestamp=float(data.get("timestamp", doc["time"])),
+            carried={name: _reading(data[name]) for name in names if name in data},
+            run=len(self._labels) - 1,
+        )
+
+    def _put(self, frame: _Frame, curves: Mapping[int, NDArray[np.float64]]) -> None:
+        row = self._row_of.get(frame.key)
+        if row is None:
+            row, self._total = self._total, self._total + 1
+            if len(self._frames) == self._most:
+                del self._row_of[self._frames.popleft().key]
+            self._frames.append(frame)
+            self._row_of[frame.key] = row
+        else:
+            self._frames[row - self._total] = frame
+        for number, ring in self._rings.items():
+            if row >= self._total - ring.size:
+                ring.put(row, curves.get(number, np.nan))
+        if self._newest is None:
+            self._begun = frame.timestamp
+        self._newest = self._leading
+        self.version += 1
+
     def _empty(self) -> None:
-        if self._buffer is not None:
-            self._buffer.reset()
+        self._frames.clear()
+        self._row_of.clear()
+        self._total, self._begun = 0, 0.0
         self._newest = None
-        self._begin = 0.0
-        # of every run since the rows were emptied; each row keeps the index of its own
-        self._labels: list[str] = []
+        self._labels = []
+        self._emptied += 1
+        self.version += 1
 
 
 def _reading(value: Any) -> float:

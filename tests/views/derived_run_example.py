@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import event_model
 import numpy as np
@@ -74,7 +75,7 @@ class DerivedRun:
     noise: int | None = None
     drift: float = 0.1
     t0: float = T0
-    raw_uid: str = "raw123456"
+    raw_uid: str = field(default_factory=lambda: f"raw123-{uuid4()}")
 
     def __post_init__(self) -> None:
         self.settings = {
@@ -161,7 +162,7 @@ class DerivedRun:
             "imagename": f"frame_{frame:04d}",
             "nrdiffs": len(self.ranges),
             "unit": self.unit,
-            "raw_seq_num": frame + 1,
+            "raw_seq_num": frame + 1 if seq_num is None else seq_num,  # a frame taken again
             "frame_index": 0,
             **self.readings(frame),
         }

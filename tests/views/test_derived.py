@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from derived_run_example import DerivedRun, RangeExample
 
-from bluesky_diffractogram.views.derived import DerivedRuns, as_floats, read_configuration
+from bluesky_diffractogram.views.derived import DerivedRuns, as_floats, read_mapping
 
 
 def test_a_stream_tells_axis_unit_limits_and_configuration():
@@ -63,12 +63,12 @@ def test_dimensions_are_the_carried_scalars_that_are_hinted_or_configured():
 
 @pytest.mark.parametrize("text", [None, "", "{", "[1]", 5, b"\xff"])
 def test_a_configuration_that_cannot_be_read_is_empty(text):
-    assert read_configuration(text) == {}
+    assert read_mapping(text) == {}
 
 
 def test_a_configuration_may_be_text_or_a_mapping():
-    assert read_configuration('{"npt": 5}') == {"npt": 5}
-    assert read_configuration({"npt": 5}) == {"npt": 5}
+    assert read_mapping('{"npt": 5}') == {"npt": 5}
+    assert read_mapping({"npt": 5}) == {"npt": 5}
 
 
 def test_lists_with_none_become_floats_with_nan():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from derived_run_example import T0, DerivedRun, RangeExample
 
-from bluesky_diffractogram.views.rows import RangeRows
+from bluesky_diffractogram.views.rows import FrameRows
 
 TWO = (RangeExample(), RangeExample((-5, 5), (2, 8), 150))
 
@@ -25,9 +25,9 @@ def curves(run, frames, number=1):
 
 def test_each_event_is_a_row_of_the_range_with_its_time_and_readings():
     run = DerivedRun(TWO, 4, readings=lambda frame: {"temperature": 300.0 + 5 * frame}, times=lambda f: 2.5 * f)
-    rows = RangeRows(2)
+    rows = FrameRows()
     feed(rows, run)
-    kept = rows.snapshot()
+    kept = rows.snapshot(2)
     np.testing.assert_array_equal(kept.intensity, curves(run, range(4), 2))
     np.testing.assert_allclose(kept.seconds, [0, 2.5, 5, 7.5])
     np.testing.assert_array_equal(kept.carried["temperature"], [300, 305, 310, 315])
@@ -38,52 +38,52 @@ def test_each_event_is_a_row_of_the_range_with_its_time_and_readings():
 
 
 def test_nothing_came_nothing_is_shown():
-    assert RangeRows(1).snapshot() is None
+    assert FrameRows().snapshot(1) is None
 
 
 def test_only_the_last_rows_are_kept_and_numbered_on():
     run = DerivedRun(frames=7, configuration={"buffer_size": 3})
-    rows = RangeRows(1)
+    rows = FrameRows()
     feed(rows, run)
-    kept = rows.snapshot()
+    kept = rows.snapshot(1)
     np.testing.assert_array_equal(kept.intensity, curves(run, [4, 5, 6]))
     assert kept.first == 5
     np.testing.assert_allclose(kept.seconds, [4, 5, 6])
 
 
 def test_an_argument_overrides_the_configured_size():
-    rows = RangeRows(1, buffer_size=2)
+    rows = FrameRows(buffer_size=2)
     feed(rows, DerivedRun(frames=5, configuration={"buffer_size": 4}))
-    assert len(rows.snapshot().intensity) == 2
+    assert len(rows.snapshot(1).intensity) == 2
 
 
 def test_a_frame_that_comes_again_replaces_its_row():
     first = DerivedRun(frames=5, scale=100)
-    rows = RangeRows(1)
+    rows = FrameRows()
     feed(rows, first, [("start", first.start), first.begin(), *(first.event(frame) for frame in range(3))])
     again = first.event(4, seq_num=2)
     feed(rows, first, [again])
-    kept = rows.snapshot()
+    kept = rows.snapshot(1)
     assert len(kept.intensity) == 3
     np.testing.assert_array_equal(kept.intensity[1], again[1]["data"]["diff_1"][1])
     assert kept.first == 1
 
 
 def test_rows_go_on_in_the_next_run_of_the_same_meaning():
-    rows = RangeRows(1)
+    rows = FrameRows()
     feed(rows, DerivedRun(frames=3))
     feed(rows, DerivedRun(frames=2, scan_id=13, raw_uid="other678", t0=T0 + 100))
-    kept = rows.snapshot()
+    kept = rows.snapshot(1)
     assert kept.intensity.shape == (5, 200)
     assert kept.run_labels == ("scan 12 [raw123]", "scan 13 [other6]")
     np.testing.assert_allclose(kept.seconds, [0, 1, 2, 100, 101])
 
 
 def test_a_run_is_not_named_any_more_when_its_rows_have_scrolled_out():
-    rows = RangeRows(1, buffer_size=2)
+    rows = FrameRows(buffer_size=2)
     feed(rows, DerivedRun(frames=3))
     feed(rows, DerivedRun(frames=2, scan_id=13))
-    assert rows.snapshot().run_labels == ("scan 13 [raw123]",)
+    assert rows.snapshot(1).run_labels == ("scan 13 [raw123]",)
 
 
 @pytest.mark.parametrize(
@@ -101,19 +101,19 @@ def test_a_run_is_not_named_any_more_when_its_rows_have_scrolled_out():
     ],
 )
 def test_what_alters_the_numbers_forgets_the_rows(change):
-    rows = RangeRows(1)
+    rows = FrameRows()
     feed(rows, DerivedRun(frames=3))
     feed(rows, DerivedRun(**{"frames": 2, **change}))
-    assert len(rows.snapshot().intensity) == 2
-    assert rows.snapshot().first == 1
+    assert len(rows.snapshot(1).intensity) == 2
+    assert rows.snapshot(1).first == 1
 
 
 @pytest.mark.parametrize("key", ["colors", "main_plot", "queue_size", "show_diff"])
 def test_what_does_not_alter_the_numbers_keeps_the_rows(key):
-    rows = RangeRows(1)
+    rows = FrameRows()
     feed(rows, DerivedRun(frames=3))
     feed(rows, DerivedRun(frames=2, configuration={key: "something"}))
-    assert len(rows.snapshot().intensity) == 5
+    assert len(rows.snapshot(1).intensity) == 5
 
 
 @pytest.mark.parametrize(
@@ -121,10 +121,10 @@ def test_what_does_not_alter_the_numbers_keeps_the_rows(key):
     [(None, True, 2), (None, False, 5), (True, False, 2), (False, True, 5)],
 )
 def test_a_run_begins_without_rows_if_that_is_wanted(argument, configured, left):
-    rows = RangeRows(1, reset_on_start=argument)
+    rows = FrameRows(reset_on_start=argument)
     for frames in (3, 2):
         feed(rows, DerivedRun(frames=frames, configuration={"reset_on_start": configured}))
-    assert len(rows.snapshot().intensity) == left
+    assert len(rows.snapshot(1).intensity) == left
 
 
 def mid_run(configuration, ranges):
@@ -149,73 +149,74 @@ def mid_run(configuration, ranges):
     ],
 )
 def test_a_second_stream_forgets_the_rows_unless_its_numbers_mean_the_same(configuration, ranges, left):
-    rows = RangeRows(1)
+    rows = FrameRows()
     feed(rows, None, mid_run(configuration, ranges))
-    assert len(rows.snapshot().intensity) == left
+    assert len(rows.snapshot(1).intensity) == left
 
 
 def test_interleaved_runs_of_the_same_meaning_share_the_rows():
     one, two = DerivedRun(frames=3), DerivedRun(frames=3, scan_id=13)
-    rows = RangeRows(1)
+    rows = FrameRows()
     opened = [("start", one.start), one.begin(), ("start", two.start), two.begin()]
     feed(rows, None, [*opened, one.event(0), two.event(0), one.event(1), one.stop(), two.event(1)])
-    assert len(rows.snapshot().intensity) == 4
+    assert len(rows.snapshot(1).intensity) == 4
 
 
 def test_the_last_of_two_interleaved_runs_of_different_meaning_is_shown():
     one, two = DerivedRun(frames=3), DerivedRun((RangeExample(npt=50),), frames=3)
-    rows = RangeRows(1)
+    rows = FrameRows()
     opened = [("start", one.start), one.begin(), ("start", two.start), two.begin()]
     feed(rows, None, [*opened, one.event(0), two.event(0), one.event(1), two.event(1)])
-    assert rows.snapshot().intensity.shape == (2, 50)
+    assert rows.snapshot(1).intensity.shape == (2, 50)
 
 
 def test_other_runs_and_ranges_that_are_not_there_are_ignored():
     run = DerivedRun(frames=2)
-    rows = RangeRows(2)
+    rows = FrameRows()
     feed(rows, run)
-    assert rows.snapshot() is None
+    assert rows.snapshot(2) is None
     foreign = DerivedRun(frames=2)
     documents = list(foreign.documents())
     del documents[0][1]["purpose"]
-    rows = RangeRows(1)
+    rows = FrameRows()
     feed(rows, None, documents)
-    assert rows.snapshot() is None
+    assert rows.snapshot(1) is None
 
 
 def test_a_run_whose_beginning_was_missed_is_ignored():
-    rows = RangeRows(1)
+    rows = FrameRows()
     feed(rows, None, list(DerivedRun(frames=2).documents())[1:])
-    assert rows.snapshot() is None
+    assert rows.snapshot(1) is None
 
 
 def test_rows_are_forgotten_and_counted_anew_after_a_reset():
     run = DerivedRun(frames=5)
-    rows = RangeRows(1)
+    rows = FrameRows()
     feed(rows, None, [("start", run.start), run.begin(), run.event(0), run.event(1)])
     rows.reset()
-    assert rows.snapshot() is None
+    assert rows.snapshot(1) is None
     feed(rows, None, [run.event(2)])
-    assert rows.snapshot().first == 1
-    np.testing.assert_allclose(rows.snapshot().seconds, [0.0])
+    assert rows.snapshot(1).first == 1
+    np.testing.assert_allclose(rows.snapshot(1).seconds, [0.0])
 
 
 def test_nothing_is_added_while_not_collecting():
     run = DerivedRun(frames=5)
-    rows = RangeRows(1)
+    rows = FrameRows()
     feed(rows, None, [("start", run.start), run.begin(), run.event(0)])
     rows.collecting = False
     feed(rows, None, [run.event(1)])
     rows.collecting = True
     feed(rows, None, [run.event(2)])
-    np.testing.assert_array_equal(rows.snapshot().intensity, curves(run, [0, 2]))
+    np.testing.assert_array_equal(rows.snapshot(1).intensity, curves(run, [0, 2]))
 
 
 def test_readings_that_are_no_numbers_become_nan():
     run = DerivedRun(frames=1, readings=lambda frame: {"sample": "steel"})
-    rows = RangeRows(1, reading="sample")
+    rows = FrameRows()
+    rows.reading = "sample"
     feed(rows, run)
-    assert np.isnan(rows.snapshot().carried["sample"]).all()
+    assert np.isnan(rows.snapshot(1).carried["sample"]).all()
 
 
 def test_none_of_a_document_store_is_nan():
@@ -224,16 +225,16 @@ def test_none_of_a_document_store_is_nan():
     curve = documents[2][1]["data"]["diff_1"].tolist()
     curve[1][7] = None
     documents[2][1]["data"]["diff_1"] = curve
-    rows = RangeRows(1)
+    rows = FrameRows()
     feed(rows, None, documents)
-    assert np.flatnonzero(np.isnan(rows.snapshot().intensity[0])).tolist() == [7]
+    assert np.flatnonzero(np.isnan(rows.snapshot(1).intensity[0])).tolist() == [7]
 
 
 def test_documents_are_left_as_they_are():
     run = DerivedRun(frames=1)
     documents = list(run.documents())
     before = documents[2][1]["data"]["diff_1"].copy()
-    rows = RangeRows(1)
+    rows = FrameRows()
     feed(rows, None, documents)
-    rows.snapshot().intensity[:] = 0
+    rows.snapshot(1).intensity[:] = 0
     np.testing.assert_array_equal(documents[2][1]["data"]["diff_1"], before)
