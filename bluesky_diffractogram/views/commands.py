@@ -4,13 +4,36 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bluesky_diffractogram.config import ConfigError, DiffractogramConfig
 
+if TYPE_CHECKING:
+    from .entry_box import EntryBox
+
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came of a command.
+
+    Attributes
+    ----------
+    refusal
+        Why it was not done; empty if it was.
+    said
+        What there is to say if it was done.
+    boxes
+        Those in which it was typed.
+    """
+
+    refusal: str = ""
+    said: str = ""
+    boxes: Sequence[EntryBox] = ()
 
 
 class Commands(Protocol):

@@ -6,14 +6,14 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bluesky_diffractogram.config import UNITS, DiffractogramConfig
 
 from .colors import RangeColors
-from .commands import Commands, CommandThread
+from .commands import Commands, CommandThread, Reply
 from .control_groups import EDITOR, FILES, LOOKS, MAIN, REDUCTION
 from .control_strip import ControlStrip
 from .controlled import Window
@@ -30,25 +30,6 @@ TEXTS = {
     "unit": "unit", "number": "ranges", "buffer": "buffer", "range": "", "azimuth": "χ (°)", "radial": "",
     "calibration": "calibration",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came of a command.
-
-    Attributes
-    ----------
-    refusal
-        Why it was not done; empty if it was.
-    said
-        What there is to say if it was done.
-    boxes
-        Those in which it was typed.
-    """
-
-    refusal: str = ""
-    said: str = ""
-    boxes: Sequence[EntryBox] = ()
 
 
 class Controls(ControlStrip):
@@ -105,7 +86,7 @@ class Controls(ControlStrip):
         self.button("reset", "Reset", lambda: self._do(commands.reset))
         self.choice("unit", lambda: [unit.label for unit in UNITS], lambda word: self.configure({"diff_units": word}))
         for name, key in (("number", "diff_number"), ("buffer", "buffer_size")):
-            self.box(name, lambda box, text, key=key: self._typed(box, key, _integer(text)), self._said_nothing)
+            self.box(name, partial(self._number_typed, key), self._said_nothing)
         for name in PLACES:
             self.box(name, lambda box, text: self._editor.submitted(box, text), self._said_nothing)
         self._editor = RangeEditor(
@@ -223,6 +204,13 @@ class Controls(ControlStrip):
         else:
             self.configure({key: value}, [box])
 
+    def _number_typed(self, key: str, box: EntryBox, text: str) -> None:
+        try:
+            value: int | str = int(text)
+        except ValueError:  # it is refused with the reason
+            value = text
+        self._typed(box, key, value)
+
     def _calibration_typed(self, box: EntryBox, text: str) -> None:
         path = text.strip()
         if box.entered:  # the file may have been written anew under its name
@@ -237,10 +225,16 @@ class Controls(ControlStrip):
             self._figure.canvas.draw_idle()
 
     def _show_main(self, word: str) -> None:
-        if self._commands is None:
+        commands = self._commands
+        if commands is None:
             self._look(self._window.set_main_plot, word)
-        else:
-            self.configure({"main_plot": word})
+            return
+
+        def show() -> None:
+            commands.configure({"main_plot": word})
+            self._window.set_main_plot(word)
+
+        self._do(show)
 
     def _look(self, change: Callable[..., Any], *arguments: Any) -> None:
         """Change what is drawn, on this thread."""
@@ -262,11 +256,3 @@ class Controls(ControlStrip):
         else:
             self.message.say(f"saved as {path.absolute()}")
             self._figure.canvas.draw_idle()
-
-
-def _integer(text: str) -> Any:
-    """The integer that `text` says, else the text, which is refused with the reason."""
-    try:
-        return int(text)
-    except ValueError:
-        return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -41,6 +42,14 @@ REFERENCE = "0.65"
 GRID = "0.9"
 MARGIN = 0.08
 PEAK_TEXT = 0.26  # inches
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Reference:
+    """A curve that was frozen: ``(2, npt)`` radial, intensity, and the unit of the former."""
+
+    unit: str
+    curve: NDArray[np.float64]
 
 
 @make_class_safe(logger=logger)
@@ -109,8 +118,8 @@ class LiveDiffractogram(View, CallbackBase):
         self._held: ShownEvent | None = None
         self._drawn: Stream | None = None
         # replaced as a whole at every change, so that the drawing sees by identity whether it is drawn already
-        self._references: tuple[NDArray[np.float64], ...] = ()
-        self._drawn_references: tuple[NDArray[np.float64], ...] = ()
+        self._references: tuple[Reference, ...] = ()
+        self._drawn_references: tuple[tuple[Reference, ...], str] = ((), "")
         self._reference_lines: list[Line2D] = []
         self._lines: tuple[Lines | None, Geometry | None] = (None, None)
         self._drawn_lines: tuple[Lines | None, Geometry | None, Stream | None] = (None, None, None)
@@ -154,10 +163,12 @@ class LiveDiffractogram(View, CallbackBase):
         self._runs.stop(doc)
 
     def freeze(self) -> None:
-        """Keep the curves that are shown now as grey references."""
+        """Keep the curves that are shown now as grey references, seen while the axis has their unit."""
         with self._lock:
             if self._shown is not None:
-                self._references = (*self._references, *self._shown.curves.values())
+                unit = self._shown.stream.unit
+                kept = [Reference(unit, curve) for curve in self._shown.curves.values()]
+                self._references = (*self._references, *kept)
         self._news.set()
 
     def clear(self) -> None:
@@ -221,8 +232,6 @@ class LiveDiffractogram(View, CallbackBase):
         self._news.clear()
         with self._lock:
             shown, colors = self._shown, self._colors
-            if shown is not None and self._drawn is not None and shown.stream.unit != self._drawn.unit:
-                self._references = ()  # they were drawn over another axis
             references, lines = self._references, self._lines
         if self._scale != self._drawn_scale:
             self._drawn_scale, self._labelled, self._fitted = self._scale, None, False
@@ -282,14 +291,16 @@ class LiveDiffractogram(View, CallbackBase):
         self._drawn, self._fitted = shown.stream, False
         self._write_legend(shown.stream)
 
-    def _draw_references(self, references: tuple[NDArray[np.float64], ...], stream: Stream) -> None:
-        if references is self._drawn_references:
+    def _draw_references(self, references: tuple[Reference, ...], stream: Stream) -> None:
+        if references is self._drawn_references[0] and stream.unit == self._drawn_references[1]:
             return
-        self._drawn_references = references
+        self._drawn_references = references, stream.unit
         for line in self._reference_lines:
             line.remove()
         self._reference_lines = [
-            self.ax.plot(*curve, color=REFERENCE, linewidth=1, zorder=1.5)[0] for curve in references
+            self.ax.plot(*each.curve, color=REFERENCE, linewidth=1, zorder=1.5)[0]
+            for each in references
+            if each.unit == stream.unit
         ]
         self._write_legend(stream)
 

@@ -17,6 +17,7 @@ from .row_pick import RowPick
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
+    from matplotlib.figure import Figure
 
     from .figure import DiffractogramFigure
 
@@ -39,7 +40,7 @@ class Interaction:
 
     def __init__(self, view: DiffractogramFigure, commands: Commands | None) -> None:
         self._view, self._commands = view, commands
-        self.figure = view.figure
+        self.figure: Figure = view.figure
         self.controls = Controls(self, commands)
         focus = self.controls.focus
         self.pick = RowPick(view.figure.canvas, view.rows, lambda: view.grids, self._hold, lambda: focus.covered)
@@ -77,12 +78,18 @@ class Interaction:
         return self._view.main_plot
 
     def main_plots(self) -> Sequence[str]:
-        """The image, and every range's heat-map."""
+        """See `DiffractogramFigure.main_plots`."""
+        self._tell_ranges()
         return self._view.main_plots()
 
     def set_main_plot(self, main_plot: str) -> None:
         """See `DiffractogramFigure.set_main_plot`."""
+        self._tell_ranges()
         self._view.set_main_plot(main_plot)
+
+    def _tell_ranges(self) -> None:
+        if self._commands is not None:  # a figure that is not the callback's own is told by nobody else
+            self._view.set_diff_number(self._commands.config.diff_number)
 
     def calibrants(self) -> Sequence[str]:
         """Those that pyFAI knows."""

@@ -45,7 +45,7 @@ def expect_calls(canvas: Any) -> None:
 
     core: Any = qt_compat.QtCore  # type: ignore[attr-defined]
 
-    class Caller(core.QObject):  # type: ignore[misc]
+    class Caller(core.QObject):
         wanted = core.Signal()
 
         @core.Slot()

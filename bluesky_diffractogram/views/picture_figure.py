@@ -20,7 +20,7 @@ class PictureFigure(Figure):
 
     prepared: Callable[[], AbstractContextManager[Any]] = staticmethod(nullcontext)
 
-    def savefig(self, fname: Any, **kwargs: Any) -> None:  # type: ignore[override]
+    def savefig(self, fname: Any, **kwargs: Any) -> None:
         """As `matplotlib.figure.Figure.savefig`."""
         with self.prepared():
             super().savefig(fname, **kwargs)

@@ -270,15 +270,6 @@ def test_a_window_redraws_itself_and_stops_when_it_is_closed(live_backend):
     DerivedRun(WIDE[:2], 3).feed(figure)
 
 
-def test_showing_a_closed_window_says_that_it_is_gone(live_backend, caplog):
-    figure = DiffractogramFigure()
-    figure.close()
-    assert plt.get_fignums() == []
-    figure.show()
-    assert "closed" in caplog.text
-    assert not live_backend.FakeManager.shown
-
-
 def test_the_image_is_the_main_panel_when_there_is_one():
     figure = drawn(DerivedRun(WIDE[:2], 2), figsize=(14, 8))
     assert figure.main_plot == "image"

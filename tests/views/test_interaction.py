@@ -229,7 +229,7 @@ def test_the_panels_stay_above_the_controls(diff, person):
         figure.interaction.place()
         figure.draw()
         controls = person.controls
-        top = max(widget.ax.bbox.y1 for _, widget in controls._widgets())
+        top = max(widget.ax.bbox.y1 for _, widget in controls.widgets())
         for view in (figure.curves, figure.image, *figure.grids):
             if view.ax.get_visible():
                 assert view.ax.get_tightbbox().y0 >= top
