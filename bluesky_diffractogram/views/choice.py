@@ -134,7 +134,7 @@ class Choice(PushButton):
 
     def on_key(self, event: Any) -> None:
         """A key was pressed."""
-        if event.key == "escape" and self.menu is not None:
+        if not self.ignore(event) and event.key == "escape" and self.menu is not None:
             self.close()
             self.focus.spend(event)
 

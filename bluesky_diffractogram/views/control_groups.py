@@ -21,9 +21,9 @@ EDITOR = (
 LOOKS = (
     (Piece("scale text", 0.38), Piece("scale", 0.68)),
     (Piece("freeze", 0.58), Piece("clear", 0.5), Piece("live", 0.45)),
-    (Piece("calibrant text", 0.62), Piece("calibrant", 0.95)),
 )
+CALIBRANT = ((Piece("calibrant text", 0.62), Piece("calibrant", 0.95)),)
 FILES = (
-    (Piece("calibration text", 0.75), Piece("calibration", 2.6)),
-    (Piece("picture", 1.5), Piece("save", 0.5)),
+    (Piece("calibration text", 0.75), Piece("calibration", 2.6, 1.65)),
+    (Piece("picture", 1.5, 1.0), Piece("save", 0.5)),
 )

@@ -14,12 +14,13 @@ from bluesky_diffractogram.config import UNITS, DiffractogramConfig
 
 from .colors import RangeColors
 from .commands import Commands, CommandThread, Reply
-from .control_groups import EDITOR, FILES, LOOKS, MAIN, REDUCTION
+from .control_groups import CALIBRANT, EDITOR, FILES, LOOKS, MAIN, REDUCTION
 from .control_strip import ControlStrip
 from .controlled import Window
 from .entry_box import EntryBox
 from .free_name import free_name
 from .range_editor import PLACES, Changes, RangeEditor
+from .strip import Piece
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,9 @@ class Controls(ControlStrip):
     """
 
     def __init__(self, window: Window, commands: Commands | None) -> None:
-        groups = (*MAIN, *LOOKS, *FILES[1:]) if commands is None else (*REDUCTION, *MAIN, *EDITOR, *LOOKS, *FILES)
+        groups: tuple[tuple[Piece, ...], ...] = (*REDUCTION, *MAIN, *LOOKS, *EDITOR, *CALIBRANT, *FILES)
+        if commands is None:
+            groups = (*MAIN, *LOOKS, *CALIBRANT, *FILES[1:])
         super().__init__(window.figure, groups)
         self._window, self._commands = window, commands
         self._thread = CommandThread()

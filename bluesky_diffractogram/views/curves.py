@@ -41,7 +41,8 @@ logger = logging.getLogger(__name__)
 REFERENCE = "0.65"
 GRID = "0.9"
 MARGIN = 0.08
-PEAK_TEXT = 0.26  # inches
+PEAK_TEXT = 0.28  # inches
+MOST_PEAK_TEXT = 0.35  # of the height
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -113,6 +114,7 @@ class LiveDiffractogram(View, CallbackBase):
         self._with_peaks = peaks
         self._title, self._xlabel, self._ylabel = title, xlabel, ylabel
         self._legend_above = legend == "above"
+        self._legend_room = 0.0
         self._runs = DerivedRuns()
         self._latest: ShownEvent | None = None
         self._held: ShownEvent | None = None
@@ -246,6 +248,8 @@ class LiveDiffractogram(View, CallbackBase):
             self.markers[number].set_data(*shown.peaks.get(number, np.empty((2, 0))))
         self._draw_references(references, shown.stream)
         self._draw_lines(lines, shown.stream)
+        if self._legend_above and self._legend_room != self._room():
+            self._write_legend(shown.stream)
         if self._title is None:
             self.ax.set_title(SEPARATOR.join((shown.stream.run_label, shown.caption)), loc="left", fontsize="medium")
         self._fit(full)
@@ -255,17 +259,24 @@ class LiveDiffractogram(View, CallbackBase):
     def _fit(self, full: bool) -> None:
         """Bring the limits to the curves, unless somebody has zoomed; small steps only for a file."""
         before = self.ax.get_ylim()
-        high = self.ax.get_window_extent().height / self.figure.dpi
-        # of the height, as much as the peaks' positions need
-        self.ax.margins(
-            y=min(max(PEAK_TEXT / max(high - 2 * PEAK_TEXT, 0.1), 0.08), 0.25) if self._with_peaks else 0.08
-        )
         self.ax.relim()
         self.ax.autoscale_view()
+        if self.ax.get_autoscaley_on() and self._with_peaks:
+            self._leave_room()
         low, high = self.ax.get_ylim()
         if not full and self.ax.get_autoscaley_on() and self._fitted and _fits((low, high), before):
             self.ax.set_ylim(before, auto=None)
         self._fitted = True
+
+    def _leave_room(self) -> None:
+        """Leave as much of the height free at the top as the peaks' positions need, on any scale."""
+        scale = self.ax.yaxis.get_transform()
+        low, high = scale.transform(np.array(self.ax.get_ylim()))
+        inches = self.ax.get_window_extent().height / self.figure.dpi
+        share = min(PEAK_TEXT / max(inches, 0.1), MOST_PEAK_TEXT)
+        top = high - (high - low) * MARGIN / (1 + 2 * MARGIN)
+        wanted = low + (top - low) / (1 - share)
+        self.ax.set_ylim(top=float(scale.inverted().transform(np.array([max(wanted, high)]))[0]), auto=None)
 
     def _begin(self, shown: ShownEvent, colors: RangeColors) -> None:
         """Make the lines of a new stream, and its labels."""
@@ -314,11 +325,7 @@ class LiveDiffractogram(View, CallbackBase):
 
     def _label_peaks(self, shown: ShownEvent) -> None:
         colors = {number: str(line.get_color()) for number, line in self.lines.items()}
-        steps = {
-            number: abs(float(curve[0, -1] - curve[0, 0])) / max(curve.shape[1] - 1, 1)
-            for number, curve in shown.curves.items()
-        }
-        self._labels.show(shown.peaks, colors, steps)
+        self._labels.show(shown.peaks, colors, shown.curves)
 
     def _write_legend(self, stream: Stream) -> None:
         lines = {range_text(stream, number): line for number, line in self.lines.items()}
@@ -327,6 +334,11 @@ class LiveDiffractogram(View, CallbackBase):
         if powder is not None and self._powder.artist is not None:
             more.append((self._powder.artist, powder.name))
         write_legend(self.ax, lines, more, above=self._legend_above)
+        self._legend_room = self._room()
+
+    def _room(self) -> float:
+        """How wide the axes are, in inches."""
+        return round(float(self.ax.get_position().width * self.figure.get_figwidth()), 2)
 
     def _label_intensity(self, stream: Stream) -> None:
         if self._ylabel is not None:
@@ -344,6 +356,6 @@ class LiveDiffractogram(View, CallbackBase):
 
 def _fits(wanted: tuple[float, float], shown: tuple[float, float]) -> bool:
     """Whether limits that are `shown` will do for those that are `wanted`: all is seen, and not much too small."""
-    margin = 0.06 * (shown[1] - shown[0])  # a part of what is kept free above and below the curves
-    inside = wanted[0] >= shown[0] - margin and wanted[1] <= shown[1] + margin
+    span = shown[1] - shown[0]  # a part of what is kept free above and below the curves may be used
+    inside = wanted[0] >= shown[0] - 0.05 * span and wanted[1] <= shown[1] + 0.02 * span
     return inside and wanted[1] - wanted[0] >= 0.8 * (shown[1] - shown[0])

@@ -123,6 +123,7 @@ class DiffractogramFigure(WindowedView, CallbackBase):
         self._configured_main_plot = IMAGE
         self._lines: Lines | None = None
         self._run_label = ""
+        self._moved = False
         self._heading = self.figure.suptitle("", ha="left", va="top", fontsize="large")
         self._complete: tuple[Any, ...] = ()
         self._projection: Projection | None = None
@@ -382,7 +383,7 @@ class DiffractogramFigure(WindowedView, CallbackBase):
         self._provide_grid(choice)
         if self.interaction is not None:
             self.interaction.follow()
-        moved = self._panels.place(choice)
+        moved, self._moved = self._panels.place(choice) or self._moved, False
         for view in self._panels.seen(choice):
             if full or moved or view.changed():
                 view.refresh(full=full)
@@ -399,6 +400,7 @@ class DiffractogramFigure(WindowedView, CallbackBase):
 
     def _resized(self, event: Any) -> None:
         if self._panels.place(self._choice()):
+            self._moved = True  # panels of another size have room for other pixels, and for other texts
             self._news.set()
 
     def draw(self) -> None:

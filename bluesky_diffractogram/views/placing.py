@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .curves import LiveDiffractogram
 from .grid import LiveDiffractogramGrid
 from .image import LiveImage
-from .layout import Box, Layout
+from .layout import LEFT, Box, Layout
 from .main_plot import Shown
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def place(
     heading, image, grids, curves
         What is moved.
     """
-    heading.set_position((layout.curves[0], 1 - HEADING / size[1]))
+    heading.set_position((LEFT / size[0], 1 - HEADING / size[1]))
     image.ax.set_visible(layout.image is not None)
     if layout.image is not None and layout.image_bar is not None:
         _put(image.ax, layout.image, size)
