@@ -224,6 +224,11 @@ class LiveDiffractogram(View, CallbackBase):
         """What changes with every frame."""
         return [*self.lines.values(), *self.markers.values(), *self._labels.texts()]
 
+    @property
+    def blank(self) -> bool:
+        """Whether the axes say that there is nothing to be seen."""
+        return self._empty.get_visible()
+
     def caption(self) -> str:
         """The frame that is shown, in words, with its carried readings; empty if none is."""
         with self._lock:
@@ -244,7 +249,11 @@ class LiveDiffractogram(View, CallbackBase):
             self._drawn_colors = colors
             self._begin(shown, colors or RangeColors.configured(shown.stream.configuration.get("colors")))
         for number, curve in shown.curves.items():
-            self.lines[number].set_data(*curve)
+            line = self.lines[number]
+            line.set_data(*curve)
+            alone = isolated(curve[1])
+            line.set_marker("o" if len(alone) else "none")  # of which no line is drawn
+            line.set_markevery(alone.tolist() or None)
             self.markers[number].set_data(*shown.peaks.get(number, np.empty((2, 0))))
         self._draw_references(references, shown.stream)
         self._draw_lines(lines, shown.stream)
@@ -258,14 +267,20 @@ class LiveDiffractogram(View, CallbackBase):
 
     def _fit(self, full: bool) -> None:
         """Bring the limits to the curves, unless somebody has zoomed; small steps only for a file."""
-        before = self.ax.get_ylim()
         self.ax.relim()
+        nothing = self._drawn_scale == "log" and not self.ax.dataLim.minposy < np.inf
+        self._empty.set_text("nothing above zero" if nothing else "")
+        self._empty.set_visible(nothing)
+        follows = self.ax.get_autoscaley_on()
+        self.ax.set_autoscaley_on(follows and not nothing)  # autoscaling to nothing warns, whoever asks for limits
+        before = self.ax.get_ylim()
         self.ax.autoscale_view()
         if self.ax.get_autoscaley_on() and self._with_peaks:
             self._leave_room()
         low, high = self.ax.get_ylim()
         if not full and self.ax.get_autoscaley_on() and self._fitted and _fits((low, high), before):
             self.ax.set_ylim(before, auto=None)
+        self.ax.set_autoscaley_on(follows)
         self._fitted = True
 
     def _leave_room(self) -> None:
@@ -282,7 +297,6 @@ class LiveDiffractogram(View, CallbackBase):
         """Make the lines of a new stream, and its labels."""
         from matplotlib.markers import CARETDOWN
 
-        self._empty.set_visible(False)
         for axis in (self.ax.xaxis, self.ax.yaxis):
             axis.set_visible(True)
         if self._drawn is None or self._drawn.unit != shown.stream.unit:
@@ -292,7 +306,7 @@ class LiveDiffractogram(View, CallbackBase):
         self.lines, self.markers = {}, {}
         for number in shown.curves:
             color = colors[number]
-            (self.lines[number],) = self.ax.plot([], [], color=color, linewidth=1.2, zorder=2)
+            (self.lines[number],) = self.ax.plot([], [], color=color, linewidth=1.2, markersize=3, zorder=2)
             (self.markers[number],) = self.ax.plot(
                 [], [], linestyle="none", marker=CARETDOWN, markersize=7, color=color, zorder=3
             )
@@ -352,6 +366,12 @@ class LiveDiffractogram(View, CallbackBase):
             self.ax.set_ylabel(intensity_label(*labelled))
             if plain:
                 self.ax.yaxis.set_major_formatter(intensity_formatter(exponent))
+
+
+def isolated(intensity: NDArray) -> NDArray[np.intp]:
+    """The bins with a value between two without, or alone on their axis."""
+    beside = np.pad(np.isfinite(intensity), 1)
+    return np.flatnonzero(beside[1:-1] & ~beside[:-2] & ~beside[2:])
 
 
 def _fits(wanted: tuple[float, float], shown: tuple[float, float]) -> bool:

@@ -161,18 +161,19 @@ class DiffractogramFigure(WindowedView, CallbackBase):
 
     def __call__(self, name: str, doc: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Take a document."""
-        self.curves(name, doc)
         return CallbackBase.__call__(self, name, doc, *args, **kwargs)
 
     def start(self, doc: Mapping[str, Any]) -> None:
         """Take a start document."""
         self.rows.start(doc)
+        self.curves.start(doc)
         if self._runs.start(doc) is not None:
             self.run_begins()
 
     def descriptor(self, doc: Mapping[str, Any]) -> None:
         """Take a descriptor: it says how many panels there are."""
         self.rows.descriptor(doc)
+        self.curves.descriptor(doc)
         stream = self._runs.descriptor(doc)
         if stream is None:
             return
@@ -185,12 +186,15 @@ class DiffractogramFigure(WindowedView, CallbackBase):
         self._news.set()
 
     def event(self, doc: Mapping[str, Any]) -> Any:
-        """Take an event: a row of all heat-maps."""
-        self.rows.event(doc)
+        """Take an event: a row of all heat-maps, and the latest curves."""
+        if self.rows.leads(doc):
+            self.curves.event(doc)
+            self.rows.event(doc)
 
     def stop(self, doc: Mapping[str, Any]) -> None:
         """Take a stop document; what is shown stays."""
         self.rows.stop(doc)
+        self.curves.stop(doc)
         self._runs.stop(doc)
 
     def offer(self, frame: ShownFrame) -> None:

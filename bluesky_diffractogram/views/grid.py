@@ -126,7 +126,8 @@ class LiveDiffractogramGrid(View, LiveGrid):
         self._own_rows = frames is None
         self._rows = frames or FrameRows(numbers=(number,), buffer_size=buffer_size, reset_on_start=reset_on_start)
         self._drawn_version = self._rows.version
-        self.set_row_axis(row_axis)
+        self.row_axis = row_axis
+        self._keep_reading()
         if ax is None:
             figure = new_figure(figsize=(8, 5))
             figure.subplots_adjust(left=0.1, right=0.98)
@@ -207,9 +208,12 @@ class LiveDiffractogramGrid(View, LiveGrid):
         A reading that is no dimension of the scan, nor carried by the configuration, is kept from now on.
         """
         self.row_axis = row_axis
-        if row_axis not in ("auto", "frame", "time"):
-            self._rows.reading = row_axis
+        self._keep_reading()
         self._news.set()
+
+    def _keep_reading(self) -> None:
+        if self.row_axis not in ("auto", "frame", "time"):
+            self._rows.reading = self.row_axis
 
     def set_colors(self, colors: Sequence[Any] | None) -> None:
         """Give the ranges other colours, see `RangeColors`; None: those of the configuration."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from .raster import block_mean, color_limits, equidistant_columns, settled
 from .rowaxis import ROUND_STEPS, FrameFormatter, RowFormatter, RowLocator, RowScale, monotonic, row_values
 from .rows import Rows
-from .scales import Scale, color_norm, label_colors
+from .scales import Labelled, Scale, color_norm, label_colors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.collections import LineCollection
 
 GAPS = "0.82"
 BORDER: dict[str, Any] = {"colors": "white", "linewidths": 0.8, "alpha": 0.7, "zorder": 2.5}
@@ -54,7 +54,7 @@ class Heatmap:
         self._drawn_scale = scale
         self._backwards = (x_positive == "left", y_positive == "down")
         self._edges: tuple[float, float] | None = None
-        self._labelled: tuple[int, str] | None = None
+        self._labelled: Labelled | None = None
         ax.cla()
         low, high = clim or ((0.1, 1.0) if scale == "log" else (0.0, 1.0))
         self.im = ax.imshow(
@@ -71,7 +71,8 @@ class Heatmap:
         self.colorbar = ax.figure.colorbar(self.im, ax=room_of, cax=cax, extend="both", extendfrac=0.03)
         self.colorbar.set_label("intensity")
         self._empty = ax.text(0.5, 0.5, "no frames yet", transform=ax.transAxes, ha="center", va="center", color="0.4")
-        self._borders: LineCollection | None = None
+        self._borders = LineCollection([], transform=ax.get_yaxis_transform(), **BORDER)
+        ax.add_collection(self._borders, autolim=False)
         self.clear()
 
     def clear(self) -> None:
@@ -88,7 +89,10 @@ class Heatmap:
     def show(self, rows: Rows, number: int, *, full: bool) -> None:
         """Show `rows` of range `number`; with `full` every value, else not more than the screen has pixels for."""
         self._show_axes(True)
-        (left, right), columns = equidistant_columns(rows.stream.ranges[number].radial)
+        axis = rows.stream.ranges[number]
+        (left, right), columns = equidistant_columns(axis.radial)
+        if len(axis.radial) == 1 and np.isfinite(axis.radial_range).all():
+            left, right = axis.radial_range
         if self._edges != (left, right):
             self._edges = (left, right)
             self.ax.autoscale(True, axis="x")  # a zoom into another axis means nothing
@@ -112,16 +116,9 @@ class Heatmap:
 
     def _part_runs(self, rows: Rows) -> None:
         """Draw a line between the rows of one run and those of another, unless there are too many."""
-        from matplotlib.collections import LineCollection
-
         at = rows.first + np.flatnonzero(np.diff(rows.runs)) + 0.5
         if len(at) > MOST_BORDERS or self._extent is not None:
             at = at[:0]
-        if self._borders is None:
-            if not len(at):
-                return
-            self._borders = LineCollection([], transform=self.ax.get_yaxis_transform(), **BORDER)
-            self.ax.add_collection(self._borders, autolim=False)
         self._borders.set_segments([((0.0, y), (1.0, y)) for y in at])
 
     def label_rows(self, rows: Rows, row_axis: str) -> str:

@@ -21,7 +21,7 @@ from .outlines import DrawnOutlines, DrawnRings
 from .raster import color_limits, settled
 from .readout import image_text
 from .redraw import View, new_figure
-from .scales import Scale, check_percentiles, check_scale, color_norm, label_colors
+from .scales import Labelled, Scale, check_percentiles, check_scale, color_norm, label_colors
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -124,7 +124,7 @@ class LiveImage(View):
         self._lines: Lines | None = None
         self._drawn_lines: tuple[Lines | None, DetectorView | None] = (None, None)
         self._outlined: tuple[Any, ...] = ()
-        self._labelled: tuple[int, str] | None = None
+        self._labelled: Labelled | None = None
         self._refreshing = False
         self.im = ax.imshow(
             [[np.nan]],

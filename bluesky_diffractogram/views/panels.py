@@ -159,7 +159,7 @@ class Panels:
         """What of the axes a drawing without them takes for granted."""
         axes = [(view.ax.get_xlim(), view.ax.get_ylim(), view.ax.get_ylabel()) for view in (self.image, self.curves)]
         curves = self.curves.ax
-        still = (curves.get_xlabel(), curves.get_yscale(), curves.get_legend())
+        still = (curves.get_xlabel(), curves.get_yscale(), curves.get_legend(), self.curves.blank)
         return (*self._placed, shown, *axes, *still, self.image.im.get_clim(), self.image.im.norm)
 
     def _axes(self, label: str) -> Axes:

@@ -108,10 +108,13 @@ def _placed(ax: Axes, peaks: Mapping[int, NDArray], curves: Mapping[int, NDArray
         # the same peak of several ranges: above all their markers, and above the line, where a fit is lower than that
         same = (np.abs(pixels[:, 0] - at) <= side) & (np.abs(pixels[:, 1] - bottom) <= tall)
         line = drawn[number]
-        here = line[(np.abs(line[:, 0] - at) <= side) & np.isfinite(line[:, 1]), 1]
-        low = float(max(pixels[same, 1].max(initial=bottom), here.max(initial=bottom))) + ABOVE_POINTS * point
-        if low - bottom > MOST_POINTS * point:
-            continue  # in the flank of a neighbour; farther up nobody would know whose it is
+        here, beside = (
+            float(line[(np.abs(line[:, 0] - at) <= far) & np.isfinite(line[:, 1]), 1].max(initial=bottom))
+            for far in (side, half)
+        )
+        low = max(float(pixels[same, 1].max(initial=bottom)), here) + ABOVE_POINTS * point
+        if here < beside and low - bottom > MOST_POINTS * point:
+            continue  # on the flank of a neighbour; farther up nobody would know whose it is
         for shift in (0.0, half - side, side - half):
             area = (at + shift - half, low, at + shift + half, low + HIGH * FONT_POINTS * point)
             inside = box.x0 <= area[0] and area[2] <= box.x1 and box.y0 <= bottom and area[3] <= box.y1

@@ -123,8 +123,8 @@ class FrameRows:
         self._row_of: dict[tuple[Any, ...], int] = {}
         self._total, self._begun = 0, 0.0
         self._newest: Stream | None = None
-        # of every run since the rows were emptied; each frame keeps the index of its own
-        self._labels: list[str] = []
+        # raw uid and label of every run since the rows were emptied; each frame keeps the index of its own
+        self._labels: list[tuple[str, str]] = []
         self._emptied = 0
 
     def start(self, doc: Mapping[str, Any]) -> None:
@@ -168,6 +168,12 @@ class FrameRows:
             self._put(self._frame(stream, doc), curves)
             return True
 
+    def leads(self, doc: Mapping[str, Any]) -> bool:
+        """Whether an event is of the kind that becomes rows: its numbers mean what those of the rows mean."""
+        with self._lock:
+            stream = self._runs.stream_of(doc)
+            return stream is not None and (stream is self._leading or self._follow(stream))
+
     def stop(self, doc: Mapping[str, Any]) -> None:
         """Take a stop document; its rows stay."""
         with self._lock:
@@ -205,7 +211,7 @@ class FrameRows:
                 seconds=np.array([frame.timestamp for frame in frames]) - self._begun,
                 carried=columns([frame.carried for frame in frames]),
                 runs=runs,
-                run_labels=tuple(self._labels[run] for run in known),
+                run_labels=tuple(self._labels[run][1] for run in known),
                 emptied=self._emptied,
             )
 
@@ -263,8 +269,9 @@ class FrameRows:
 
     def _frame(self, stream: Stream, doc: Mapping[str, Any]) -> _Frame:
         data = doc["data"]
-        if not self._labels or self._labels[-1] != stream.run_label:
-            self._labels.append(stream.run_label)
+        run = (stream.raw_uid, stream.run_label)
+        if not self._labels or self._labels[-1] != run:
+            self._labels.append(run)
         names = (*stream.dimensions, *([self.reading] if self.reading else []))
         seq_num, index = int(data.get("raw_seq_num", doc["seq_num"])), int(data.get("frame_index", 0))
         return _Frame(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.colors import Normalize
 
 Scale = Literal["linear", "sqrt", "log"]
+Labelled = tuple[int, str, tuple[float | None, float | None]]
+TICK_SIZES = ((4, "medium"), (5, "small"), (99, "x-small"))  # by how many characters a tick has at most
 
 
 def check_scale(scale: str) -> Scale:
@@ -63,7 +65,7 @@ def scale_intensities(ax: Axes, scale: Scale) -> None:
         ax.set_yscale("linear")
 
 
-def label_colors(colorbar: Colorbar, scale: Scale, units: str, before: tuple[int, str] | None) -> tuple[int, str]:
+def label_colors(colorbar: Colorbar, scale: Scale, units: str, before: Labelled | None) -> Labelled:
     """Label a colour bar; the power of ten goes from its ticks into the label, so that they are narrow.
 
     Parameters
@@ -80,19 +82,25 @@ def label_colors(colorbar: Colorbar, scale: Scale, units: str, before: tuple[int
     Returns
     -------
     tuple
-        The power of ten and the units.
+        The power of ten, the units, and the limits.
     """
     from matplotlib.ticker import LogLocator, NullLocator
 
-    exponent = intensity_exponent(max(abs(limit or 0.0) for limit in colorbar.mappable.get_clim()))
-    if (exponent, units) == before:
-        return exponent, units
-    colorbar.set_label(intensity_label(exponent, units))
-    if scale == "log":
-        colorbar.locator = LogLocator(subs=(1.0, 2.0, 5.0))
-        colorbar.minorlocator = NullLocator()
-    colorbar.formatter = intensity_formatter(exponent)
-    return exponent, units
+    limits = colorbar.mappable.get_clim()
+    exponent = intensity_exponent(max(abs(limit or 0.0) for limit in limits))
+    labelled = (exponent, units, limits)
+    if labelled == before:
+        return labelled
+    if before is None or labelled[:2] != before[:2]:
+        colorbar.set_label(intensity_label(exponent, units))
+        if scale == "log":
+            colorbar.locator = LogLocator(subs=(1.0, 2.0, 5.0))
+            colorbar.minorlocator = NullLocator()
+        colorbar.formatter = intensity_formatter(exponent)
+    # the label stands at a fixed distance: limits near to each other, 102.3 and 102.8 say, have more digits than room
+    digits = max((len(colorbar.formatter(at)) for at in colorbar.get_ticks()), default=0)
+    colorbar.ax.tick_params(labelsize=next(size for most, size in TICK_SIZES if digits <= most))
+    return labelled
 
 
 def _signed_root(values: NDArray) -> NDArray:

@@ -94,5 +94,16 @@ def test_a_wavelength_given_twice_is_no_difference(poni, caplog):
 
 def test_calibrants():
     assert calibrant_lines("CeO2")[0] == pytest.approx(5.4115 / np.sqrt(3), rel=1e-3)
-    with pytest.raises(ValueError, match="'CeO3' is not known"):
+    with pytest.raises(ValueError, match=r"'CeO3' is not known; near to it are CeO2.*; all [0-9]+ names are "):
         calibrant_lines("CeO3")
+    with pytest.raises(ValueError, match=r"all that pyFAI knows: .*LaB6"):
+        calibrant_lines("xyzzy plugh")
+
+
+def test_reading_a_calibration_collects_no_garbage(poni, monkeypatch):
+    import gc
+
+    calls = []
+    monkeypatch.setattr(gc, "collect", lambda *generation: calls.append(generation) or 0)
+    load_geometry(poni)
+    assert not calls

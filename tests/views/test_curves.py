@@ -258,3 +258,33 @@ def test_curves_frozen_between_a_change_of_the_unit_and_its_drawing_stay():
     curves.clear()
     curves.draw()
     assert len(curves.ax.lines) == 2
+
+
+def test_bins_that_stand_alone_are_seen():
+    def sparse(frame, number, intensity):
+        if number == 1:
+            intensity[:] = np.nan
+            intensity[[3, 50, 51, 90]] = 20.0
+
+    curves = drawn(DerivedRun((RangeExample(npt=100), RangeExample(npt=1)), 1, change=sparse))
+    assert curves.lines[1].get_marker() == "o"
+    assert curves.lines[1].get_markevery() == [3, 90]
+    DerivedRun((RangeExample(npt=1),), 1).feed(curves)
+    curves.draw()
+    assert curves.lines[1].get_markevery() == [0]
+    DerivedRun((RangeExample(),), 1).feed(curves)
+    curves.draw()
+    assert curves.lines[1].get_marker() == "none"
+
+
+def test_curves_without_anything_above_zero_say_so_on_a_logarithmic_axis(recwarn):
+    def negative(frame, number, intensity):
+        intensity[:] = -5.0
+
+    curves = drawn(DerivedRun(frames=2, change=negative), scale="log", peaks=False)
+    assert (curves._empty.get_visible(), curves._empty.get_text()) == (True, "nothing above zero")
+    assert not [warning for warning in recwarn if "log" in str(warning.message)]
+    DerivedRun(frames=2).feed(curves)
+    curves.draw()
+    assert not curves._empty.get_visible()
+    assert curves.ax.get_ylim()[1] > 1000

@@ -225,6 +225,23 @@ def test_news_of_a_hidden_panel_are_no_reason_to_draw():
     assert not figure.changed()
 
 
+def test_heat_maps_and_curves_are_of_the_same_run_where_two_at_once_have_different_units():
+    one, two = DerivedRun(frames=3), DerivedRun(frames=3, unit="2th_deg", scan_id=13)
+    figure = DiffractogramFigure()
+    for name, doc in (("start", one.start), one.begin(), ("start", two.start), two.begin()):
+        figure(name, doc)
+    for n in range(3):
+        figure(*two.event(n))
+        figure(*one.event(n))
+    figure.draw()
+    assert figure.curves.ax.get_xlabel() == figure.grids[0].ax.get_xlabel() == r"$2\theta$ (°)"
+    assert figure.figure.get_suptitle() == "scan 13 [raw123]  ·  frame 3"
+    figure(*two.stop())
+    figure(*one.event(2))  # goes on alone
+    figure.draw()
+    assert figure.curves.ax.get_xlabel() == figure.grids[0].ax.get_xlabel() == "$q$ (nm$^{-1}$)"
+
+
 def test_foreign_runs_are_ignored():
     documents = list(DerivedRun(frames=2).documents())
     del documents[0][1]["purpose"]
@@ -318,7 +335,7 @@ def test_the_configuration_of_the_run_says_what_the_main_panel_shows():
     assert figure.main_plot == "image"
 
 
-def test_a_heat_map_beyond_the_first_ones_begins_when_it_is_asked_for():
+def test_a_heat_map_beyond_the_first_ones_shows_what_there_was_when_it_is_asked_for():
     run = DerivedRun(WIDE[:6], 9)
     figure = DiffractogramFigure(heatmaps=2)
     documents = list(run.documents())
@@ -328,10 +345,12 @@ def test_a_heat_map_beyond_the_first_ones_begins_when_it_is_asked_for():
     figure.set_main_plot("buffer 6")
     figure.draw()
     assert [grid.number for grid in figure.grids] == [1, 2, 6]
+    assert len(figure.grids[2].drawn.intensity) == 2
     for name, doc in documents[4:]:
         figure(name, doc)
     figure.draw()
-    assert len(figure.grids[2].rows().intensity) == 7
+    expected = [doc["data"]["diff_6"][1] for name, doc in documents if name == "event"]
+    np.testing.assert_array_equal(figure.grids[2].drawn.intensity, expected)
     assert len(figure.grids[0].rows().intensity) == 9
     figure.set_main_plot("buffer 5")
     figure.draw()

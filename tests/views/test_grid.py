@@ -170,6 +170,39 @@ def test_frame_numbers_label_the_rows_by_default():
     assert ticks(grid.ax.yaxis) == ["2", "4", "6", "8", "10", "12"]
 
 
+def test_frames_have_the_numbers_that_documents_give_them():
+    run = DerivedRun(frames=200)  # of which every tenth is reduced, and one more is lost
+    grid = LiveDiffractogramGrid()
+    for name, doc in (("start", run.start), run.begin(), *(run.event(n) for n in range(9, 200, 10) if n != 119)):
+        grid(name, doc)
+    grid.draw()
+    assert ticks(grid.ax.yaxis) == ["50", "100", "150", "200"]
+    assert list(grid.ax.get_yticks()) == [5, 10, 14, 19]
+    assert grid.ax.format_coord(5.0, 12.0).startswith("frame 130  t ")
+    grid.set_row_axis("time")
+    assert grid.changed()
+    grid.draw()
+    assert grid.ax.get_ylabel() == "time since first frame (s)"
+    assert ticks(grid.ax.yaxis)[:2] == ["0", "25"]
+    grid.set_row_axis("frame")
+    grid.draw()
+    assert grid.ax.get_ylabel() == "frame"
+
+
+def test_several_frames_of_one_event_share_its_number():
+    run = DerivedRun(frames=6)
+    grid = LiveDiffractogramGrid()
+    events = [run.event(n, seq_num=1 + n) for n in range(6)] if run.begin() else []
+    for n, (_, doc) in enumerate(events):
+        doc["data"] |= {"raw_seq_num": 1 + n // 3, "frame_index": n % 3}
+    for name, doc in (("start", run.start), ("descriptor", run.stream.descriptor_doc), *events):
+        grid(name, doc)
+    grid.draw()
+    assert ticks(grid.ax.yaxis) == ["1", "2"]
+    assert list(grid.ax.get_yticks()) == [2, 5]
+    assert grid.ax.format_coord(5.0, 6.0).startswith("frame 2[2]  ")
+
+
 def test_the_carried_dimension_labels_the_rows_while_it_is_monotonic():
     def heated(frame):
         return {"temperature": 300.0 + 10 * frame}
@@ -180,8 +213,11 @@ def test_the_carried_dimension_labels_the_rows_while_it_is_monotonic():
     np.testing.assert_allclose(grid.ax.get_yticks(), [1, 3, 5, 7, 9, 11])
     DerivedRun(frames=3, readings=heated).feed(grid)  # cold again
     grid.draw()
-    assert grid.ax.get_ylabel() == "frame"
-    assert ticks(grid.ax.yaxis)[-1] == "14"
+    assert grid.ax.get_ylabel() == "frame (2 runs)"
+    # rows 2, 4, …, 14: each run's frames have numbers of their own
+    assert ticks(grid.ax.yaxis) == ["2", "4", "6", "8", "10", "1", "3"]
+    assert len(grid._heatmap._borders.get_segments()) == 1
+    assert grid._heatmap._borders.get_segments()[0][0][1] == 11.5
 
 
 def test_a_dimension_that_stays_as_it_is_does_not_label_the_rows():
@@ -405,6 +441,12 @@ def test_a_frame_without_any_value_is_a_row_of_gaps():
     grid = drawn(DerivedRun(frames=2, change=nothing))
     assert image(grid).shape == (2, 200)
     assert np.isnan(image(grid)).all()
+
+
+def test_a_single_bin_is_as_wide_as_its_range():
+    grid = drawn(DerivedRun((RangeExample(radial=(2, 8), npt=1),), 2))
+    assert grid.ax.get_xlim() == (2, 8)
+    assert grid.im.get_extent() == [2, 8, 0.5, 2.5]
 
 
 def test_times_are_those_of_the_frames():

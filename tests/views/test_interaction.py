@@ -214,6 +214,95 @@ def test_live_and_an_emptied_buffer_let_go_of_a_row(diff, person):
     assert all(not [line for line in grid.ax.lines if line.get_visible()] for grid in figure.grids)
 
 
+def click_row(diff, row, grid=0):
+    ax = diff.figure.grids[grid].ax
+    x, y = ax.transData.transform((sum(ax.get_xlim()) / 2, row))
+    for name, button in (("motion_notify", None), ("button_press", 1), ("button_release", 1)):
+        mouse(diff, name, x, y, button)
+
+
+def shown_row(diff):
+    """Which frame of `image` the curves of all ranges show, as the buffers have it; by its place among the rows."""
+    places = set()
+    for number, buffer in enumerate(diff.buffers, 1):
+        shown = diff.figure.curves.lines[number].get_ydata()
+        places.add(next(n for n, row in enumerate(buffer.rows) if np.array_equal(row, shown, equal_nan=True)))
+    assert len(places) == 1
+    return places.pop()
+
+
+@pytest.fixture
+def many(tmp_path):
+    """Six ranges, of which two have a heat-map that is seen, and four rows."""
+    poni = write_poni(tmp_path / "a.poni", shape=(120, 130), pixel=(6e-4, 5e-4))
+    ranges = [[10 * i, 10 * i + 30, 4, 16] for i in range(6)]
+    made = DiffractogramCallback(
+        {"calibration": str(poni), "diff_ranges": ranges, "npt": 50, "buffer_size": 6}, plot=True, background=False
+    )
+    made.figure.add_controls(made)
+    send(made, raw_run([image(n) for n in range(4)]))
+    made.figure.draw()
+    yield made
+    made.close()
+
+
+def test_a_row_is_shown_of_ranges_without_a_heat_map_too(many):
+    click_row(many, 2)
+    many.figure.draw()
+    assert shown_row(many) == 1
+    assert many.figure.curves.caption() == "frame 2"
+
+
+def test_hidden_heat_maps_do_not_keep_nor_lose_a_row(many):
+    figure = many.figure
+    many.configure({"main_plot": "buffer 3"})
+    figure.draw()
+    many.configure({"main_plot": "image"})
+    figure.draw()
+    send(many, raw_run([image(n) for n in range(4, 8)]))  # the first two rows scroll out
+    figure.draw()
+    click_row(many, 4)
+    figure.draw()
+    assert shown_row(many) == 1
+    assert figure.curves.caption().endswith("frame 4")
+    many.reset()
+    assert figure.changed()
+    figure.draw()
+    assert not figure.curves.held
+
+
+@pytest.mark.parametrize("change", [{"diff_units": "2th [deg]"}, {"buffer_size": 3}, None])
+def test_a_row_is_let_go_though_others_came_before_the_next_drawing(many, change):
+    click_row(many, 3)
+    many.figure.draw()
+    assert shown_row(many) == 2
+    many.reset() if change is None else many.configure(change)
+    send(many, raw_run([image(n) for n in range(4)]))
+    many.figure.draw()
+    assert not many.figure.curves.held
+    assert shown_row(many) == len(many.buffers[0]) - 1
+    marks = [line for grid in many.figure.grids for line in grid.ax.lines]
+    assert not marks
+
+
+def test_a_heat_map_chosen_later_has_the_rows_and_the_mark_of_the_one_that_is_shown(many):
+    figure = many.figure
+    click_row(many, 2)
+    for number in (6, 5):
+        many.configure({"main_plot": f"buffer {number}"})
+        figure.draw()
+        (grid,) = [grid for grid in figure.grids if grid.number == number]
+        np.testing.assert_array_equal(grid.drawn.intensity, many.buffers[number - 1].rows)
+        assert [list(line.get_ydata()) for line in grid.ax.lines] == [[2, 2]]
+        assert grid.ax.get_ylim() == (0.5, 4.5)
+    click_row(many, 3, figure.grids.index(grid))
+    figure.draw()
+    assert shown_row(many) == 2
+    figure.interaction.pick.release()
+    figure.draw()
+    assert shown_row(many) == 3
+
+
 def test_the_main_plot_follows_the_control_and_the_prompt(diff, person):
     figure = diff.figure
     person.choose("main", "buffer 2")

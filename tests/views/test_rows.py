@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from derived_run_example import T0, DerivedRun, RangeExample
@@ -127,7 +129,7 @@ def test_a_run_begins_without_rows_if_that_is_wanted(argument, configured, left)
     assert len(rows.snapshot(1).intensity) == left
 
 
-def mid_run(configuration, ranges):
+def mid_run(configuration, ranges, provenance=None):
     """A run that goes on in a second stream after two frames; its documents."""
     run = DerivedRun(frames=5)
     yield "start", run.start
@@ -135,22 +137,27 @@ def mid_run(configuration, ranges):
     yield run.event(0)
     yield run.event(1)
     run.ranges = ranges
-    yield run.begin("diffractogram_2", configuration)
+    name, descriptor = run.begin("diffractogram_2", configuration)
+    if provenance is not None:
+        descriptor["configuration"]["diffractogram"]["data"]["provenance"] = json.dumps(provenance)
+    yield name, descriptor
     yield run.event(2)
 
 
 @pytest.mark.parametrize(
-    ("configuration", "ranges", "left"),
+    ("configuration", "ranges", "provenance", "left"),
     [
-        ({}, (RangeExample(npt=99),), 1),
-        ({"mask": "other.npy"}, (RangeExample(),), 1),
-        ({"peaks": {"max_peaks": 3}}, (RangeExample(),), 3),
-        ({}, (RangeExample(),), 1),  # nothing says what has changed, so the numbers may have
+        ({}, (RangeExample(npt=99),), None, 1),
+        ({"mask": "other.npy"}, (RangeExample(),), None, 1),
+        ({"peaks": {"max_peaks": 3}}, (RangeExample(),), None, 3),
+        ({}, (RangeExample(),), {"calibration": {"sha256": "written anew"}}, 1),
+        ({}, (RangeExample(),), {"arrays": {"mask": {"sha256": "written anew"}}}, 1),
+        ({}, (RangeExample(),), {"calibration": None, "arrays": {}}, 3),
     ],
 )
-def test_a_second_stream_forgets_the_rows_unless_its_numbers_mean_the_same(configuration, ranges, left):
+def test_a_second_stream_forgets_the_rows_unless_its_numbers_mean_the_same(configuration, ranges, provenance, left):
     rows = FrameRows()
-    feed(rows, None, mid_run(configuration, ranges))
+    feed(rows, None, mid_run(configuration, ranges, provenance))
     assert len(rows.snapshot(1).intensity) == left
 
 
@@ -238,3 +245,69 @@ def test_documents_are_left_as_they_are():
     feed(rows, None, documents)
     rows.snapshot(1).intensity[:] = 0
     np.testing.assert_array_equal(documents[2][1]["data"]["diff_1"], before)
+
+
+def test_frames_of_the_first_shape_come_back_within_a_run():
+    run = DerivedRun(frames=6)
+    first = run.begin()
+    one = [run.event(0), run.event(1)]
+    run.ranges = (RangeExample(npt=50),)
+    second = run.begin("diffractogram_2")
+    other = run.event(2)
+    rows = FrameRows()
+    feed(rows, None, [("start", run.start), first, one[0], second, other, one[1]])
+    np.testing.assert_array_equal(rows.snapshot(1).intensity, [one[1][1]["data"]["diff_1"][1]])
+
+
+def test_a_frame_that_comes_again_in_another_stream_replaces_its_row():
+    run = DerivedRun(frames=3)
+    documents = [("start", run.start), run.begin(), run.event(0), run.event(1)]
+    documents += [run.begin("diffractogram_2", {"peaks": {"max_peaks": 3}}), run.event(1)]
+    rows = FrameRows()
+    feed(rows, None, documents)
+    assert rows.snapshot(1).seq_nums.tolist() == [1, 2]
+
+
+def test_the_rows_of_all_ranges_are_kept_and_those_without_heat_map_share_their_memory(monkeypatch):
+    monkeypatch.setattr("bluesky_diffractogram.views.rows.HIDDEN_BYTES", 3 * 8 * (150 + 200))
+    ranges = (*TWO, RangeExample(npt=150), RangeExample(npt=200))
+    run = DerivedRun(ranges, 9, configuration={"buffer_size": 7})
+    rows = FrameRows(seen=2)
+    feed(rows, run)
+    for number, kept in ((1, 7), (2, 7), (3, 3), (4, 3)):
+        found = rows.snapshot(number)
+        np.testing.assert_array_equal(found.intensity, curves(run, range(9 - kept, 9), number))
+        assert found.first == 10 - kept
+        assert found.seq_nums.tolist() == list(range(10 - kept, 10))
+        np.testing.assert_allclose(found.seconds, np.arange(9 - kept, 9))
+    one_row = rows.curves(rows.emptied, 8)
+    assert sorted(one_row) == [1, 2, 3, 4]
+    np.testing.assert_array_equal(one_row[4], [ranges[3].axis(), curves(run, [7], 4)[0]])
+    assert sorted(rows.curves(rows.emptied, 4)) == [1, 2]
+    assert rows.curves(rows.emptied, 2) == rows.curves(rows.emptied - 1, 8) == rows.curves(rows.emptied, 10) == {}
+
+
+def test_another_size_forgets_the_rows_and_holds_whatever_documents_say():
+    run = DerivedRun(frames=9, configuration={"buffer_size": 7})
+    rows = FrameRows()
+    documents = [("start", run.start), run.begin(), *(run.event(n) for n in range(9))]
+    feed(rows, None, documents[:5])
+    rows.resize(2)
+    assert rows.snapshot(1) is None
+    feed(rows, None, documents[5:])
+    assert rows.snapshot(1).seq_nums.tolist() == [8, 9]
+    rows.resize(2)
+    assert len(rows.snapshot(1).intensity) == 2
+    feed(rows, DerivedRun(frames=3, configuration={"buffer_size": 7}))
+    assert len(rows.snapshot(1).intensity) == 2
+
+
+def test_an_event_of_another_shape_leaves_the_rows_as_they_are():
+    run = DerivedRun(TWO, 3)
+    rows = FrameRows()
+    feed(rows, None, [("start", run.start), run.begin(), run.event(0)])
+    broken = run.event(1)
+    broken[1]["data"]["diff_2"] = broken[1]["data"]["diff_2"][:, 1:]
+    with pytest.raises(ValueError, match=r"shape of the intensities is \(149,\), expected \(150,\)"):
+        feed(rows, None, [broken])
+    assert [len(rows.snapshot(n).intensity) for n in (1, 2)] == [1, 1]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from bluesky_diffractogram.views.placing import BAR_LABEL
 from bluesky_diffractogram.views.scales import check_percentiles, color_norm, label_colors, scale_intensities
 
 
@@ -48,3 +49,23 @@ def test_ticks_of_a_colour_bar_are_narrow(scale):
     assert all(len(text) <= 5 for text in shown), shown
     assert "10^{6}" in bar.ax.get_ylabel()
     assert float(shown[-1]) * 1e6 <= 4e6
+
+
+def test_ticks_with_many_digits_do_not_reach_the_label():
+    figure = Figure(figsize=(5, 4))
+    im = figure.add_axes((0.1, 0.1, 0.5, 0.8)).imshow([[1.0]], norm=color_norm("linear", 102.25, 102.85))
+    bar = figure.colorbar(im, cax=figure.add_axes((0.62, 0.1, 0.02, 0.8)))
+    bar.ax.yaxis.set_label_coords(1 + BAR_LABEL / 0.1, 0.5)
+    before = label_colors(bar, "linear", "counts", None)
+    figure.canvas.draw()
+
+    def overlap():
+        label = bar.ax.yaxis.label.get_window_extent()
+        return [text for text in bar.ax.get_yticklabels() if text.get_window_extent().x1 > label.x0]
+
+    assert not overlap()
+    im.set_clim(0.0, 900.0)
+    label_colors(bar, "linear", "counts", before)
+    figure.canvas.draw()
+    assert not overlap()
+    assert {text.get_fontsize() for text in bar.ax.get_yticklabels()} == {10.0}
