@@ -71,7 +71,7 @@ def _put(ax: Axes, box: Box, size: tuple[float, float]) -> None:
     ax.xaxis.set_label_coords(0.5, -X_LABEL / high)
     ax.yaxis.set_label_coords(-Y_LABEL / wide, 0.5)
     if ax.get_title():  # without, it may get one at the left or the right
-        ax.set_title(ax.get_title(), y=1 + TITLE / high)
+        ax.set_title(ax.get_title(), y=1 + TITLE / high, fontsize=ax.title.get_fontsize())
 
 
 def _put_bar(colorbar: Any, box: Box, size: tuple[float, float]) -> None:
