@@ -19,7 +19,7 @@ SMALLEST = 0.2
 MAIN_SHARE = 0.68
 MAIN_WIDTH = 0.6
 # with less height for data than that, curves are beside the main panel, and no other panels are there
-TWO_ROWS_FROM = 2.1
+TWO_ROWS_FROM = 2.6
 MAIN_BESIDE_CURVES = 0.5
 ROWS_TEXT = 0.65  # the row labels of a heat-map that is not at the left edge
 OTHER_WIDTH = 1.15

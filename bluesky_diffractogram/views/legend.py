@@ -51,7 +51,7 @@ def write_legend(
     entries += others
     place: dict[str, Any] = {"loc": "upper right", "framealpha": 0.85}
     if above:
-        columns = min(columns, max(2, ceil(len(entries) / ROWS_ABOVE)))
+        columns = min(columns, len(entries)) if len(entries) <= columns else ceil(len(entries) / ROWS_ABOVE)
         place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "ncols": columns}
         place |= {"frameon": False, "borderpad": 0}
     handles, texts = [entry[0] for entry in entries], [entry[1] for entry in entries]

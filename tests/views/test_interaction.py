@@ -8,6 +8,7 @@ from controls_example import Person
 from documents.conftest import image, raw_run, send
 from matplotlib.backend_bases import MouseEvent
 from ponis import write_poni
+from test_figure import overlaps, texts
 
 from bluesky_diffractogram import DiffractogramCallback
 
@@ -425,6 +426,21 @@ def test_the_panels_stay_above_the_controls(diff, person):
         for view in (figure.curves, figure.image, *figure.grids):
             if view.ax.get_visible():
                 assert view.ax.get_tightbbox().y0 >= top
+
+
+@pytest.mark.parametrize("size", [(6.4, 4.8), (8.0, 6.0), (10.0, 7.0), (19.2, 10.8)])
+def test_no_text_of_a_window_with_controls_lies_on_another(diff, person, size):
+    figure = diff.figure
+    figure.figure.set_size_inches(size)
+    figure.interaction.place()
+    for main in ("image", "buffer 1"):
+        figure.set_main_plot(main)
+        figure.draw()
+        assert len(texts(figure)) > 20
+        assert overlaps(figure) == ([], [])
+        main_panel = figure.image.ax if main == "image" else figure.grids[0].ax
+        box = main_panel.get_window_extent()
+        assert min(box.width, box.height) > 150
 
 
 def test_windows_get_controls_and_files_do_not(live_backend, tmp_path):
