@@ -13,6 +13,8 @@ from .reducer import Reducer
 from .transformation import transform
 from .validity import Validity
 
+STRIP_PIXELS = 100_000
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class DetectorView:
@@ -77,16 +79,24 @@ def preview(
     """
     shown, mask = transform(image, view.transformation)[window], view.mask[window]
     ny, nx = shown.shape
-    out = np.full((-(-ny // by), -(-nx // by)), -np.inf, np.float32)
-    for row in range(by):
-        for column in range(by):
-            part = shown[row::by, column::by]
-            invalid = view.validity.invalid(part)
-            bad = mask[row::by, column::by]
-            bad = bad if invalid is None else bad | invalid
-            values = part.astype(np.float32)
-            values[bad] = -np.inf
-            best = out[: part.shape[0], : part.shape[1]]
-            np.maximum(best, values, out=best)
+    out = np.empty((-(-ny // by), -(-nx // by)), np.float32)
+    # in strips that the processor's cache holds: the frame is read once, and nothing of its size is made of it
+    strip = by * max(1, STRIP_PIXELS // max(by * nx, 1))
+    for top in range(0, ny, strip):
+        part, bad = shown[top : top + strip], mask[top : top + strip]
+        invalid = view.validity.invalid(part)
+        values = part.astype(np.float32)
+        values[bad if invalid is None else bad | invalid] = -np.inf
+        best = _largest(_largest(values, by).T, by).T
+        out[top // by : top // by + len(best)] = best
     out[np.isneginf(out)] = np.nan
     return out
+
+
+def _largest(values: NDArray[np.float32], by: int) -> NDArray[np.float32]:
+    """``(ceil(n / by), m)`` the largest of `by` rows each of ``(n, m)`` values."""
+    best = values[::by].copy() if by > 1 else values
+    for offset in range(1, by):
+        rows = values[offset::by]
+        np.maximum(best[: len(rows)], rows, out=best[: len(rows)])
+    return best

@@ -163,6 +163,12 @@ def read_mapping(text: Any) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def frame_of(event: Mapping[str, Any]) -> tuple[int, int]:
+    """The number of a frame's raw event, and which of that event's frames it is; of other events their own number."""
+    seq_num, index = (event["data"].get(key) for key in ("raw_seq_num", "frame_index"))
+    return (int(event["seq_num"]), 0) if seq_num is None else (int(seq_num), int(index or 0))
+
+
 def as_floats(values: Any, ndim: int) -> NDArray[np.float64]:
     """`values` as floats of dimension `ndim`; None, as document stores give NaN back, becomes NaN.
 

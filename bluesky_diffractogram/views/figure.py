@@ -14,6 +14,7 @@ from bluesky.callbacks.core import CallbackBase, make_class_safe
 from bluesky_diffractogram.reduction.pyfai_library import calibrant_lines
 
 from .derived import DerivedRuns
+from .frame_rows import FrameRows
 from .grid import PERCENTILES, LiveDiffractogramGrid
 from .image import ShownFrame
 from .labels import runs_text
@@ -23,7 +24,6 @@ from .lines import Lines
 from .main_plot import IMAGE, Shown, buffer_number, checked, choose, main_plots
 from .panels import Panels
 from .quick import QuickDrawing
-from .rows import FrameRows
 from .scales import Scale
 from .web_page import drawn_here
 from .windowed import WindowedView

@@ -10,11 +10,12 @@ from bluesky.callbacks.core import make_class_safe
 from bluesky.callbacks.mpl_plotting import LiveGrid
 
 from .colors import RangeColors
+from .frame_rows import BUFFER_SIZE, FrameRows
 from .heatmap import Heatmap
 from .labels import intensity_units, radial_label, range_text, runs_text
 from .readout import heatmap_text
 from .redraw import View, new_figure
-from .rows import BUFFER_SIZE, FrameRows, Rows
+from .rows import Rows
 from .scales import Scale, check_percentiles, check_scale
 
 if TYPE_CHECKING:

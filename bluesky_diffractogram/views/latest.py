@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .derived import Stream, as_floats
+from .derived import Stream, as_floats, frame_of
 from .labels import frame_text, reading_text
 
 SEPARATOR = "  ·  "
@@ -48,7 +48,7 @@ def read_event(stream: Stream, doc: Mapping[str, Any], *, with_peaks: bool) -> S
     data = doc["data"]
     curves = {n: as_floats(data[f"diff_{n}"], 2) for n in stream.ranges if f"diff_{n}" in data}
     peaks = {n: _listed(data[f"peaks_{n}"]) for n in curves if with_peaks and f"peaks_{n}" in data}
-    words = [frame_text(int(data.get("raw_seq_num", doc["seq_num"])), int(data.get("frame_index", 0)))]
+    words = [frame_text(*frame_of(doc))]
     words += [reading_text(stream, name, data[name]) for name in stream.dimensions if name in data]
     return ShownEvent(stream, curves, peaks, SEPARATOR.join(words))
 

@@ -7,13 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .curves import LiveDiffractogram
+from .frame_rows import FrameRows
 from .grid import LiveDiffractogramGrid
 from .image import LiveImage
 from .layout import Layout, Strip, arrange
 from .main_plot import Shown
 from .placing import place
 from .redraw import View
-from .rows import FrameRows
 from .scales import Scale
 
 if TYPE_CHECKING:

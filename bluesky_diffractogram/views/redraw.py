@@ -29,7 +29,7 @@ INTERVAL = 0.1
 LARGEST_SHARE = 1 / 3
 # While something else in this process computes, drawing takes the interpreter from it: from the scan, say.
 BUSY = 0.3  # of a processor
-SHARE_WHEN_BUSY = 1 / 10
+SHARE_WHEN_BUSY = 1 / 15  # half of it for quick drawings, where there are any
 BRISK_S = 3.0
 SWITCH_INTERVAL = 5e-4  # s
 LONGEST_REST = 2.5  # s, however long a drawing takes
@@ -110,7 +110,7 @@ class RedrawClock:
     """Looks, on the canvas's own thread, whether there is something new, and draws it then.
 
     At most every `interval` seconds, and so that drawing takes no more than a third of that thread's time, or a
-    tenth while the process is busy with something else. A canvas without an event loop gets no timer and no
+    fifteenth while the process is busy with something else. A canvas without an event loop gets no timer and no
     thread; who owns it calls ``draw()``.
 
     Parameters
@@ -174,7 +174,9 @@ class RedrawClock:
         complete = self._quick is None or begin >= self._complete_from
         since, used = self._drawn_at
         busy = time.process_time() - used > BUSY * (begin - since)
-        share = SHARE_WHEN_BUSY if busy and begin > self._brisk_until else LARGEST_SHARE
+        share = LARGEST_SHARE
+        if busy and begin > self._brisk_until:
+            share = SHARE_WHEN_BUSY if self._quick is None else SHARE_WHEN_BUSY / 2
         try:
             with _yielding():
                 (self._draw if complete or self._quick is None else self._quick)()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .frame_rows import FrameRows
 from .latest import SEPARATOR, ShownEvent
 from .readout import row_index, row_words
-from .rows import FrameRows, Rows
+from .rows import Rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,9 +1,11 @@
 """What an open window costs a scan, in time and memory: ``python tests/benchmarks/window.py``.
 
-The same scan, as fast as bluesky goes, is reduced without a window, with one that is drawn into memory by matplotlib's
-Agg, and, where PySide6 is installed, with a real Qt window (under Xvfb where that is found, else offscreen). Each scan
-has a process of its own, and the kinds take turns, so that whatever else the machine does meets all of them. Prints a
-table and writes JSON.
+The same scan, as fast as bluesky goes, is reduced with a window and without, in turns in one process, so that whatever
+else the machine does meets both: one callback has a window, another has none, and each pair of scans begins with the
+other one. A ratio is the median over the pairs. Beside the time that passes, the processor time of the whole process
+is compared, which other programs disturb less. The window is one that matplotlib's Agg draws into memory, and, where
+PySide6 is installed, a real Qt window (under Xvfb where that is found, else offscreen); each has a process of its own,
+and so has each detector. Prints a table and writes JSON.
 """
 
 from __future__ import annotations
@@ -21,39 +23,86 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-SHAPE = (1043, 981)
+DETECTORS = {"Pilatus 1M": (1043, 981), "Eiger 4M": (2167, 2070)}
 IMAGES = 8
 BUFFER = 200
-SCANS = 3
 
 
-def measure(kind: str, frames: int, exposure: float, picture: str | None) -> dict[str, Any]:
-    """One process: three scans with the same callback, the first of which is timed apart."""
+def measure(kind: str, detector: str, frames: int, pairs: int, exposure: float, picture: str | None) -> dict[str, Any]:
+    """One process: pairs of scans, one without a window and one with it."""
     sys.path[:0] = [str(HERE.parent), str(HERE.parent / "views")]
-    backend = {"none": "agg", "agg": "module://fake_live_backend", "qt": "qtagg"}[kind]
-    os.environ["MPLBACKEND"] = backend
-    import numpy as np
+    os.environ["MPLBACKEND"] = {"agg": "module://fake_live_backend", "qt": "qtagg"}[kind]
+    import bluesky.plans as bp
     from bluesky import RunEngine
-    from ophyd import Device
-    from ophyd.sim import NullStatus
     from ponis import write_poni
 
-    from bluesky_diffractogram import DiffractogramCallback, KeepWindowsAlive
+    from bluesky_diffractogram import DiffractogramCallback
 
-    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
-    radius = np.hypot(y - SHAPE[0] / 2, x - SHAPE[1] / 2)
+    shape = DETECTORS[detector]
+    camera = made_camera(shape, exposure)
+    engine = RunEngine({}, during_task=turning(kind))
+    with tempfile.TemporaryDirectory() as folder:
+        poni = write_poni(Path(folder) / "a.poni", shape=shape, pixel=(172e-6, 172e-6), distance=0.2)
+        configuration = {
+            "calibration": str(poni), "diff_ranges": [[10, 20, 0, 10], [-5, 5, 5, 15]],
+            "diff_units": "2th [deg]", "buffer_size": BUFFER,
+        }  # fmt: skip
+        callbacks = {
+            with_window: DiffractogramCallback(configuration, plot=with_window) for with_window in (False, True)
+        }
+        drawings = count_drawings(callbacks[True].figure)
+
+        def scan(with_window: bool, frames: int) -> dict[str, float]:
+            diff, drawn = callbacks[with_window], {name: len(took) for name, took in drawings.items()}
+            token = engine.subscribe(diff)
+            begin, used = time.perf_counter(), time.process_time()
+            engine(bp.count([camera], frames))
+            diff.wait()
+            took = {"wall_s": time.perf_counter() - begin, "cpu_s": time.process_time() - used}
+            new = {name: len(each) - drawn[name] for name, each in drawings.items()}
+            engine.unsubscribe(token)
+            if with_window:
+                diff.figure.draw()  # what is new still, which would be drawn in the next scan
+            gc.collect()
+            return {**took, "resident_mb": resident_mb(), **new}
+
+        for with_window in (False, True):  # tables, compiled loops, the first drawing
+            scan(with_window, 30)
+        measured = []
+        for pair in range(pairs):
+            order = (False, True) if pair % 2 == 0 else (True, False)
+            found = {with_window: scan(with_window, frames) for with_window in order}
+            measured.append({"without": found[False], "with": found[True]})
+        shown = callbacks[True]
+        result = {
+            "kind": kind, "detector": detector, "pairs": measured, "errors": dict(shown.errors),
+            "reduced": len(shown.buffers[0]),
+            "drawing_cpu_ms": {name: 1e3 * statistics.median(took or [0.0]) for name, took in drawings.items()},
+        }  # fmt: skip
+        if picture:
+            shown.figure.save(picture)
+        for diff in callbacks.values():
+            diff.close()
+    return result
+
+
+def made_camera(shape: tuple[int, int], exposure: float) -> Any:
+    """A detector that gives one image of rings after the other from memory."""
+    import numpy as np
+    from ophyd import Device
+    from ophyd.sim import NullStatus
+
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    radius = np.hypot(y - shape[0] / 2, x - shape[1] / 2)
     rng = np.random.default_rng(0)
     rings = sum(400 * np.exp(-(((radius - at) / 2) ** 2)) for at in (120, 190, 260, 330, 420))
     images = [rng.poisson(5 + rings * (1 + 0.004 * n)).astype(np.int32) for n in range(IMAGES)]
 
     class Camera(Device):
-        """Gives one image after the other from memory."""
-
         taken = 0
 
         def trigger(self):
@@ -66,7 +115,7 @@ def measure(kind: str, frames: int, exposure: float, picture: str | None) -> dic
             return {"image": {"value": images[self.taken % IMAGES], "timestamp": time.time()}}
 
         def describe(self):
-            return {"image": {"source": "test", "dtype": "array", "shape": list(SHAPE), "external": ""}}
+            return {"image": {"source": "test", "dtype": "array", "shape": list(shape)}}
 
         def describe_configuration(self):
             return {}
@@ -74,74 +123,42 @@ def measure(kind: str, frames: int, exposure: float, picture: str | None) -> dic
         def read_configuration(self):
             return {}
 
-    camera = Camera(name="camera")
-    described = camera.describe
-    camera.describe = lambda: {"image": {k: v for k, v in described()["image"].items() if k != "external"}}
-    during: dict[str, Any] = {}
-    if kind == "agg":
-        import fake_live_backend
-        from bluesky.utils import DuringTask
-
-        class Turned(DuringTask):
-            def block(self, blocking_event: threading.Event) -> None:
-                while not blocking_event.wait(0.1):
-                    fake_live_backend.fire_timers()
-
-        during = {"during_task": Turned()}
-    elif kind == "qt":
-        during = {"during_task": KeepWindowsAlive()}
-    with tempfile.TemporaryDirectory() as folder:
-        poni = write_poni(Path(folder) / "a.poni", shape=SHAPE, pixel=(172e-6, 172e-6), distance=0.2)
-        diff = DiffractogramCallback(
-            {
-                "calibration": str(poni), "diff_ranges": [[10, 20, 0, 10], [-5, 5, 5, 15]],
-                "diff_units": "2th [deg]", "buffer_size": BUFFER,
-            },
-            plot=kind != "none",
-        )  # fmt: skip
-        drawn: dict[str, list[float]] = {"draw": [], "quick": []}
-        if kind != "none":
-            count_drawings(diff.figure, drawn)
-        engine = RunEngine({}, **during)
-        engine.subscribe(diff)
-        import bluesky.plans as bp
-
-        engine(bp.count([camera], 30))  # tables, compiled loops, the first drawing
-        diff.wait()
-        seconds, resident = [], []
-        for _ in range(SCANS):
-            before, begin = {name: len(took) for name, took in drawn.items()}, time.perf_counter()
-            engine(bp.count([camera], frames))
-            diff.wait()
-            seconds.append(time.perf_counter() - begin)
-            gc.collect()
-            resident.append(resident_mb())
-        result = {
-            "kind": kind, "seconds": seconds, "resident_mb": resident, "errors": dict(diff.errors),
-            "reduced": len(diff.buffers[0]),
-            "drawings_in_last_scan": {name: len(took) - before[name] for name, took in drawn.items()},
-            "median_drawing_ms": {name: 1e3 * statistics.median(took or [0.0]) for name, took in drawn.items()},
-        }  # fmt: skip
-        if picture and kind != "none":
-            diff.figure.save(picture)
-        diff.close()
-    return result
+    return Camera(name="camera")
 
 
-def count_drawings(figure: Any, drawn: dict[str, list[float]]) -> None:
-    """Note how long each drawing takes, the complete ones and those of what moves."""
+def turning(kind: str) -> Any:
+    """What turns the window's event loop while a plan runs."""
+    if kind == "qt":
+        from bluesky_diffractogram import KeepWindowsAlive
+
+        return KeepWindowsAlive()
+    import fake_live_backend
+    from bluesky.utils import DuringTask
+
+    class Turned(DuringTask):
+        def block(self, blocking_event: threading.Event) -> None:
+            while not blocking_event.wait(0.1):
+                fake_live_backend.fire_timers()
+
+    return Turned()
+
+
+def count_drawings(figure: Any) -> dict[str, list[float]]:
+    """Processor seconds of each drawing from now on, of the complete ones and of those of what moves."""
+    drawn: dict[str, list[float]] = {"draw": [], "quick": []}
 
     def timed(draw: Any, took: list[float]) -> Any:
         def drawing() -> None:
-            begin = time.perf_counter()
+            begin = time.thread_time()
             draw()
-            took.append(time.perf_counter() - begin)
+            took.append(time.thread_time() - begin)
 
         return drawing
 
     clock = figure._clock
     for name, took in drawn.items():
         setattr(clock, f"_{name}", timed(getattr(clock, f"_{name}"), took))
+    return drawn
 
 
 def resident_mb() -> float:
@@ -150,11 +167,14 @@ def resident_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def run_case(kind: str, frames: int, exposure: float, picture: str | None = None) -> dict[str, Any]:
+def run_case(kind: str, detector: str, options: argparse.Namespace) -> dict[str, Any]:
     """`measure` in a process of its own."""
-    command = [sys.executable, __file__, "--case", kind, "--frames", str(frames), "--exposure", str(exposure)]
-    if picture:
-        command += ["--picture", picture]
+    command = [
+        sys.executable, __file__, "--case", kind, "--detector", detector, "--frames", str(options.frames),
+        "--pairs", str(options.pairs), "--exposure", str(options.exposure),
+    ]  # fmt: skip
+    if options.picture:
+        command += ["--picture", options.picture]
     environment = dict(os.environ)
     environment.setdefault("BLUESKY_DIFFRACTOGRAM_CACHE", "")
     if kind == "qt":
@@ -169,66 +189,78 @@ def run_case(kind: str, frames: int, exposure: float, picture: str | None = None
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def summary(case: dict[str, Any]) -> dict[str, Any]:
+    """Medians over the pairs, with the quartiles of the ratios; memory from the first scan to the last."""
+    assert not case["errors"], case
+    pairs = case["pairs"]
+
+    def ratio(key: str) -> dict[str, float]:
+        ratios = [pair["with"][key] / pair["without"][key] for pair in pairs]
+        low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+        return {"median": middle, "quartiles": [low, high]}
+
+    def median(which: str, key: str) -> float:
+        return statistics.median(pair[which][key] for pair in pairs)
+
+    resident = [pair["with"]["resident_mb"] for pair in pairs]
+    return {
+        "window": case["kind"], "detector": case["detector"],
+        "without": {key: median("without", key) for key in ("wall_s", "cpu_s")},
+        "with": {key: median("with", key) for key in ("wall_s", "cpu_s")},
+        "wall": ratio("wall_s"), "cpu": ratio("cpu_s"),
+        "drawings": {key: median("with", key) for key in ("draw", "quick")},
+        "drawing_cpu_ms": case["drawing_cpu_ms"],
+        # from the second scan on: in the first one the buffers fill
+        "mb_per_scan": (resident[-1] - resident[1]) / (len(resident) - 2) if len(resident) > 2 else None,
+        "pairs": pairs,
+    }  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--frames", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--pairs", type=int, default=8, help="of scans, one with a window and one without")
     parser.add_argument("--exposure", type=float, default=0.0, help="seconds that each frame takes, beside all else")
-    parser.add_argument("--quick", action="store_true", help="few frames, one round, no Qt")
+    parser.add_argument("--detector", choices=DETECTORS, help="one only")
+    parser.add_argument("--window", choices=("agg", "qt"), help="one kind only")
+    parser.add_argument("--quick", action="store_true", help="few frames of one detector, one pair, no Qt")
     parser.add_argument("--json", default=None)
-    parser.add_argument("--case", choices=("none", "agg", "qt"), help=argparse.SUPPRESS)
+    parser.add_argument("--case", choices=("agg", "qt"), help=argparse.SUPPRESS)
     parser.add_argument("--picture", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.case:
-        print(json.dumps(measure(options.case, options.frames, options.exposure, options.picture)))
+        print(json.dumps(measure(options.case, options.detector, options.frames, options.pairs, options.exposure,
+                                 options.picture)))  # fmt: skip
         return
-    kinds = ["none", "agg"]
+    kinds = ["agg"]
     if options.quick:
-        options.frames, options.rounds = 60, 1
+        options.frames, options.pairs, options.detector = 60, 1, "Pilatus 1M"
     elif importlib.util.find_spec("PySide6"):
         kinds.append("qt")
-    found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
-    for _ in range(options.rounds):
-        for kind in kinds:
-            found[kind].append(run_case(kind, options.frames, options.exposure))
-    cases = [summary(kind, found[kind], found["none"]) for kind in kinds]
-    print(f"{options.frames} frames of {SHAPE[0]} × {SHAPE[1]}, {options.exposure:g} s each beside all else")
-    print("window   scan (s)   longer   complete drawings (ms)   quick ones (ms)   memory per scan (MB)")
+    if options.window:
+        kinds = [options.window]
+    detectors = [options.detector] if options.detector else list(DETECTORS)
+    cases = [summary(run_case(kind, detector, options)) for detector in detectors for kind in kinds]
+    print(f"{options.frames} frames, {options.exposure:g} s each beside all else; {options.pairs} pairs of scans;")
+    print("ratios with window / without (quartiles); drawings in one scan (processor ms each)")
+    print("detector    window  without (s)  time passed          processor time       complete  quick     MB per scan")
     for case in cases:
+        wall, cpu = (
+            "{median:.3f} ({quartiles[0]:.3f}…{quartiles[1]:.3f})".format(**case[key]) for key in ("wall", "cpu")
+        )
+        complete, quick = (
+            f"{case['drawings'][key]:.0f} ({case['drawing_cpu_ms'][key]:.0f})" for key in ("draw", "quick")
+        )
+        memory = "–" if case["mb_per_scan"] is None else f"{case['mb_per_scan']:+.2f}"
         print(
-            f"{case['window']:<8} {case['scan_s']:8.2f} {100 * case['longer']:7.1f}%"
-            f" {case['drawings']['draw']:17.0f} ({case['drawing_ms']['draw']:3.0f})"
-            f" {case['drawings']['quick']:12.0f} ({case['drawing_ms']['quick']:3.0f}) {case['mb_per_scan']:15.1f}"
+            f"{case['detector']:<12}{case['window']:<8}{case['without']['wall_s']:11.2f}  {wall:<21}{cpu:<21}"
+            f"{complete:<10}{quick:<10}{memory}"
         )
     if options.json:
         about = {"python": platform.python_version(), "cpus": os.cpu_count(), "machine": platform.machine()}
-        settings = {"frames": options.frames, "rounds": options.rounds, "exposure_s": options.exposure}
+        settings = {"frames": options.frames, "pairs": options.pairs, "exposure_s": options.exposure}
         text = json.dumps({"about": about, **settings, "cases": cases}, indent=2)
         Path(options.json).write_text(text + "\n", encoding="utf-8")
-
-
-def summary(kind: str, runs: list[dict[str, Any]], without: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians over rounds and scans; memory from the first scan, in which the buffers fill, to the last."""
-    seconds = statistics.median(s for run in runs for s in run["seconds"])
-    reference = statistics.median(s for run in without for s in run["seconds"])
-    memory = statistics.median((run["resident_mb"][-1] - run["resident_mb"][0]) / (SCANS - 1) for run in runs)
-    assert not any(run["errors"] for run in runs), runs
-    return {
-        "window": kind,
-        "scan_s": seconds,
-        "longer": seconds / reference - 1,
-        "drawings": middle(run["drawings_in_last_scan"] for run in runs),
-        "drawing_ms": middle(run["median_drawing_ms"] for run in runs),
-        "mb_per_scan": memory,
-        "scans": [run["seconds"] for run in runs],
-        "resident_mb": [run["resident_mb"] for run in runs],
-    }
-
-
-def middle(of_runs: Iterable[dict[str, float]]) -> dict[str, float]:
-    """The median of each entry."""
-    every = list(of_runs)
-    return {name: statistics.median(each[name] for each in every) for name in every[0]}
 
 
 if __name__ == "__main__":

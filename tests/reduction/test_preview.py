@@ -32,7 +32,9 @@ def brightest(image: np.ndarray, by: int) -> np.ndarray:
 
 @pytest.mark.parametrize("by", [1, 2, 3, 7, 100])
 @pytest.mark.parametrize("transformation", ["none", "transpose", "rot-90", "flip-up-down"])
-def test_blocks_show_their_brightest_valid_pixel(tmp_path, by, transformation):
+@pytest.mark.parametrize("strip", [1, 300, 10_000])
+def test_blocks_show_their_brightest_valid_pixel(tmp_path, monkeypatch, by, transformation, strip):
+    monkeypatch.setattr("bluesky_diffractogram.reduction.preview.STRIP_PIXELS", strip)
     rng = np.random.default_rng(1)
     stored = rng.integers(0, 1000, (47, 65)).astype(np.uint32)
     stored[rng.random(stored.shape) < 0.3] = 2**32 - 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from derived_run_example import DerivedRun, RangeExample
 
-from bluesky_diffractogram.views.derived import DerivedRuns, as_floats, read_mapping
+from bluesky_diffractogram.views.derived import DerivedRuns, as_floats, frame_of, read_mapping
 
 
 def test_a_stream_tells_axis_unit_limits_and_configuration():
@@ -69,6 +69,11 @@ def test_a_configuration_that_cannot_be_read_is_empty(text):
 def test_a_configuration_may_be_text_or_a_mapping():
     assert read_mapping('{"npt": 5}') == {"npt": 5}
     assert read_mapping({"npt": 5}) == {"npt": 5}
+
+
+def test_a_frame_has_the_number_of_its_raw_event_where_documents_tell_it():
+    assert frame_of({"seq_num": 3, "data": {"raw_seq_num": 17, "frame_index": 2}}) == (17, 2)
+    assert frame_of({"seq_num": 3, "data": {"raw_seq_num": None}}) == frame_of({"seq_num": 3, "data": {}}) == (3, 0)
 
 
 def test_lists_with_none_become_floats_with_nan():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from derived_run_example import T0, DerivedRun, RangeExample
 
-from bluesky_diffractogram.views.rows import FrameRows
+from bluesky_diffractogram.views.frame_rows import FrameRows
 
 TWO = (RangeExample(), RangeExample((-5, 5), (2, 8), 150))
 
@@ -269,7 +269,7 @@ def test_a_frame_that_comes_again_in_another_stream_replaces_its_row():
 
 
 def test_the_rows_of_all_ranges_are_kept_and_those_without_heat_map_share_their_memory(monkeypatch):
-    monkeypatch.setattr("bluesky_diffractogram.views.rows.HIDDEN_BYTES", 3 * 8 * (150 + 200))
+    monkeypatch.setattr("bluesky_diffractogram.views.frame_rows.HIDDEN_BYTES", 3 * 8 * (150 + 200))
     ranges = (*TWO, RangeExample(npt=150), RangeExample(npt=200))
     run = DerivedRun(ranges, 9, configuration={"buffer_size": 7})
     rows = FrameRows(seen=2)
