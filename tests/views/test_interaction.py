@@ -108,27 +108,28 @@ def test_what_is_drawn_while_dragging_is_what_will_be(diff, person):
     assert np.abs(edges).min(axis=0).max() < 1e-6
 
 
-@pytest.mark.parametrize("blit", [True, False])
-def test_the_outline_is_seen_while_an_edge_is_dragged_with_any_canvas(diff, person, monkeypatch, blit):
+def test_the_outline_is_seen_while_an_edge_is_dragged_with_any_canvas(diff, person, monkeypatch):
     """A page in a browser can put no pixels back: all of the figure is drawn there."""
     canvas = diff.figure.figure.canvas
-    monkeypatch.setattr(canvas, "supports_blit", blit)
     monkeypatch.setattr(canvas, "blit", lambda bbox: None, raising=False)
     start, end = place(diff, 9, 30), place(diff, 11, 30)
     canvas.draw()
     without = np.asarray(canvas.buffer_rgba()).copy()
-    drag(diff, start)
-    canvas.draw()
-    mouse(diff, "motion_notify", *end, 1)
-    if not blit:
-        canvas.draw()  # as it has been asked to
-    pixels = np.asarray(canvas.buffer_rgba())
-    line = diff.figure.image.ax.transData.transform(np.transpose(diff.figure.interaction.drag.lines[1].get_data()))
-    inside = line[[diff.figure.image.ax.bbox.shrunk(0.97, 0.97).contains(*point) for point in line]].round().astype(int)
-    seen = (pixels != without).any(axis=-1)[len(pixels) - 1 - inside[:, 1], inside[:, 0]]
-    assert len(seen) > 20
-    assert seen.mean() > 0.6  # the two straight edges were there before
-    person.key("escape")
+    for blit in (True, False):
+        monkeypatch.setattr(canvas, "supports_blit", blit)
+        drag(diff, start)
+        canvas.draw()
+        mouse(diff, "motion_notify", *end, 1)
+        if not blit:
+            canvas.draw()  # as it has been asked to
+        pixels = np.asarray(canvas.buffer_rgba())
+        ax, line = diff.figure.image.ax, np.transpose(diff.figure.interaction.drag.lines[1].get_data())
+        points = ax.transData.transform(line)
+        inside = points[[ax.bbox.shrunk(0.97, 0.97).contains(*point) for point in points]].round().astype(int)
+        seen = (pixels != without).any(axis=-1)[len(pixels) - 1 - inside[:, 1], inside[:, 0]]
+        assert len(seen) > 20
+        assert seen.mean() > 0.6  # the two straight edges were there before
+        person.key("escape")
     canvas.draw()
     np.testing.assert_array_equal(np.asarray(canvas.buffer_rgba()), without)
 
@@ -428,19 +429,19 @@ def test_the_panels_stay_above_the_controls(diff, person):
                 assert view.ax.get_tightbbox().y0 >= top
 
 
-@pytest.mark.parametrize("size", [(6.4, 4.8), (8.0, 6.0), (10.0, 7.0), (19.2, 10.8)])
-def test_no_text_of_a_window_with_controls_lies_on_another(diff, person, size):
+def test_no_text_of_a_window_with_controls_lies_on_another(diff, person):
     figure = diff.figure
-    figure.figure.set_size_inches(size)
-    figure.interaction.place()
-    for main in ("image", "buffer 1"):
-        figure.set_main_plot(main)
-        figure.draw()
-        assert len(texts(figure)) > 20
-        assert overlaps(figure) == ([], [])
-        main_panel = figure.image.ax if main == "image" else figure.grids[0].ax
-        box = main_panel.get_window_extent()
-        assert min(box.width, box.height) > 150
+    for size in ((6.4, 4.8), (8.0, 6.0), (10.0, 7.0), (19.2, 10.8)):
+        figure.figure.set_size_inches(size)
+        figure.interaction.place()
+        for main in ("image", "buffer 1"):
+            figure.set_main_plot(main)
+            figure.draw()
+            assert len(texts(figure)) > 20
+            assert overlaps(figure) == ([], [])
+            main_panel = figure.image.ax if main == "image" else figure.grids[0].ax
+            box = main_panel.get_window_extent()
+            assert min(box.width, box.height) > 150
 
 
 def test_windows_get_controls_and_files_do_not(live_backend, tmp_path):
