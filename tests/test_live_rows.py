@@ -95,7 +95,7 @@ ACTIONS = st.one_of(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(ACTIONS, max_size=14), st.booleans())
 @example([("frame", False), ("buffer_size", 1), ("frame", False), ("frame", False), ("buffer_size", 4)], False)
 @example([("frame", False), ("diff_units", "2th [deg]"), ("diff_units", "q [1/nm]"), ("frame", False)], False)
