@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from .config import ConfigError, DiffractogramConfig
@@ -24,7 +24,7 @@ class DiffractogramCallback(ReductionCallback):
         ``"auto"`` opens a `DiffractogramFigure` where there is a display, True also where there is none (its
         pictures can be saved), False never; or a figure, or anything that takes ``(name, doc)``, of your own, which is
         offered the frames as well if it has a method ``offer``. Make the callback on the main thread if it is to have
-        a window.
+        a window. One that was closed comes back with the next run, or by ``figure.show()``.
 
     Attributes
     ----------
@@ -92,9 +92,13 @@ class DiffractogramCallback(ReductionCallback):
         super()._set(setting)
         self._tell_looks(setting.config, before)
 
+    def _given(self, keys: Collection[str]) -> None:
+        if "main_plot" in keys:  # also where the figure was told otherwise, and the configuration is as it was
+            self._tell_figure("set_main_plot", self.config.main_plot)
+
     def _tell_looks(self, config: DiffractogramConfig, before: DiffractogramConfig | None = None) -> None:
         """Pass on what alters no document: the figure keeps what was chosen there, unless it is changed here."""
-        for key in ("main_plot", "buffering", "colors"):
+        for key in ("diff_number", "main_plot", "buffering", "colors"):
             if before is None or getattr(config, key) != getattr(before, key):
                 self._tell_figure(f"set_{key}", getattr(config, key))
 

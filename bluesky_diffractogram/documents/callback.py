@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Self
 
 from ..config import (
@@ -344,8 +344,14 @@ class ReductionCallback:
         settings, _ = split_commands(given)
         self._check(Setting.open(update_config(self._setting.config, settings, base=base), self._setting))
 
-    def configure(self, changes: Source) -> None:
+    def configure(self, changes: Source | Callable[[DiffractogramConfig], Mapping[str, Any]]) -> None:
         """Change the configuration from the next frame on; also lavue's commands ``stop_diff``, ``next``, ``reset``.
+
+        Parameters
+        ----------
+        changes
+            What is to be another; or a function that gives it for the configuration in force, which nobody else
+            changes meanwhile.
 
         Raises
         ------
@@ -353,13 +359,17 @@ class ReductionCallback:
             Nothing is changed then.
         """
         with self._configuring:
+            if callable(changes):
+                changes = changes(self._setting.config)
             if isinstance(changes, DiffractogramConfig):
                 self._set(Setting.open(changes, self._setting))
+                self._given(type(changes).model_fields)
                 return
             given, base = read_settings(changes)
             settings, commands = split_commands(given)
             if settings:
                 self._set(Setting.open(update_config(self._setting.config, settings, base=base), self._setting))
+                self._given(settings)
         if commands.reset:
             self.reset()
         if commands.next:
@@ -375,6 +385,9 @@ class ReductionCallback:
         """
         if setting.buffer_number != self._setting.buffer_number:
             make_buffers(setting.config)
+
+    def _given(self, keys: Collection[str]) -> None:
+        """Hear which settings somebody has just set, be they changed or not."""
 
     def _set(self, setting: Setting) -> None:
         self._check(setting)

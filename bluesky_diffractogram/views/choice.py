@@ -20,7 +20,7 @@ MENU_ABOVE = 50.0
 class Choice(PushButton):
     """Shows one word out of several; a click opens the menu, over whatever is above the button.
 
-    Another click beside the menu, or Escape, closes it.
+    A click beside the menu, or Escape, closes it and does nothing else.
 
     Parameters
     ----------
@@ -50,6 +50,7 @@ class Choice(PushButton):
         self._rows = 1
         self._marks: list[Rectangle] = []
         self._marked: int | None = None
+        self._covered: list[Axes] = []
         self.connect("key_press_event", self.on_key)
         self.connect("resize_event", self.on_resize)
 
@@ -85,6 +86,10 @@ class Choice(PushButton):
             menu.text(at, row + 0.52, word, va="center", fontsize=FONT_SIZE, color=TEXT, parse_math=False)
         self.focus.take(None)
         self.focus.menu = self
+        # the toolbar's zoom and pan hear of a click before anybody else does
+        self._covered = [ax for ax in figure.axes if ax.get_navigate()]
+        for ax in self._covered:
+            ax.set_navigate(False)
         figure.canvas.draw_idle()
 
     def close(self) -> None:
@@ -94,6 +99,9 @@ class Choice(PushButton):
         self.menu.remove()
         self.menu = None
         self.focus.menu = None
+        for ax in self._covered:
+            ax.set_navigate(True)
+        self._covered = []
         figure: Any = self.ax.figure
         figure.canvas.draw_idle()
 
@@ -104,6 +112,7 @@ class Choice(PushButton):
             return
         index = self._index_under(event)
         self.close()
+        self.focus.spend(event)
         if index is not None:
             guarded(self._chosen, self._offered[index])
 
@@ -125,8 +134,9 @@ class Choice(PushButton):
 
     def on_key(self, event: Any) -> None:
         """A key was pressed."""
-        if event.key == "escape":
+        if not self.ignore(event) and event.key == "escape" and self.menu is not None:
             self.close()
+            self.focus.spend(event)
 
     def _face(self, index: int) -> str:
         if index == self._marked:

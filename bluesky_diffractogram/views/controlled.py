@@ -27,11 +27,18 @@ class Window(Protocol):
     def live_curves(self) -> bool:
         """Whether the latest curves are shown, not those of a row."""
 
+    @property
+    def main_plot(self) -> str:
+        """What the main panel is to show."""
+
     def main_plots(self) -> Sequence[str]:
         """What the main panel can show."""
 
     def calibrants(self) -> Sequence[str]:
         """Calibrants that are known."""
+
+    def set_main_plot(self, main_plot: str, /) -> None:
+        """Show something else in the main panel."""
 
     def set_scale(self, scale: str, /) -> None:
         """Linear, square-root or logarithmic intensities."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -40,7 +41,16 @@ logger = logging.getLogger(__name__)
 REFERENCE = "0.65"
 GRID = "0.9"
 MARGIN = 0.08
-PEAK_TEXT = 0.26  # inches
+PEAK_TEXT = 0.28  # inches
+MOST_PEAK_TEXT = 0.35  # of the height
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Reference:
+    """A curve that was frozen: ``(2, npt)`` radial, intensity, and the unit of the former."""
+
+    unit: str
+    curve: NDArray[np.float64]
 
 
 @make_class_safe(logger=logger)
@@ -104,13 +114,14 @@ class LiveDiffractogram(View, CallbackBase):
         self._with_peaks = peaks
         self._title, self._xlabel, self._ylabel = title, xlabel, ylabel
         self._legend_above = legend == "above"
+        self._legend_room = 0.0
         self._runs = DerivedRuns()
         self._latest: ShownEvent | None = None
         self._held: ShownEvent | None = None
         self._drawn: Stream | None = None
         # replaced as a whole at every change, so that the drawing sees by identity whether it is drawn already
-        self._references: tuple[NDArray[np.float64], ...] = ()
-        self._drawn_references: tuple[NDArray[np.float64], ...] = ()
+        self._references: tuple[Reference, ...] = ()
+        self._drawn_references: tuple[tuple[Reference, ...], str] = ((), "")
         self._reference_lines: list[Line2D] = []
         self._lines: tuple[Lines | None, Geometry | None] = (None, None)
         self._drawn_lines: tuple[Lines | None, Geometry | None, Stream | None] = (None, None, None)
@@ -154,10 +165,12 @@ class LiveDiffractogram(View, CallbackBase):
         self._runs.stop(doc)
 
     def freeze(self) -> None:
-        """Keep the curves that are shown now as grey references."""
+        """Keep the curves that are shown now as grey references, seen while the axis has their unit."""
         with self._lock:
             if self._shown is not None:
-                self._references = (*self._references, *self._shown.curves.values())
+                unit = self._shown.stream.unit
+                kept = [Reference(unit, curve) for curve in self._shown.curves.values()]
+                self._references = (*self._references, *kept)
         self._news.set()
 
     def clear(self) -> None:
@@ -226,8 +239,6 @@ class LiveDiffractogram(View, CallbackBase):
         self._news.clear()
         with self._lock:
             shown, colors = self._shown, self._colors
-            if shown is not None and self._drawn is not None and shown.stream.unit != self._drawn.unit:
-                self._references = ()  # they were drawn over another axis
             references, lines = self._references, self._lines
         if self._scale != self._drawn_scale:
             self._drawn_scale, self._labelled, self._fitted = self._scale, None, False
@@ -246,6 +257,8 @@ class LiveDiffractogram(View, CallbackBase):
             self.markers[number].set_data(*shown.peaks.get(number, np.empty((2, 0))))
         self._draw_references(references, shown.stream)
         self._draw_lines(lines, shown.stream)
+        if self._legend_above and self._legend_room != self._room():
+            self._write_legend(shown.stream)
         if self._title is None:
             self.ax.set_title(SEPARATOR.join((shown.stream.run_label, shown.caption)), loc="left", fontsize="medium")
         self._fit(full)
@@ -261,17 +274,24 @@ class LiveDiffractogram(View, CallbackBase):
         follows = self.ax.get_autoscaley_on()
         self.ax.set_autoscaley_on(follows and not nothing)  # autoscaling to nothing warns, whoever asks for limits
         before = self.ax.get_ylim()
-        high = self.ax.get_window_extent().height / self.figure.dpi
-        # of the height, as much as the peaks' positions need
-        self.ax.margins(
-            y=min(max(PEAK_TEXT / max(high - 2 * PEAK_TEXT, 0.1), 0.08), 0.25) if self._with_peaks else 0.08
-        )
         self.ax.autoscale_view()
+        if self.ax.get_autoscaley_on() and self._with_peaks:
+            self._leave_room()
         low, high = self.ax.get_ylim()
         if not full and self.ax.get_autoscaley_on() and self._fitted and _fits((low, high), before):
             self.ax.set_ylim(before, auto=None)
         self.ax.set_autoscaley_on(follows)
         self._fitted = True
+
+    def _leave_room(self) -> None:
+        """Leave as much of the height free at the top as the peaks' positions need, on any scale."""
+        scale = self.ax.yaxis.get_transform()
+        low, high = scale.transform(np.array(self.ax.get_ylim()))
+        inches = self.ax.get_window_extent().height / self.figure.dpi
+        share = min(PEAK_TEXT / max(inches, 0.1), MOST_PEAK_TEXT)
+        top = high - (high - low) * MARGIN / (1 + 2 * MARGIN)
+        wanted = low + (top - low) / (1 - share)
+        self.ax.set_ylim(top=float(scale.inverted().transform(np.array([max(wanted, high)]))[0]), auto=None)
 
     def _begin(self, shown: ShownEvent, colors: RangeColors) -> None:
         """Make the lines of a new stream, and its labels."""
@@ -296,14 +316,16 @@ class LiveDiffractogram(View, CallbackBase):
         self._drawn, self._fitted = shown.stream, False
         self._write_legend(shown.stream)
 
-    def _draw_references(self, references: tuple[NDArray[np.float64], ...], stream: Stream) -> None:
-        if references is self._drawn_references:
+    def _draw_references(self, references: tuple[Reference, ...], stream: Stream) -> None:
+        if references is self._drawn_references[0] and stream.unit == self._drawn_references[1]:
             return
-        self._drawn_references = references
+        self._drawn_references = references, stream.unit
         for line in self._reference_lines:
             line.remove()
         self._reference_lines = [
-            self.ax.plot(*curve, color=REFERENCE, linewidth=1, zorder=1.5)[0] for curve in references
+            self.ax.plot(*each.curve, color=REFERENCE, linewidth=1, zorder=1.5)[0]
+            for each in references
+            if each.unit == stream.unit
         ]
         self._write_legend(stream)
 
@@ -317,11 +339,7 @@ class LiveDiffractogram(View, CallbackBase):
 
     def _label_peaks(self, shown: ShownEvent) -> None:
         colors = {number: str(line.get_color()) for number, line in self.lines.items()}
-        steps = {
-            number: abs(float(curve[0, -1] - curve[0, 0])) / max(curve.shape[1] - 1, 1)
-            for number, curve in shown.curves.items()
-        }
-        self._labels.show(shown.peaks, colors, steps)
+        self._labels.show(shown.peaks, colors, shown.curves)
 
     def _write_legend(self, stream: Stream) -> None:
         lines = {range_text(stream, number): line for number, line in self.lines.items()}
@@ -330,6 +348,11 @@ class LiveDiffractogram(View, CallbackBase):
         if powder is not None and self._powder.artist is not None:
             more.append((self._powder.artist, powder.name))
         write_legend(self.ax, lines, more, above=self._legend_above)
+        self._legend_room = self._room()
+
+    def _room(self) -> float:
+        """How wide the axes are, in inches."""
+        return round(float(self.ax.get_position().width * self.figure.get_figwidth()), 2)
 
     def _label_intensity(self, stream: Stream) -> None:
         if self._ylabel is not None:
@@ -353,6 +376,6 @@ def isolated(intensity: NDArray) -> NDArray[np.intp]:
 
 def _fits(wanted: tuple[float, float], shown: tuple[float, float]) -> bool:
     """Whether limits that are `shown` will do for those that are `wanted`: all is seen, and not much too small."""
-    margin = 0.06 * (shown[1] - shown[0])  # a part of what is kept free above and below the curves
-    inside = wanted[0] >= shown[0] - margin and wanted[1] <= shown[1] + margin
+    span = shown[1] - shown[0]  # a part of what is kept free above and below the curves may be used
+    inside = wanted[0] >= shown[0] - 0.05 * span and wanted[1] <= shown[1] + 0.02 * span
     return inside and wanted[1] - wanted[0] >= 0.8 * (shown[1] - shown[0])

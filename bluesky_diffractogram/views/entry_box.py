@@ -5,27 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-
 from .clipboard import clipboard_text
-from .push_button import FONT_SIZE, TEXT, Control, Focus, guarded, paint
+from .entry_line import EntryLine
+from .push_button import Control, Focus, guarded, paint
+from .shortcuts import Shortcuts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FACE, HOVER, TYPING, PENDING, CHOSEN = "0.98", "1.0", "#fffbe0", "#fff1b8", "#cfe3f7"
+FACE, HOVER, TYPING, PENDING, REFUSED, CHOSEN = "0.98", "1.0", "#fffbe0", "#fff1b8", "#f9cfcf", "#cfe3f7"
 PASTE = ("ctrl+v", "cmd+v", "super+v")
-PADDING = 4.0  # points
-CURSOR = 0.18  # of the box's height stay free above and below
 
 
 class EntryBox(Control):
     """One line of text that can be edited.
 
     matplotlib's own `TextBox` draws the whole figure at every key and every click anywhere; of this one nothing but
-    the box is drawn. Enter, or a click elsewhere, submits the text; Escape brings back what was there; Tab goes to the
-    next box of the ring; Ctrl-A chooses all of the text. A text that is too long shows its end, so that of a path the
-    name of the file is seen.
+    the box is drawn. Enter, or a click elsewhere, submits the text; Tab goes to the next box of the ring; Escape
+    brings back what was there, in all of the ring; Ctrl-A chooses all of the text. A text that is too long shows its
+    end, so that of a path the name of the file is seen. A text that was refused stays, in red, until it is mended or
+    given up.
 
     Parameters
     ----------
@@ -33,45 +32,87 @@ class EntryBox(Control):
         See `Control`.
     submitted
         Called with the box and its text when that has been submitted.
+    given_up
+        Called after Escape.
 
     Attributes
     ----------
     typing
         Whether it has the keyboard.
-    pending
-        Whether it holds a text that was submitted and is neither taken nor refused yet.
+    pending, refused
+        Whether it holds a text that was typed and is not taken yet, or cannot be.
+    entered
+        Whether it was Enter that submitted the text.
     ring
         The boxes that are filled in together.
     """
 
-    def __init__(self, ax: Axes, focus: Focus, submitted: Callable[[EntryBox, str], Any]) -> None:
+    def __init__(
+        self,
+        ax: Axes,
+        focus: Focus,
+        submitted: Callable[[EntryBox, str], Any],
+        given_up: Callable[[], Any] = lambda: None,
+    ) -> None:
         super().__init__(ax, focus, FACE, HOVER)
-        self._submitted = submitted
+        self._submitted, self._given_up = submitted, given_up
         self.ring: Sequence[EntryBox] = (self,)
-        self.typing = self.pending = False
+        self.typing = self.pending = self.refused = self.entered = False
         self._value = self._held_text = ""
         self._cursor_at = 0
         self._all_chosen = False
-        self._keymaps: Any = {}
-        self._line = ax.text(
-            0, 0.5, "", va="center_baseline", fontsize=FONT_SIZE, color=TEXT, clip_on=True, parse_math=False
-        )
-        (self._cursor,) = ax.plot([], [], color=TEXT, linewidth=1.0, visible=False)
+        self._shortcuts: Shortcuts | None = None
+        self.line = EntryLine(ax)
         self.connect("key_press_event", self.on_key)
         self.connect("resize_event", self.on_resize)
+
+    # -- what it shows ------------------------------------------------------------------------------------
 
     @property
     def text(self) -> str:
         """What is in the box."""
         return self._value
 
+    @property
+    def edited(self) -> bool:
+        """Whether that is something else than what holds."""
+        return self._value != self._held_text
+
     def show(self, text: str) -> None:
-        """Show `text` as what holds, unless somebody is typing; it is seen at the next drawing."""
+        """Show `text` as what holds, at the next drawing.
+
+        What is being typed stays, also in the other boxes of the ring; and what was refused, or is not taken yet,
+        unless `text` says that somebody else has changed just that.
+        """
+        other, self._held_text = text != self._held_text, text
+        if self.typing or (self.pending and any(box.typing for box in self.ring)):
+            return
+        if other or not (self.pending or self.refused):
+            self.restore()
+
+    def reset(self, text: str) -> None:
+        """Show `text` as what holds, whatever was typed."""
         self._held_text = text
-        self.pending = False
+        self.restore()
+
+    def restore(self) -> None:
+        """Bring back what holds."""
+        self.pending = self.refused = False
+        self._value = self._held_text
+        self._rest()
+
+    def take(self) -> None:
+        """What was submitted holds; `show` says how it is written."""
         if not self.typing:
-            self._value = text
+            self.pending = self.refused = False
+
+    def refuse(self) -> None:
+        """What was submitted is wrong: show it in red."""
+        if not self.typing:
+            self.pending, self.refused = False, True
             self._rest()
+
+    # -- typing -------------------------------------------------------------------------------------------
 
     def begin_typing(self) -> None:
         """Take the keyboard, also from matplotlib's shortcuts, of which one closes the window."""
@@ -79,39 +120,32 @@ class EntryBox(Control):
             return
         self.focus.take(self)
         self.typing = True
-        tools = self._tools()
-        if tools is not None:
-            tools.keypresslock(self)
-        else:
-            params: Any = mpl.rcParams
-            self._keymaps = {key: params[key] for key in params if key.startswith("keymap.")}
-            params.update({key: [] for key in self._keymaps})
+        self._shortcuts = Shortcuts(self.ax.figure.canvas)
+        self._shortcuts.take()
         self._go_to(len(self.text))
 
-    def stop_typing(self, *, submit: bool = True) -> None:
+    def stop_typing(self, *, submit: bool = True, entered: bool = False) -> None:
         """Give the keyboard back; submit the text, or bring back what was there."""
         if not self.typing:
             return
         self.abandon()
-        if not submit:
-            self.pending = False
-            self._value = self._held_text
-        elif self.text != self._held_text:
-            self.pending = True
-        self._rest()
-        paint(self.ax, self.focus)
+        self.refused = False
         if submit:
+            self.pending, self.entered = self.edited, entered
+            self._rest()
+            paint(self.ax, self.focus)
             guarded(self._submitted, self, self.text)
+            return
+        for box in self.ring:
+            box.restore()
+            paint(box.ax, self.focus)
+        guarded(self._given_up)
 
     def abandon(self) -> None:
         """Give the keyboard back, and no more: the window is closing."""
         self.typing = False
-        tools = self._tools()
-        if tools is not None:
-            tools.keypresslock.release(self)
-        params: Any = mpl.rcParams
-        params.update(self._keymaps)
-        self._keymaps = {}
+        if self._shortcuts is not None:
+            self._shortcuts.give_back()
         self.focus.drop(self)
 
     def leave(self) -> None:
@@ -128,13 +162,13 @@ class EntryBox(Control):
         if self.under(event):
             self._all_chosen = False
             self.begin_typing()  # shows all of the text, its end in the box
-            self._go_to(self._index_at(event.x))
+            self._go_to(self.line.index_at(event.x))
         elif not any(box.under(event) for box in self.ring):
             self.stop_typing()
 
     def on_motion(self, event: Any) -> None:
         """The mouse has moved."""
-        if not (self.typing or self.pending):
+        if not (self.typing or self.pending or self.refused):
             super().on_motion(event)
 
     def on_resize(self, event: Any) -> None:
@@ -154,8 +188,9 @@ class EntryBox(Control):
         self._all_chosen = False
         text, at = self.text, self._cursor_at
         if key in ("enter", "return"):
-            self.stop_typing()
+            self.stop_typing(entered=True)
         elif key == "escape":
+            self.focus.spend(event)
             self.stop_typing(submit=False)
         elif key in ("tab", "shift+tab"):
             step = -1 if key == "shift+tab" else 1
@@ -182,9 +217,6 @@ class EntryBox(Control):
         self.ax.set_facecolor(CHOSEN)
         paint(self.ax, self.focus)
 
-    def _tools(self) -> Any:
-        return getattr(self.ax.figure.canvas.manager, "toolmanager", None)
-
     def _insert(self, text: str) -> None:
         at = self._cursor_at
         self._write(self.text[:at] + text + self.text[at:], at + len(text))
@@ -194,12 +226,9 @@ class EntryBox(Control):
         self._go_to(cursor)
 
     def _go_to(self, index: int) -> None:
-        """Put the cursor before a character, and that into the box."""
+        """Put the cursor before a character."""
         self._cursor_at = min(max(index, 0), len(self.text))
-        self._line.set_text(self.text)
-        at = self._scroll(self._cursor_at)
-        self._cursor.set_data([at, at], [CURSOR, 1 - CURSOR])
-        self._cursor.set_visible(True)
+        self.line.edit(self.text, self._cursor_at)
         self.ax.set_facecolor(TYPING)
         paint(self.ax, self.focus)
 
@@ -208,47 +237,5 @@ class EntryBox(Control):
         if self.typing:
             self._go_to(self._cursor_at)
             return
-        self._cursor.set_visible(False)
-        self.ax.set_facecolor(PENDING if self.pending else self.face)
-        self._line.set_text(self._shortened())
-        self._line.set_x(self._padding() / max(float(self.ax.bbox.width), 1.0))
-
-    def _shortened(self) -> str:
-        """The text, or as much of its end as fits."""
-        room = float(self.ax.bbox.width) - 2 * self._padding()
-        if self._width(self.text) <= room:
-            return self.text
-        too_short, too_long = 0, len(self.text)
-        while too_long - too_short > 1:
-            middle = (too_short + too_long) // 2
-            fits = self._width(f"…{self.text[-middle:]}") <= room
-            too_short, too_long = (middle, too_long) if fits else (too_short, middle)
-        return f"…{self.text[-too_short:]}" if too_short else ""
-
-    def _scroll(self, index: int) -> float:
-        """Move the text so that character `index` is in the box; where that is, as a fraction of its width."""
-        wide = max(float(self.ax.bbox.width), 1.0)
-        padding = self._padding()
-        before = self._width(self.text[:index])
-        left = min(padding, wide - padding - before)
-        self._line.set_x(left / wide)
-        return (left + before) / wide
-
-    def _index_at(self, x: float) -> int:
-        """The character before which a click at `x`, in pixels of the canvas, puts the cursor."""
-        left = self._line.get_position()[0] * self.ax.bbox.width + self.ax.bbox.x0
-        away = [abs(left + self._width(self.text[:index]) - x) for index in range(len(self.text) + 1)]
-        return away.index(min(away))
-
-    def _padding(self) -> float:
-        return PADDING * float(self.ax.figure.dpi) / 72
-
-    def _width(self, text: str) -> float:
-        """How wide a text is, in pixels of the canvas."""
-        if not text:
-            return 0.0
-        shown = self._line.get_text()
-        self._line.set_text(text)
-        width = float(self._line.get_window_extent().width)
-        self._line.set_text(shown)
-        return width
+        self.ax.set_facecolor(REFUSED if self.refused else PENDING if self.pending else self.face)
+        self.line.rest(self.text)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +21,12 @@ from .labels import runs_text
 from .latest import SEPARATOR
 from .layout import Layout, Strip
 from .lines import Lines
-from .main_plot import IMAGE, Shown, buffer_number, choose
+from .main_plot import IMAGE, Shown, buffer_number, checked, choose, main_plots
 from .panels import Panels
 from .quick import QuickDrawing
-from .redraw import View, new_figure
 from .scales import Scale
 from .web_page import drawn_here
+from .windowed import WindowedView
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -43,13 +43,14 @@ HEATMAPS = 4
 
 
 @make_class_safe(logger=logger)
-class DiffractogramFigure(View, CallbackBase):
+class DiffractogramFigure(WindowedView, CallbackBase):
     """The latest image with its ranges, heat-maps of the ranges, and the latest curves of all ranges under them.
 
     Called with the documents of derived runs, from any thread; others are ignored. Frames to be shown are offered to
     `offer`; without any, in another process say, there is no image and all heat-maps are alike. Make it on the main
     thread, before the scan. It is one figure for all runs: panels come and go with the ranges. A window redraws
-    itself; without one, call `draw` or `save`.
+    itself; without one, call `draw` or `save`. A window that somebody has closed comes back with the next run, or at
+    once by `show`; see `WindowedView`.
 
     Parameters
     ----------
@@ -108,19 +109,21 @@ class DiffractogramFigure(View, CallbackBase):
         if heatmaps < 0:
             raise ValueError(f"heatmaps = {heatmaps}: at least 0")
         CallbackBase.__init__(self)
-        View.__init__(self)
-        self.figure = new_figure(figsize=figsize)
+        WindowedView.__init__(self, figsize, title)
         self._runs = DerivedRuns()
         self._heatmaps, self._images = heatmaps, images
         self.scale: Scale = scale
         self.calibrant: str | None = None
         self.interaction: Interaction | None = None
         self._ranges, self._buffering = 1, True
+        self._known_ranges: int | None = None
+        self._told_ranges: int | None = None
         self._told_buffering: bool | None = None
         self._main_plot: str | None = None
         self._configured_main_plot = IMAGE
         self._lines: Lines | None = None
         self._run_label = ""
+        self._moved = False
         self._heading = self.figure.suptitle("", ha="left", va="top", fontsize="large")
         self._complete: tuple[Any, ...] = ()
         self._projection: Projection | None = None
@@ -141,8 +144,6 @@ class DiffractogramFigure(View, CallbackBase):
         self.image, self.curves = self._panels.image, self._panels.curves
         self._panels.place(self._choice())
         self.figure.canvas.mpl_connect("resize_event", self._resized)
-        if self.figure.canvas.manager is not None:
-            self.figure.canvas.manager.set_window_title(title)
         self._quick = QuickDrawing(self.figure, self._panels.moving, self._heading, self._above)
         self.redraw_by_clock(self.draw_quickly if self._quick.possible else None)
 
@@ -166,7 +167,8 @@ class DiffractogramFigure(View, CallbackBase):
         """Take a start document."""
         self.rows.start(doc)
         self.curves.start(doc)
-        self._runs.start(doc)
+        if self._runs.start(doc) is not None:
+            self.run_begins()
 
     def descriptor(self, doc: Mapping[str, Any]) -> None:
         """Take a descriptor: it says how many panels there are."""
@@ -177,6 +179,7 @@ class DiffractogramFigure(View, CallbackBase):
             return
         with self._lock:
             self._ranges = sum(1 for number in range(1, len(stream.ranges) + 1) if number in stream.ranges)
+            self._known_ranges = self._ranges
             self._buffering = bool(stream.configuration.get("buffering", True))
             self._configured_main_plot = str(stream.configuration.get("main_plot", IMAGE))
             self._run_label = stream.run_label
@@ -196,7 +199,7 @@ class DiffractogramFigure(View, CallbackBase):
 
     def offer(self, frame: ShownFrame) -> None:
         """Take a frame to be shown, for `ReductionCallback.on_frame`; the latest is kept, by reference."""
-        if not self._images or (self._clock is not None and self._clock.closed):
+        if not self._images or self.closed:
             return
         self.image.offer(frame)
         if frame.detector.projection is not self._projection:
@@ -217,11 +220,24 @@ class DiffractogramFigure(View, CallbackBase):
         with self._lock:
             return self._main_plot or self._configured_main_plot
 
-    def set_main_plot(self, main_plot: str) -> None:
-        """Show the image, or the heat-map of one range, in the main panel.
+    def main_plots(self) -> tuple[str, ...]:
+        """What the main panel can show: the image, and every range's heat-map."""
+        with self._lock:
+            return main_plots(self._told_ranges or self._known_ranges or 1)
 
-        Without an image all heat-maps are alike, and so they are if there is no such range. Rows are kept of every
-        range; of those beyond the first `heatmaps` as many as go into 256 MB, if that is less.
+    def set_diff_number(self, ranges: int) -> None:
+        """So many ranges there are to choose from, instead of as many as documents say."""
+        with self._lock:
+            self._told_ranges = ranges
+            if (buffer_number(self._main_plot or IMAGE) or 0) > ranges:
+                self._main_plot = None
+        self._news.set()
+
+    def set_main_plot(self, main_plot: str) -> None:
+        """Show the image, or the heat-map of one range, in the main panel, until somebody chooses another.
+
+        Without an image all heat-maps are alike, and so they are if there comes a run without such a range. Rows are
+        kept of every range; of those beyond the first `heatmaps` as many as go into 256 MB, if that is less.
 
         Parameters
         ----------
@@ -231,11 +247,10 @@ class DiffractogramFigure(View, CallbackBase):
         Raises
         ------
         ValueError
-            It is neither.
+            It is neither, or there is no such range.
         """
-        number = buffer_number(main_plot)
         with self._lock:
-            self._main_plot = IMAGE if number is None else f"buffer {number}"
+            self._main_plot = checked(main_plot, self._told_ranges or self._known_ranges)
         self._news.set()
 
     def set_scale(self, scale: Scale) -> None:
@@ -329,29 +344,9 @@ class DiffractogramFigure(View, CallbackBase):
 
     # -- the window, on the main thread -------------------------------------------------------------------
 
-    @property
-    def live(self) -> bool:
-        """Whether it has a window, that is still open."""
-        return self._clock is not None and self._clock.running
-
-    def show(self) -> None:
-        """Open the window, without waiting for it to be closed; nothing where there is no display."""
-        manager = self.figure.canvas.manager
-        if manager is None:
-            return
-        if not self.live:
-            logger.warning("the window has been closed; make a new DiffractogramFigure")
-            return
-        manager.show()
-
-    def close(self) -> None:
-        """Close the window, if there is one, and stop redrawing. On the main thread."""
-        if self._clock is not None:
-            self._clock.stop()
-        if self.figure.canvas.manager is not None:
-            import matplotlib.pyplot as plt
-
-            plt.close(self.figure)
+    def window_opened(self) -> None:
+        """See `WindowedView.window_opened`."""
+        self._quick.forget()
 
     def add_controls(self, commands: Commands | None = None) -> None:
         """Show lavue's controls at the bottom, and let edges of ranges be dragged and rows be clicked.
@@ -368,9 +363,14 @@ class DiffractogramFigure(View, CallbackBase):
         self.interaction = Interaction(self, commands)
 
     def save(self, path: str | Path, **kwargs: Any) -> None:
-        """Write the figure without its controls to a file, see `View.save`."""
-        with self._drawing, nullcontext() if self.interaction is None else self.interaction.out_of_sight():
-            super().save(path, **kwargs)
+        """Write the figure without its controls to a file, as its window's toolbar does; see `View.save`."""
+        self.figure.savefig(path, **kwargs)
+
+    @contextmanager
+    def _for_picture(self) -> Iterator[None]:
+        with self._drawing, nullcontext() if self.interaction is None else self.interaction.out_of_sight():  # noqa: SIM117
+            with super()._for_picture():
+                yield
 
     def set_strip(self, *, height: float = 0.0, width: float = 0.0) -> None:
         """Keep room free for controls, in inches: a row at the bottom, or a column at the right.
@@ -387,7 +387,7 @@ class DiffractogramFigure(View, CallbackBase):
         self._provide_grid(choice)
         if self.interaction is not None:
             self.interaction.follow()
-        moved = self._panels.place(choice)
+        moved, self._moved = self._panels.place(choice) or self._moved, False
         for view in self._panels.seen(choice):
             if full or moved or view.changed():
                 view.refresh(full=full)
@@ -404,6 +404,7 @@ class DiffractogramFigure(View, CallbackBase):
 
     def _resized(self, event: Any) -> None:
         if self._panels.place(self._choice()):
+            self._moved = True  # panels of another size have room for other pixels, and for other texts
             self._news.set()
 
     def draw(self) -> None:

@@ -12,12 +12,12 @@ from bluesky_diffractogram.reduction.pyfai_library import calibrant_names
 from .commands import Commands
 from .controls import Controls
 from .latest import ShownEvent
-from .main_plot import BUFFER, IMAGE
 from .range_drag import RangeDrag
 from .row_pick import RowPick
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
+    from matplotlib.figure import Figure
 
     from .figure import DiffractogramFigure
 
@@ -40,12 +40,10 @@ class Interaction:
 
     def __init__(self, view: DiffractogramFigure, commands: Commands | None) -> None:
         self._view, self._commands = view, commands
-        self.figure = view.figure
+        self.figure: Figure = view.figure
         self.controls = Controls(self, commands)
         focus = self.controls.focus
-        self.pick = RowPick(
-            view.figure.canvas, view.rows, lambda: view.grids, self._hold, lambda: focus.menu is not None
-        )
+        self.pick = RowPick(view.figure.canvas, view.rows, lambda: view.grids, self._hold, lambda: focus.covered)
         self.drag: RangeDrag | None = None
         if commands is not None:
             self.drag = RangeDrag(
@@ -74,10 +72,24 @@ class Interaction:
         """Whether the latest curves are shown, not those of a row."""
         return not self._view.curves.held
 
+    @property
+    def main_plot(self) -> str:
+        """What the main panel is to show."""
+        return self._view.main_plot
+
     def main_plots(self) -> Sequence[str]:
-        """The image, and every range's heat-map."""
-        ranges = 1 if self._commands is None else self._commands.config.diff_number
-        return (IMAGE, *(f"{BUFFER} {number}" for number in range(1, ranges + 1)))
+        """See `DiffractogramFigure.main_plots`."""
+        self._tell_ranges()
+        return self._view.main_plots()
+
+    def set_main_plot(self, main_plot: str) -> None:
+        """See `DiffractogramFigure.set_main_plot`."""
+        self._tell_ranges()
+        self._view.set_main_plot(main_plot)
+
+    def _tell_ranges(self) -> None:
+        if self._commands is not None:  # a figure that is not the callback's own is told by nobody else
+            self._view.set_diff_number(self._commands.config.diff_number)
 
     def calibrants(self) -> Sequence[str]:
         """Those that pyFAI knows."""

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 Box = tuple[float, float, float, float]
 """Left, bottom, width and height, as fractions of the figure."""
 
-LEFT, RIGHT, TOP, BOTTOM = 0.85, 0.2, 0.4, 0.55
-BETWEEN_ROWS = 0.95  # the heat-maps' x labels, the curves' title
-TITLE = 0.45  # two lines above a heat-map
+LEFT, RIGHT, TOP, BOTTOM = 0.85, 0.2, 0.36, 0.5
+BETWEEN_ROWS = 0.84  # the heat-maps' x labels, the curves' legend
+TITLE = 0.43  # two lines above a heat-map, or of a legend above the curves
 HEATMAP_SHARE = 0.56  # of the height left for data
 BETWEEN_PANELS = 0.22
 BAR_GAP, BAR_WIDTH, BAR_TEXT = 0.06, 0.11, 0.68
 BESIDE = BAR_GAP + BAR_WIDTH + BAR_TEXT
 SMALLEST = 0.2
 # with a main panel: its part of the height, and at most of the width; what another needs beside it
-MAIN_SHARE = 0.64
+MAIN_SHARE = 0.68
 MAIN_WIDTH = 0.6
+# with less height for data than that, curves are beside the main panel, and no other panels are there
+TWO_ROWS_FROM = 2.6
+MAIN_BESIDE_CURVES = 0.5
 ROWS_TEXT = 0.65  # the row labels of a heat-map that is not at the left edge
 OTHER_WIDTH = 1.15
 STRIP_GAP = 0.1
@@ -57,7 +60,7 @@ class Layout:
     column: Box | None = None
 
 
-def two_rows(
+def arrange(
     width: float,
     height: float,
     panels: int,
@@ -67,6 +70,8 @@ def two_rows(
     strip: Strip | None = None,
 ) -> Layout:
     """Heat-maps side by side over the curves, perhaps after a larger main panel; their outer edges are aligned.
+
+    In a low window that has no room for two rows, the main panel, or the first heat-map, is beside the curves.
 
     Parameters
     ----------
@@ -97,6 +102,18 @@ def two_rows(
         curves = box(LEFT, bottom_of_curves, inner, height - TOP - bottom_of_curves)
         return Layout((), (), curves, row=row, column=column)
     data = height - TOP - TITLE - BETWEEN_ROWS - bottom_of_curves
+    if data < TWO_ROWS_FROM:
+        high = max(height - TOP - TITLE - bottom_of_curves, SMALLEST)
+        room = MAIN_BESIDE_CURVES * inner - BESIDE
+        wide = room if image is None else min(high * image, room)
+        tall = high if image is None else wide / image
+        main_box = box(LEFT, bottom_of_curves + high - tall, wide, tall)
+        bar = box(LEFT + wide + BAR_GAP, bottom_of_curves + high - tall, BAR_WIDTH, tall)
+        left = LEFT + wide + BESIDE + BETWEEN_PANELS + ROWS_TEXT
+        curves = box(left, bottom_of_curves, width - RIGHT - right - left, high)
+        if image is None:
+            return Layout((main_box,), (bar,), curves, row=row, column=column)
+        return Layout((), (), curves, image=main_box, image_bar=bar, row=row, column=column)
     high = (HEATMAP_SHARE if image is None and not main else MAIN_SHARE) * data
     top = height - TOP - TITLE
     widths, left_of_all, image_box, image_bar = [], LEFT, None, None

@@ -24,6 +24,35 @@ def buffer_number(main_plot: str) -> int | None:
     raise ValueError(f"main_plot = {main_plot!r}: allowed: 'image', 'buffer 1', 'buffer 2', …")
 
 
+def main_plots(ranges: int) -> tuple[str, ...]:
+    """What the main panel can show of so many ranges."""
+    return (IMAGE, *(f"{BUFFER} {number}" for number in range(1, ranges + 1)))
+
+
+def checked(main_plot: str, ranges: int | None) -> str:
+    """`main_plot` as it is written in `main_plots`.
+
+    Parameters
+    ----------
+    main_plot
+        ``"image"`` or ``"buffer i"``.
+    ranges
+        How many there are; None while that is not known.
+
+    Raises
+    ------
+    ValueError
+        It is neither, or there is no such range.
+    """
+    number = buffer_number(main_plot)
+    if number is not None and ranges is not None and number > ranges:
+        words = [repr(word) for word in main_plots(ranges)]
+        if len(words) > 5:
+            words[3:-1] = ["…"]
+        raise ValueError(f"main_plot = {main_plot!r}: allowed: {', '.join(words)}")
+    return IMAGE if number is None else f"{BUFFER} {number}"
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """Which panels are shown.

@@ -10,7 +10,7 @@ from .curves import LiveDiffractogram
 from .frame_rows import FrameRows
 from .grid import LiveDiffractogramGrid
 from .image import LiveImage
-from .layout import Layout, Strip, two_rows
+from .layout import Layout, Strip, arrange
 from .main_plot import Shown
 from .placing import place
 from .redraw import View
@@ -146,7 +146,7 @@ class Panels:
         if wanted == self._placed:
             return False
         self._placed = wanted
-        self.layout = two_rows(width, height, len(shown.heatmaps), image=ratio, main=shown.main, strip=self.strip)
+        self.layout = arrange(width, height, len(shown.heatmaps), image=ratio, main=shown.main, strip=self.strip)
         place(self.layout, shown, (width, height), self._heading, self.image, self.grids, self.curves)
         return True
 

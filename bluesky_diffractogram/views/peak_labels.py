@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,10 +20,14 @@ FONT_POINTS = 7.5
 WIDE, HIGH = 0.62, 1.15
 MARKER_POINTS = 7.0
 ABOVE_POINTS = 7.5  # the marker is below
+MOST_POINTS = 20.0
 
 
 class PeakLabels:
-    """Texts above the markers of peaks, the highest first; one that would touch another is left out.
+    """Texts above the markers of peaks, the highest first.
+
+    One that would lie on another, on a marker, or on the flank of a neighbour, as at a doublet, is put a little to the
+    side, and left out where that does not help.
 
     Parameters
     ----------
@@ -34,7 +39,9 @@ class PeakLabels:
         self._ax = ax
         self._texts: list[Text] = []
 
-    def show(self, peaks: Mapping[int, NDArray], colors: Mapping[int, str], steps: Mapping[int, float]) -> None:
+    def show(
+        self, peaks: Mapping[int, NDArray], colors: Mapping[int, str], curves: Mapping[int, NDArray[np.float64]]
+    ) -> None:
         """Write positions anew; the limits of the axes must be those with which they will be seen.
 
         Parameters
@@ -43,15 +50,14 @@ class PeakLabels:
             ``(2, n)`` by range: positions and heights.
         colors
             By range.
-        steps
-            By range the width of a bin, which says how many decimals are worth writing.
+        curves
+            ``(2, npt)`` by range: radial, intensity. Their bins say how many decimals are worth writing.
         """
-        decimals = {number: _decimals(step) for number, step in steps.items()}
         left = list(self._texts)
-        for number, x, y, words in _placed(self._ax, peaks, decimals):
+        for label in _placed(self._ax, peaks, curves):
             text = left.pop(0) if left else self._new()
-            text.set(text=words, color=colors[number], visible=True)
-            text.xy = (x, y)  # type: ignore[attr-defined]
+            text.set(text=label.words, color=colors[label.number], visible=True, position=label.offset)
+            text.xy = label.at  # type: ignore[attr-defined]
         for text in left:
             text.set_visible(False)
 
@@ -68,8 +74,18 @@ class PeakLabels:
         return text
 
 
-def _placed(ax: Axes, peaks: Mapping[int, NDArray], decimals: Mapping[int, int]) -> list[tuple[int, float, float, str]]:
-    """Number, position, height and text of the peaks that have room for one."""
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """Words for a peak of a range at a point of the axes, moved from there by points of the screen."""
+
+    number: int
+    at: tuple[float, float]
+    offset: tuple[float, float]
+    words: str
+
+
+def _placed(ax: Axes, peaks: Mapping[int, NDArray], curves: Mapping[int, NDArray[np.float64]]) -> list[_Label]:
+    """The labels that have room."""
     every = [(number, x, y) for number, each in peaks.items() for x, y in each.T]
     if not every:
         return []
@@ -78,35 +94,53 @@ def _placed(ax: Axes, peaks: Mapping[int, NDArray], decimals: Mapping[int, int])
     every.sort(key=lambda peak: (-round(peak[2] / highest, 2), peak[0]))
     with np.errstate(invalid="ignore"):
         pixels = ax.transData.transform([(x, y) for _, x, y in every])
-    point = ax.figure.dpi / 72
-    box = ax.get_window_extent()
-    high = HIGH * FONT_POINTS * point
+        drawn = {number: ax.transData.transform(curves[number].T) for number in peaks}
+    decimals = {number: _decimals(curve[0]) for number, curve in curves.items()}
+    point = float(ax.figure.dpi) / 72
     side, tall = MARKER_POINTS * point / 2, MARKER_POINTS * point
-    markers = [(at - side, bottom, at + side, bottom + tall) for at, bottom in pixels]
-    taken: list[tuple[float, float, float, float]] = []
-    placed = []
+    markers = np.column_stack([pixels[:, 0] - side, pixels[:, 1], pixels[:, 0] + side, pixels[:, 1] + tall])
+    box = ax.get_window_extent()
+    taken = np.empty((0, 4))
+    labels: list[_Label] = []
     for (number, x, y), (at, bottom) in zip(every, pixels, strict=True):
         words = f"{x:.{decimals[number]}f}"
         half = WIDE * FONT_POINTS * point * len(words) / 2
-        low = bottom + ABOVE_POINTS * point
-        area = (at - half, low, at + half, low + high)
-        if not (box.x0 <= area[0] and area[2] <= box.x1 and box.y0 <= bottom and area[3] <= box.y1):
-            continue
-        others = [marker for marker in markers if abs((marker[0] + marker[2]) / 2 - at) > side]
-        if any(_touch(area, other) for other in (*taken, *others)):
-            continue
-        taken.append(area)
-        placed.append((number, float(x), float(y), words))
-        if len(placed) == MOST:
+        # the same peak of several ranges: above all their markers, and above the line, where a fit is lower than that
+        same = (np.abs(pixels[:, 0] - at) <= side) & (np.abs(pixels[:, 1] - bottom) <= tall)
+        line = drawn[number]
+        here, beside = (
+            float(line[(np.abs(line[:, 0] - at) <= far) & np.isfinite(line[:, 1]), 1].max(initial=bottom))
+            for far in (side, half)
+        )
+        low = max(float(pixels[same, 1].max(initial=bottom)), here) + ABOVE_POINTS * point
+        if here < beside and low - bottom > MOST_POINTS * point:
+            continue  # on the flank of a neighbour; farther up nobody would know whose it is
+        for shift in (0.0, half - side, side - half):
+            area = (at + shift - half, low, at + shift + half, low + HIGH * FONT_POINTS * point)
+            inside = box.x0 <= area[0] and area[2] <= box.x1 and box.y0 <= bottom and area[3] <= box.y1
+            obstacles = np.concatenate([taken, markers[~same]])
+            if inside and not _touches(area, obstacles) and not _crosses(line, area):
+                taken = np.concatenate([taken, [area]])
+                labels.append(_Label(number, (float(x), float(y)), (shift / point, (low - bottom) / point), words))
+                break
+        if len(labels) == MOST:
             break
-    return placed
+    return labels
 
 
-def _decimals(step: float) -> int:
-    """As many as resolve a tenth of `step`."""
+def _decimals(radial: NDArray[np.float64]) -> int:
+    """As many as resolve a tenth of a bin."""
+    step = abs(float(radial[-1] - radial[0])) / max(len(radial) - 1, 1)
     return max(0, 1 - math.floor(math.log10(step))) if step > 0 and math.isfinite(step) else 3
 
 
-def _touch(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    """Whether two boxes of left, bottom, right, top have a part in common."""
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def _touches(area: tuple[float, ...], boxes: NDArray[np.float64]) -> bool:
+    """Whether a box of left, bottom, right, top has a part in common with any of ``(n, 4)`` others."""
+    left, bottom, right, top = boxes.T
+    return bool(np.any((area[0] < right) & (left < area[2]) & (area[1] < top) & (bottom < area[3])))
+
+
+def _crosses(curve: NDArray[np.float64], area: tuple[float, ...]) -> bool:
+    """Whether a curve of ``(npt, 2)`` pixels reaches into a box, or beyond it, from below."""
+    beside = (curve[:, 0] >= area[0]) & (curve[:, 0] <= area[2])
+    return bool(np.any(curve[beside, 1] > area[1]))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .curves import LiveDiffractogram
 from .grid import LiveDiffractogramGrid
 from .image import LiveImage
-from .layout import Box, Layout
+from .layout import LEFT, Box, Layout
 from .main_plot import Shown
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def place(
     heading, image, grids, curves
         What is moved.
     """
-    heading.set_position((layout.curves[0], 1 - HEADING / size[1]))
+    heading.set_position((LEFT / size[0], 1 - HEADING / size[1]))
     image.ax.set_visible(layout.image is not None)
     if layout.image is not None and layout.image_bar is not None:
         _put(image.ax, layout.image, size)
@@ -71,7 +71,7 @@ def _put(ax: Axes, box: Box, size: tuple[float, float]) -> None:
     ax.xaxis.set_label_coords(0.5, -X_LABEL / high)
     ax.yaxis.set_label_coords(-Y_LABEL / wide, 0.5)
     if ax.get_title():  # without, it may get one at the left or the right
-        ax.set_title(ax.get_title(), y=1 + TITLE / high)
+        ax.set_title(ax.get_title(), y=1 + TITLE / high, fontsize=ax.title.get_fontsize())
 
 
 def _put_bar(colorbar: Any, box: Box, size: tuple[float, float]) -> None:

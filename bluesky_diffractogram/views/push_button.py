@@ -35,6 +35,8 @@ class Focus:
         self.menu: Any = None
         self.painted: dict[Axes, None] = {}
         self._handled: Any = None
+        self._current: Any = None
+        self._spent: Any = None
 
     def first(self, event: Any) -> bool:
         """Whether nobody has dealt with this event yet; the keyboard may change hands while one goes round."""
@@ -52,9 +54,19 @@ class Focus:
         if self.typing is control:
             self.typing = None
 
-    def covers(self, control: Any) -> bool:
-        """Whether another control's menu is open, so that `control` takes no clicks."""
-        return self.menu is not None and self.menu is not control
+    def covers(self, control: Any, event: Any) -> bool:
+        """Whether `control` is to leave an event alone: another's menu is open, or was closed by just that."""
+        self._current = event
+        return (self.menu is not None and self.menu is not control) or event is self._spent
+
+    def spend(self, event: Any) -> None:
+        """An event has done something that is enough for one click or key: it has closed a menu, say."""
+        self._current = self._spent = event
+
+    @property
+    def covered(self) -> bool:
+        """Whether what is under the controls is to leave the present event alone."""
+        return self.menu is not None or (self._spent is not None and self._spent is self._current)
 
 
 def style(ax: Axes, *, face: str = FACE) -> None:
@@ -113,7 +125,7 @@ class Control(AxesWidget):
 
     def ignore(self, event: Any) -> bool:
         """Whether an event is not for it."""
-        return bool(super().ignore(event) or self.focus.covers(self) or not self.ax.get_visible())
+        return bool(super().ignore(event) or self.focus.covers(self, event) or not self.ax.get_visible())
 
     def under(self, event: Any) -> bool:
         """Whether the mouse is on it; it need not be the uppermost there."""

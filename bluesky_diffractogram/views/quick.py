@@ -49,6 +49,10 @@ class QuickDrawing:
         if self.possible:
             canvas.mpl_connect("draw_event", self._drawn)
 
+    def forget(self) -> None:
+        """The picture of the rest is of a window that is gone."""
+        self._background = None
+
     def mark(self) -> None:
         """Leave the moving artists out of the next complete drawing; to be called before it."""
         if self.possible:

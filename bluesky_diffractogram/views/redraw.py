@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .main_thread import expect_calls
 from .web_page import call_where_drawn, drawn_here, handle_events_one_at_a_time
 
 if TYPE_CHECKING:
@@ -52,24 +53,31 @@ def display_available() -> bool:
     return available
 
 
-def new_figure(**kwargs: Any) -> Figure:
+def new_figure(kind: type[Figure] | None = None, **kwargs: Any) -> Any:
     """A figure in a window where one can be opened, else one that can only be drawn and saved.
 
     The latter is not known to pyplot: it goes when its last reference goes.
 
     Parameters
     ----------
+    kind
+        Its class; None: matplotlib's.
     **kwargs
-        Passed on to ``matplotlib.figure.Figure``.
+        Passed on to that.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = _interactive_figure(keep=True, **kwargs)
+    figure = _interactive_figure(keep=True, FigureClass=kind or Figure, **kwargs)
     if figure is None:
-        figure = Figure(**kwargs)
+        figure = (kind or Figure)(**kwargs)
         FigureCanvasAgg(figure)
     return figure
+
+
+def adopted(figure: Figure) -> bool:
+    """Give a window to a figure that has none any more; False where none can be opened."""
+    return _interactive_figure(keep=True, FigureClass=lambda **_: figure) is not None
 
 
 def _interactive_figure(*, keep: bool = False, **kwargs: Any) -> Figure | None:
@@ -235,6 +243,7 @@ class View:
     def redraw_by_clock(self, quick: Callable[[], None] | None = None) -> None:
         """Redraw whenever there is something new, if the figure has a window; see `RedrawClock`."""
         handle_events_one_at_a_time(self.figure.canvas, self._drawing)
+        expect_calls(self.figure.canvas)
         self._clock = RedrawClock(self.figure, self.changed, self.draw, quick=quick)
 
     def changed(self) -> bool:

@@ -62,7 +62,6 @@ class RowPick:
         self._marks: dict[Axes, Line2D] = {}
         self.picked: int | None = None
         self._emptied = 0
-        self._canvas = canvas
         events: list[tuple[Any, Any]] = [("button_press_event", self._press), ("key_press_event", self._key)]
         for name, func in events:
             canvas.mpl_connect(name, func)
@@ -88,7 +87,7 @@ class RowPick:
             self._mark()
 
     def _press(self, event: Any) -> None:
-        if event.button != 1 or self._covered() or getattr(getattr(self._canvas, "toolbar", None), "mode", ""):
+        if event.button != 1 or self._covered() or getattr(getattr(event.canvas, "toolbar", None), "mode", ""):
             return
         for grid in self._grids():
             rows = grid.drawn
@@ -103,7 +102,7 @@ class RowPick:
             return
 
     def _key(self, event: Any) -> None:
-        if event.key == "escape":
+        if event.key == "escape" and not self._covered():
             self.release()
 
     def _mark(self) -> None:

@@ -9,14 +9,16 @@ EDGE, GAP, GROUP_GAP = 0.12, 0.05, 0.22
 HIGH, PITCH = 0.26, 0.32
 MESSAGE = 0.24
 ABOVE = 0.06
+NARROW = 8.0
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One control or text, by its name and its width in inches."""
+    """One control or text, by its name and its width in inches; in a narrow figure that may be another."""
 
     name: str
     width: float
+    in_narrow: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +38,32 @@ class Strip:
 
 
 def strip(width: float, groups: Sequence[Sequence[Piece]]) -> Strip:
-    """Place groups from left to right, a new row where one does not fit any more.
+    """Place groups from left to right, each in the first row that has room for it.
 
     Parameters
     ----------
     width
         Of the figure, in inches.
     groups
-        In the order in which they are placed; one that is wider than the figure is cut by its edge.
+        Those of the rows' beginnings first; one that is wider than the figure is cut by its edge.
     """
-    rows: list[list[tuple[float, Piece]]] = [[]]
-    at = EDGE
+    rows: list[list[tuple[float, str, float]]] = []
+    ends: list[float] = []
     for group in groups:
-        wide = sum(piece.width for piece in group) + GAP * (len(group) - 1)
-        if rows[-1] and at + wide > width - EDGE:
+        widths = [piece.in_narrow if piece.in_narrow and width < NARROW else piece.width for piece in group]
+        wide = sum(widths) + GAP * (len(group) - 1)
+        row = next((row for row, end in enumerate(ends) if end + GROUP_GAP + wide <= width - EDGE), len(rows))
+        at = ends[row] + GROUP_GAP if row < len(rows) else EDGE
+        if row == len(rows):
             rows.append([])
-            at = EDGE
-        for piece in group:
-            rows[-1].append((at, piece))
-            at += piece.width + GAP
-        at += GROUP_GAP - GAP
+            ends.append(0.0)
+        for piece, each in zip(group, widths, strict=True):
+            rows[row].append((at, piece.name, each))
+            at += each + GAP
+        ends[row] = at - GAP
     boxes = {
-        piece.name: (left, MESSAGE + PITCH * (len(rows) - 1 - row), piece.width, HIGH)
+        name: (left, MESSAGE + PITCH * (len(rows) - 1 - row), wide, HIGH)
         for row, pieces in enumerate(rows)
-        for left, piece in pieces
+        for left, name, wide in pieces
     }
     return Strip(boxes, MESSAGE + PITCH * len(rows) + ABOVE)

@@ -10,6 +10,7 @@ from typing import Any
 from bluesky.utils import DuringTask
 
 from .browser_messages import BrowserMessages
+from .main_thread import turn_main_thread
 from .redraw import turn_clocks
 
 logger = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ class KeepWindowsAlive(DuringTask):
 
     bluesky's own default does so for Qt only: with Tk, GTK or macOS, windows stand still until the plan ends. In a
     Jupyter notebook (ipympl) figures are drawn, and clicks in the browser are handled, which otherwise wait for the
-    end of the cell.
+    end of the cell. Windows that were closed during an earlier run come back with the next one.
 
     Examples
     --------
@@ -44,6 +45,7 @@ class KeepWindowsAlive(DuringTask):
                     self._guarded(manager.canvas.flush_events)
                 self._guarded(browser.turn)
                 self._guarded(turn_clocks)
+                turn_main_thread()
 
     def _guarded(self, turn: Callable[[], Any]) -> None:
         """A window that fails, closed at the wrong moment say, is no reason to end the scan."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from selenium import webdriver
@@ -47,11 +48,14 @@ class Picture:
         """Click there."""
         self._move(x, y).click().perform()
 
-    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        """Press the mouse at one place and let it go at another."""
+    def drag(
+        self, start: tuple[float, float], end: tuple[float, float], there: Callable[[], Any] = lambda: None
+    ) -> None:
+        """Press the mouse at one place and let it go at another, after `there` was called."""
         self._move(*start).click_and_hold().perform()
         self._move((start[0] + end[0]) / 2, (start[1] + end[1]) / 2).perform()
         self._move(*end).perform()
+        there()
         ActionChains(self._driver).release().perform()
 
     def keys(self, *keys: str) -> None:

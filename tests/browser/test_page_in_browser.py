@@ -93,7 +93,13 @@ def test_everything_in_the_window_works_in_the_browser(program, page, browser, k
     time.sleep(0.6)
     keep("web-page-refused", page.png())
 
-    page.drag(program.ask("pixel 12 5")["at"], program.ask("pixel 12 40")["at"])
+    before = page.png()
+
+    def look() -> None:
+        until(lambda: changed(before, page.png()) > 0.0005, "the outline under the mouse")
+        keep("web-page-dragging", page.png())
+
+    page.drag(program.ask("pixel 12 5")["at"], program.ask("pixel 12 40")["at"], look)
     moved = program.state_where(lambda state: state["configuration"]["diff_ranges"][1][1] > 20)
     assert moved["configuration"]["diff_ranges"][1] == pytest.approx([-5, 40, 5, 15], abs=1)
 

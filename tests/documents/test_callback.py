@@ -1025,3 +1025,18 @@ def test_lists_become_the_dtype_that_the_descriptor_names(value, dtype_numpy, ex
     (frame,) = frames_in(value, {"dtype_numpy": dtype_numpy})
     assert frame.dtype == np.dtype(expected)
     np.testing.assert_array_equal(frame, np.array(value, dtype=float))
+
+
+def test_a_function_gives_the_changes_for_the_configuration_in_force_which_nobody_changes_meanwhile(cfg):
+    with ReductionCallback({**cfg, "buffer_size": 1}, background=False) as diff:
+
+        def one_more(config):
+            time.sleep(0.01)  # for others to come between
+            return {"buffer_size": config.buffer_size + 1}
+
+        threads = [threading.Thread(target=diff.configure, args=(one_more,)) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert diff.config.buffer_size == 6

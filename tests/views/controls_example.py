@@ -21,6 +21,8 @@ class Callback:
         self.asked: list[Any] = []
 
     def configure(self, changes):
+        if callable(changes):
+            changes = changes(self.config)
         self.config = update_config(self.config, changes)
         self.asked.append(dict(changes))
 
@@ -45,7 +47,7 @@ class Window:
     def __init__(self, figsize=(10.0, 7.0)) -> None:
         self.figure = Figure(figsize=figsize, dpi=100)
         FigureCanvasAgg(self.figure)
-        self.scale, self.calibrant, self.live_curves = "linear", None, True
+        self.scale, self.calibrant, self.live_curves, self.main_plot = "linear", None, True, "image"
         self.asked: list[Any] = []
 
     def main_plots(self):
@@ -53,6 +55,9 @@ class Window:
 
     def calibrants(self):
         return ("CeO2", "LaB6", "Si")
+
+    def set_main_plot(self, main_plot):
+        self.main_plot = main_plot
 
     def set_scale(self, scale):
         self.scale = scale

@@ -6,14 +6,15 @@ import itertools
 import threading
 import time
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from controls_example import Callback, Person, Window
+from matplotlib.colors import to_rgba
 from ponis import write_poni
 
 from bluesky_diffractogram.config import ConfigError
 from bluesky_diffractogram.views.controls import Controls
+from bluesky_diffractogram.views.entry_box import REFUSED
 
 RANGES = [[10, 20, None, 15.25], [-90, 45, 2, 10]]
 
@@ -113,19 +114,25 @@ def test_what_is_unchanged_commands_nothing(person, callback, controls):
         ("azimuth end", "10", "diff_ranges[0]"),
     ],
 )
-def test_what_is_refused_is_said_and_the_box_goes_back(person, callback, controls, name, text, key):
-    before, config = controls.boxes[name].text, callback.config
+def test_what_is_refused_is_said_and_stays_in_red_until_it_is_given_up(person, callback, controls, name, text, key):
+    box, before, config = controls.boxes[name], controls.boxes[name].text, callback.config
     person.fill(name, text)
     person.key("enter")
     person.settle()
     assert controls.message.full.startswith(key)
     assert text in controls.message.full
     assert "allowed" in controls.message.full
-    assert controls.boxes[name].text == before
+    assert box.text == text
+    assert box.ax.get_facecolor() == to_rgba(REFUSED)
     assert callback.config is config
     person.click("next")
     person.settle()
     assert controls.message.full == ""
+    assert box.refused
+    person.click(name)
+    person.key("escape")
+    assert box.text == before
+    assert box.ax.get_facecolor() != to_rgba(REFUSED)
 
 
 def test_errors_of_other_kinds_are_said_too(person, callback, controls, monkeypatch):
@@ -200,19 +207,6 @@ def test_escape_brings_back_what_was_there(person, callback, controls):
     assert callback.asked == []
 
 
-def test_typing_has_the_keyboard_for_itself_and_gives_it_back(person, controls):
-    quit_keys = list(mpl.rcParams["keymap.quit"])
-    person.click("number")
-    assert mpl.rcParams["keymap.quit"] == []
-    person.click("calibration")  # from box to box, in both directions
-    assert mpl.rcParams["keymap.quit"] == []
-    person.click("number")
-    assert mpl.rcParams["keymap.quit"] == []
-    person.key("escape")
-    assert mpl.rcParams["keymap.quit"] == quit_keys
-    assert not any(box.typing for box in controls.boxes.values())
-
-
 def test_keys_edit_where_the_cursor_is(person, controls):
     person.fill("picture", "abc")
     person.key("left", "x", "home", "y", "delete", "end", "backspace", None, "f5")
@@ -223,7 +217,7 @@ def test_a_click_puts_the_cursor_between_the_characters_there(person, controls):
     person.fill("calibration", "abcdef")
     box = controls.boxes["calibration"]
     for index in range(7):
-        x = box.ax.bbox.x0 + box._padding() + box._width("abcdef"[:index])
+        x = box.ax.bbox.x0 + box.line.padding() + box.line.width("abcdef"[:index])
         person.click_at(x, person.at("calibration")[1])
         assert box._cursor_at == index
 
@@ -234,20 +228,20 @@ def test_of_a_long_path_the_end_is_seen(person, controls):
     box.show(path)
     person.canvas.draw()
     assert box.text == path
-    shown = box._line.get_text()
+    shown = box.line.text.get_text()
     assert shown.startswith("…")
     assert path.endswith(shown[1:])
     assert shown.endswith("name.poni")
-    extent = box._line.get_window_extent()
+    extent = box.line.text.get_window_extent()
     assert box.ax.bbox.x0 < extent.x0
     assert extent.x1 < box.ax.bbox.x1
     person.click("calibration")
     person.key("end", "x")
     assert box.text == path + "x"
-    assert box._line.get_window_extent().x1 <= box.ax.bbox.x1
+    assert box.line.text.get_window_extent().x1 <= box.ax.bbox.x1
     person.key("home", "y")
     assert box.text == "y" + path + "x"
-    assert box._line.get_window_extent().x0 >= box.ax.bbox.x0
+    assert box.line.text.get_window_extent().x0 >= box.ax.bbox.x0
     person.key("escape")
 
 
@@ -383,14 +377,6 @@ def test_refusals_are_those_of_the_configuration(callback):
         callback.configure({"diff_number": 0})
 
 
-def test_closing_the_window_while_somebody_types_gives_the_keys_back(person, controls):
-    before = list(mpl.rcParams["keymap.save"])
-    person.click("buffer")
-    assert mpl.rcParams["keymap.save"] == []
-    controls.close()
-    assert mpl.rcParams["keymap.save"] == before
-
-
 def test_a_menu_of_very_many_words_stays_in_the_figure(person, controls, window, monkeypatch):
     names = [f"powder number {n}" for n in range(30_000)]
     monkeypatch.setattr(window, "calibrants", lambda: names)
@@ -440,3 +426,79 @@ def test_nothing_raises_out_of_a_widget(person, controls, caplog):
     person.click("reset")
     person.settle()
     assert controls.message.full == ""
+
+
+def test_a_button_does_what_it_says_also_if_that_was_done_at_the_prompt_meanwhile(person, callback, controls):
+    callback.show(False)
+    person.click("show")  # it still says Stop
+    person.settle()
+    assert callback.config.show_diff is False
+    assert label(controls, "show") == "Show"
+
+
+def test_a_refusal_is_said_though_something_else_was_done_before_the_next_drawing(person, controls):
+    person.fill("buffer", "0")
+    person.key("enter")
+    person.click("next")
+    person.settle()
+    assert controls.message.full.startswith("buffer_size = 0")
+
+
+def test_enter_reads_a_calibration_again_that_may_have_been_written_anew(person, callback, controls):
+    person.click("calibration")
+    person.click_at(500, 600)  # looked at only
+    assert controls.wait(5)
+    assert callback.asked == []
+    person.click("calibration")
+    person.key("enter")
+    person.settle()
+    assert callback.asked == [{"calibration": callback.config.calibration}]
+    assert controls.message.full == f"calibration read from {callback.config.calibration}"
+
+
+def test_the_main_menu_says_what_the_figure_shows_and_is_not_locked_by_the_prompt(person, callback, controls, window):
+    window.set_main_plot("buffer 1")  # by the figure's method: the configuration still says image
+    controls.refresh()
+    assert controls.choices["main"].word == "buffer 1"
+    person.choose("main", "image")
+    person.settle()
+    assert window.main_plot == "image"
+    assert controls.choices["main"].word == "image"
+
+
+def test_a_click_that_closes_a_menu_does_nothing_else(person, callback, controls, window):
+    ax = window.figure.add_axes((0.1, 0.6, 0.3, 0.3))
+    for name in ("freeze", "scale", "number"):
+        person.click("unit")
+        assert not ax.get_navigate()  # the toolbar's zoom would begin under the menu
+        person.click(name)
+        assert controls.choices["unit"].menu is None
+        assert ax.get_navigate()
+        assert controls.choices["scale"].menu is None
+        assert not controls.boxes["number"].typing
+    assert window.asked == []
+    person.click("freeze")
+    assert window.asked == ["freeze"]
+
+
+def test_an_open_menu_is_in_no_picture(person, controls, window):
+    def pixels():
+        with controls.out_of_sight():
+            window.figure.canvas.draw()
+            return np.asarray(window.figure.canvas.buffer_rgba()).copy()
+
+    before = pixels()
+    person.click("unit")
+    np.testing.assert_array_equal(pixels(), before)
+    assert controls.choices["unit"].menu.get_visible()
+
+
+def test_nobody_types_and_no_menu_is_open_when_the_window_is_gone(person, controls):
+    person.click("buffer")
+    controls.close()
+    assert controls.focus.typing is None
+    person.click("unit")
+    controls.close()
+    assert controls.focus.menu is None
+    person.click("next")  # a window that was opened again
+    person.settle()

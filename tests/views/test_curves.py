@@ -10,7 +10,7 @@ from derived_run_example import DerivedRun, RangeExample
 from matplotlib.figure import Figure
 
 from bluesky_diffractogram.views.colors import OKABE_ITO
-from bluesky_diffractogram.views.curves import LiveDiffractogram
+from bluesky_diffractogram.views.curves import REFERENCE, LiveDiffractogram
 
 TWO = (RangeExample(gap=slice(90, 100)), RangeExample((-5, 5), (2, 8), 150, (0.2, 0.5, 0.7)))
 
@@ -238,6 +238,26 @@ def test_it_draws_on_given_axes():
     curves = drawn(DerivedRun(), ax=ax)
     assert curves.ax is ax
     assert curves.lines[1] in ax.lines
+
+
+def test_curves_frozen_between_a_change_of_the_unit_and_its_drawing_stay():
+    curves = LiveDiffractogram()
+    DerivedRun([RangeExample()], 2).feed(curves)
+    curves.draw()
+    curves.freeze()
+    DerivedRun([RangeExample(radial=(3, 9))], 2, unit="2th_deg").feed(curves)
+    curves.freeze()
+    for _ in range(2):
+        curves.draw()
+        (reference,) = [line for line in curves.ax.lines if line.get_color() == REFERENCE]
+        np.testing.assert_array_equal(reference.get_xydata(), curves.lines[1].get_xydata())
+    DerivedRun([RangeExample()], 2).feed(curves)
+    curves.draw()  # in its own unit the first one is seen again
+    (reference,) = [line for line in curves.ax.lines if line.get_color() == REFERENCE]
+    np.testing.assert_array_equal(reference.get_xydata(), curves.lines[1].get_xydata())
+    curves.clear()
+    curves.draw()
+    assert len(curves.ax.lines) == 2
 
 
 def test_bins_that_stand_alone_are_seen():

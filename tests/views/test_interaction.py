@@ -8,6 +8,7 @@ from controls_example import Person
 from documents.conftest import image, raw_run, send
 from matplotlib.backend_bases import MouseEvent
 from ponis import write_poni
+from test_figure import overlaps, texts
 
 from bluesky_diffractogram import DiffractogramCallback
 
@@ -93,8 +94,8 @@ def test_what_is_drawn_while_dragging_is_what_will_be(diff, person):
 
     drag(diff, place(diff, 9, 30), place(diff, 11, 30))
     drag_ = diff.figure.interaction.drag
-    columns, rows = drag_._lines[1].get_data()
-    changed = update_config(diff.config, drag_._changes)
+    columns, rows = drag_.lines[1].get_data()
+    changed = update_config(diff.config, {"diff_ranges": [drag_._entry, diff.config.diff_ranges[1]]})
     wanted = changed.ranges[0]
     # every point of the outline is on one of the four edges, by pyFAI's own angles
     geometry = open_geometry(changed)
@@ -105,6 +106,42 @@ def test_what_is_drawn_while_dragging_is_what_will_be(diff, person):
     edges = [two_theta - wanted.radial_min, two_theta - wanted.radial_max, chi - wanted.arc.start, chi - wanted.arc.end]
     assert kept.sum() > 20
     assert np.abs(edges).min(axis=0).max() < 1e-6
+
+
+def test_the_outline_is_seen_while_an_edge_is_dragged_with_any_canvas(diff, person, monkeypatch):
+    """A page in a browser can put no pixels back: all of the figure is drawn there."""
+    canvas = diff.figure.figure.canvas
+    monkeypatch.setattr(canvas, "blit", lambda bbox: None, raising=False)
+    start, end = place(diff, 9, 30), place(diff, 11, 30)
+    canvas.draw()
+    without = np.asarray(canvas.buffer_rgba()).copy()
+    for blit in (True, False):
+        monkeypatch.setattr(canvas, "supports_blit", blit)
+        drag(diff, start)
+        canvas.draw()
+        mouse(diff, "motion_notify", *end, 1)
+        if not blit:
+            canvas.draw()  # as it has been asked to
+        pixels = np.asarray(canvas.buffer_rgba())
+        ax, line = diff.figure.image.ax, np.transpose(diff.figure.interaction.drag.lines[1].get_data())
+        points = ax.transData.transform(line)
+        inside = points[[ax.bbox.shrunk(0.97, 0.97).contains(*point) for point in points]].round().astype(int)
+        seen = (pixels != without).any(axis=-1)[len(pixels) - 1 - inside[:, 1], inside[:, 0]]
+        assert len(seen) > 20
+        assert seen.mean() > 0.6  # the two straight edges were there before
+        person.key("escape")
+    canvas.draw()
+    np.testing.assert_array_equal(np.asarray(canvas.buffer_rgba()), without)
+
+
+def test_dragging_one_edge_leaves_all_else_as_it_is_in_force_by_then(diff, person):
+    end = place(diff, 11, 30)
+    drag(diff, place(diff, 9, 30), end)
+    diff.configure({"diff_ranges": [[10, 45, 4, 9], [100, 120, 8, 12]]})
+    mouse(diff, "button_release", *end, 1)
+    settle(diff)
+    assert diff.config.diff_ranges[0] == (10, 45, 4, pytest.approx(11, abs=0.5))
+    assert diff.config.diff_ranges[1] == (100, 120, 8, 12)
 
 
 def test_escape_leaves_the_range_as_it_was(diff, person):
@@ -138,7 +175,7 @@ def test_a_range_dragged_to_nothing_is_refused_and_said(diff, person):
     config = diff.config
     drag(diff, place(diff, 9, 30), place(diff, 4, 30))
     drag_ = diff.figure.interaction.drag
-    drag_._changes = {"diff_ranges": [[10, 50, 4, 4], None], "diff_number": 2}
+    drag_._moved = {3: 4}
     mouse(diff, "button_release", *place(diff, 4, 30), 1)
     settle(diff)
     assert "two different radial limits" in person.controls.message.full
@@ -281,6 +318,74 @@ def test_the_main_plot_follows_the_control_and_the_prompt(diff, person):
     assert figure.image.ax.get_visible()
 
 
+def test_the_main_plot_chosen_by_the_figures_method_can_be_changed_by_all_others(diff, person):
+    figure = diff.figure
+    figure.set_main_plot("buffer 1")
+    figure.draw()
+    assert person.controls.choices["main"].word == "buffer 1"
+    person.choose("main", "image")
+    settle(diff)
+    assert figure.main_plot == "image"
+    figure.set_main_plot("buffer 1")
+    diff.configure({"main_plot": "image"})  # which it says already
+    assert figure.main_plot == "image"
+
+
+def test_a_main_plot_that_is_not_there_is_refused(diff, person):
+    with pytest.raises(ValueError, match="main_plot = 'buffer 9': allowed: 'image', 'buffer 1', 'buffer 2'"):
+        diff.figure.set_main_plot("buffer 9")
+    diff.configure({"diff_number": 9})
+    diff.figure.set_main_plot("buffer 9")  # before any frame of it
+    diff.configure({"diff_number": 2})
+    assert diff.figure.main_plot == "image"
+
+
+def test_a_click_that_closes_a_menu_picks_no_row_and_takes_no_edge(diff, person):
+    figure = diff.figure
+    row = figure.grids[0].ax.transData.transform((sum(figure.grids[0].ax.get_xlim()) / 2, 2))
+    for at in (row, place(diff, 9, 30)):
+        person.click("unit")
+        person.click_at(*at)
+        assert person.controls.choices["unit"].menu is None
+        assert not figure.curves.held
+        assert not figure.interaction.drag.held
+    person.click_at(*row)
+    assert figure.curves.held
+    for control in ("unit", "number"):
+        person.click(control)
+        person.key("escape")  # closes the menu, stops the typing
+        assert figure.curves.held
+    person.key("escape")
+    assert not figure.curves.held
+
+
+def test_what_is_changed_in_mid_run_is_followed(diff, person):
+    """All that the configuration says of the window, with frames of one run before and after."""
+    figure = diff.figure
+    documents = list(raw_run([image(n) for n in range(9)]))
+    send(diff, documents[:5])
+    figure.draw()
+    diff.configure({"colors": ["#112233", [250, 0, 0]]})
+    figure.draw()
+    assert [figure.curves.lines[number].get_color() for number in (1, 2)] == ["#112233", "#fa0000"]
+    assert figure.grids[0].ax.title.get_color() == "#112233"
+    assert figure.image.outlines.labels[2].get_color() == "#fa0000"
+    assert person.controls.texts["range text"].get_color() == "#112233"
+    diff.configure({"buffering": False})
+    figure.draw()
+    assert not figure.grids[0].ax.get_visible()
+    diff.configure({"buffering": True, "buffer_size": 2})
+    send(diff, documents[5:])
+    figure.draw()
+    assert figure.grids[0].ax.get_visible()
+    assert len(figure.grids[0].rows().intensity) == len(diff.buffers[0]) == 2
+    assert person.controls.boxes["buffer"].text == "2"
+    assert figure.curves.lines[1].get_color() == "#112233"
+    diff.configure({"reset_on_start": True})
+    send(diff, raw_run([image(0)]))
+    assert len(figure.grids[0].rows().intensity) == len(diff.buffers[0]) == 1
+
+
 def test_scale_and_calibrant_of_the_figure(diff, person):
     person.choose("scale", "log")
     person.choose("calibrant", "LaB6")
@@ -318,10 +423,25 @@ def test_the_panels_stay_above_the_controls(diff, person):
         figure.interaction.place()
         figure.draw()
         controls = person.controls
-        top = max(widget.ax.bbox.y1 for _, widget in controls._widgets())
+        top = max(widget.ax.bbox.y1 for _, widget in controls.widgets())
         for view in (figure.curves, figure.image, *figure.grids):
             if view.ax.get_visible():
                 assert view.ax.get_tightbbox().y0 >= top
+
+
+def test_no_text_of_a_window_with_controls_lies_on_another(diff, person):
+    figure = diff.figure
+    for size in ((6.4, 4.8), (8.0, 6.0), (10.0, 7.0), (19.2, 10.8)):
+        figure.figure.set_size_inches(size)
+        figure.interaction.place()
+        for main in ("image", "buffer 1"):
+            figure.set_main_plot(main)
+            figure.draw()
+            assert len(texts(figure)) > 20
+            assert overlaps(figure) == ([], [])
+            main_panel = figure.image.ax if main == "image" else figure.grids[0].ax
+            box = main_panel.get_window_extent()
+            assert min(box.width, box.height) > 150
 
 
 def test_windows_get_controls_and_files_do_not(live_backend, tmp_path):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 from derived_run_example import DerivedRun, RangeExample
+from matplotlib.figure import Figure
 
 from bluesky_diffractogram.views import LiveDiffractogram
 
 
-def labelled(*ranges, **kwargs):
-    curves = LiveDiffractogram(**kwargs)
+def labelled(*ranges, figsize=(8, 4.5), **kwargs):
+    curves = LiveDiffractogram(ax=Figure(figsize=figsize, dpi=100).add_subplot(), **kwargs)
     DerivedRun(ranges, 1, drift=0.0).feed(curves)
     curves.draw()
     return curves, curves._labels.texts()
@@ -56,3 +58,36 @@ def test_texts_are_used_again():
 def test_without_peaks_there_are_none():
     assert labelled(RangeExample(), peaks=False)[1] == []
     assert labelled(RangeExample(centres=()))[1] == []
+
+
+@pytest.mark.parametrize("apart", [0.004, 0.01, 0.02, 0.03])
+def test_at_a_doublet_no_text_lies_on_text_marker_or_line(apart):
+    """Both markers stay, and the higher peak is named; the lower one where it has room at its own side."""
+    pair = RangeExample(radial=(0, 10), npt=2000, centres=(0.5, 0.5 + apart))
+    curves, texts = labelled(pair, figsize=(5, 3))
+    assert len(curves.markers[1].get_xdata()) == 2
+    assert texts[0].xy[0] == pytest.approx(5.0)
+    line = curves.ax.transData.transform(curves.lines[1].get_xydata())
+    tips = curves.ax.transData.transform(curves.markers[1].get_xydata())
+    boxes = [text.get_window_extent() for text in texts]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    for box in boxes:
+        assert not any(box.contains(*point) for point in line)
+        assert not any(box.x0 < x + 3 and x - 3 < box.x1 and box.y0 < y + 7 and y < box.y1 for x, y in tips)
+    assert len(texts) == (2 if apart >= 0.03 else 1)
+
+
+@pytest.mark.parametrize("scale", ["linear", "sqrt", "log"])
+@pytest.mark.parametrize("high", [1.7, 3.0, 6.0])
+def test_the_highest_peak_has_room_for_its_position(scale, high):
+    _, texts = labelled(RangeExample(centres=(0.5,)), scale=scale, figsize=(6, high))
+    assert len(texts) == 1
+
+
+def test_positions_are_written_over_an_axis_that_falls():
+    """d falls where 2θ rises."""
+    run = DerivedRun([RangeExample(radial=(6, 2), centres=(0.25, 0.6))], 1, drift=0.0, unit="d_A")
+    curves = LiveDiffractogram()
+    run.feed(curves)
+    curves.draw()
+    assert sorted(text.get_text() for text in curves._labels.texts()) == ["3.600", "5.000"]

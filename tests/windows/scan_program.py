@@ -73,6 +73,7 @@ def click_in_qt(x: float, y: float) -> None:
     from matplotlib.backends.qt_compat import QtCore
     from PySide6.QtTest import QTest
 
+    canvas: Any = diff.figure.figure.canvas
     at = QtCore.QPoint(round(x), round(canvas.height() - y))
     QTest.mouseMove(canvas, at)
     QTest.mouseClick(canvas, QtCore.Qt.MouseButton.LeftButton, pos=at)
@@ -82,6 +83,16 @@ def click_later(x: float, y: float, seconds: float) -> None:
     from matplotlib.backends.qt_compat import QtCore
 
     QtCore.QTimer.singleShot(int(1000 * seconds), lambda: click_in_qt(x, y))
+
+
+def close_as_by_its_cross() -> None:
+    """What the window's toolkit does when somebody clicks the cross in its title bar."""
+    canvas: Any = diff.figure.figure.canvas
+    if hasattr(canvas, "get_tk_widget"):
+        window = canvas.manager.window
+        window.tk.call(window.protocol("WM_DELETE_WINDOW"))
+    else:
+        canvas.window().close()
 
 
 def obey(line: str) -> bool:
@@ -110,8 +121,14 @@ def obey(line: str) -> bool:
         case "click-later":
             click_later(*numbers)
             answer(clicked=numbers)
+        case "close-window":
+            close_as_by_its_cross()
+            answer(live=diff.figure.live)
+        case "show":
+            diff.figure.show()
+            answer(shown=diff.figure.live)
         case "grab":
-            canvas.grab().save(arguments[0])
+            diff.figure.figure.canvas.grab().save(arguments[0])
             answer(grabbed=arguments[0])
         case "end":
             return False
@@ -120,7 +137,6 @@ def obey(line: str) -> bool:
 
 beamline = simulated_beamline(Path(FOLDER), detector="small")
 diff = DiffractogramCallback(beamline.configuration)
-canvas: Any = diff.figure.figure.canvas
 engine = RunEngine({}, **({} if DURING == "default" else {"during_task": KeepWindowsAlive()}))
 engine.subscribe(diff)
 lines: queue.Queue[str] = queue.Queue()
@@ -130,7 +146,7 @@ while True:
     try:
         command = lines.get(timeout=0.02)
     except queue.Empty:
-        canvas.flush_events()  # as a prompt does
+        diff.figure.figure.canvas.flush_events()  # as a prompt does
         continue
     if not obey(command):
         break

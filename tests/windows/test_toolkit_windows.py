@@ -143,3 +143,35 @@ def test_a_window_of_qt_without_a_screen(tmp_path):
             shutil.copy(pictures[1], Path(SCREENSHOTS) / "window-qt-offscreen.png")
     finally:
         program.end()
+
+
+@pytest.mark.parametrize(
+    ("backend", "during"), [("QtAgg", "ours"), ("QtAgg", "default"), ("TkAgg", "ours")], ids=lambda word: word
+)
+def test_a_window_that_was_closed_comes_back(screen, tmp_path, backend, during):
+    need(backend)
+    program = Program(backend, tmp_path / "beamline", during=during, env={"DISPLAY": screen, "QT_QPA_PLATFORM": "xcb"})
+    try:
+        time.sleep(1.0)
+        person = Person(screen, program)
+        boxes = program.ask("boxes")["boxes"]
+        assert program.ask("scan 4 0.1")["rows"] == 4
+        program.state_where(lambda state: state["live"])
+        assert not program.ask("close-window")["live"]
+        assert program.ask("show")["shown"]  # at the prompt
+        program.state_where(lambda state: state["live"])
+        time.sleep(1.0)
+        assert not program.ask("close-window")["live"]
+        empty = person.png()
+        program.tell("scan 150 0.5")
+        until(lambda: changed(empty, person.png()) > 0.02, "the window, with the first frames of the next run")
+        time.sleep(2.0)
+        early = person.png(f"window-{backend}-{during}-again")
+        until(lambda: changed(early, person.png()) > 0.0005, "the next frames")
+        person.click(*boxes["show"])
+        time.sleep(2.0)
+        assert program.enough()["rows"] < 154
+        assert program.ask("state")["configuration"]["show_diff"] is False
+        assert not program.ask("close-window")["live"]
+    finally:
+        program.end()
