@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bluesky.plans as bp
+import h5py
 import numpy as np
 import pytest
 import xarray
@@ -169,6 +170,70 @@ def test_files_that_neither_has_are_an_error_that_says_what_to_do(cfg, tiled, ti
     path.unlink()
     with pytest.raises(ReplayError, match="root_map"):
         replay(tiled[live.uid], cfg).to_xarray()
+
+
+def some_of_a_file(path, indices, exit_status="success"):
+    """The documents of a run that has only some of the frames that there are in a file."""
+    run = StreamRun(uri_of(path), motor=True)
+    yield from run.begin()
+    for n, index in enumerate(indices, 1):
+        yield run.datum(index, index + 1, seq_num=n)
+        yield run.event(n, motor=10.0 * n)
+    yield "stop", run.run.compose_stop(exit_status=exit_status)
+
+
+def test_which_frames_of_a_larger_file_are_the_runs_is_not_in_tiled_which_is_said(cfg, tiled, tiled_files):
+    """What tiled's own array holds then is the file's first frames, whatever the StreamDatum documents said."""
+    path = tiled_files / "longer.h5"
+    write_hdf5(path, images(6))
+    live = live_of(cfg, some_of_a_file(path, [3, 4, 5]))
+    store(live.raw, TiledWriter(tiled))
+    with pytest.raises(ReplayError) as error:
+        replay(tiled[live.uid], cfg).to_xarray()
+    assert f"has 3 of the 6 frames in {path}, and tiled does not keep which" in str(error.value)
+    assert "root_map" not in str(error.value)
+    assert_same_numbers(replay(live.raw, cfg).to_xarray(), live)
+
+
+def test_of_a_run_that_was_aborted_the_first_frames_of_its_file_are_taken(cfg, tiled, tiled_files, caplog):
+    path = tiled_files / "aborted.h5"
+    write_hdf5(path, marked(images(5)))
+    live = live_of(cfg, some_of_a_file(path, [0, 1, 2], "abort"))
+    store(live.raw, TiledWriter(tiled))
+    assert_same_numbers(replay(tiled[live.uid], cfg).to_xarray(), live)
+    assert f"of the 5 frames in {path} the first 3 are taken" in caplog.text
+
+
+def test_room_that_was_made_for_more_frames_is_no_frames(cfg, tiled, tiled_files, caplog):
+    path = tiled_files / "room.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset(DATASET, (6, *SHAPE), "u2", chunks=(1, *SHAPE))[:3] = marked(images(3))
+    live = live_of(cfg, some_of_a_file(path, [0, 1, 2]))
+    store(live.raw, TiledWriter(tiled))
+    assert_same_numbers(replay(tiled[live.uid], cfg).to_xarray(), live)
+    assert "frames in" not in caplog.text
+
+
+def test_tiled_with_several_hdf5_files(cfg, tiled, tiled_files):
+    paths = [tiled_files / f"part {n}.h5" for n in range(2)]
+    for path, frames in zip(paths, (images(5)[:2], images(5)[2:]), strict=True):
+        write_hdf5(path, frames)
+    run = StreamRun(uri_of(paths[0]), motor=True)
+    second = StreamRun(uri_of(paths[1])).resource | {"run_start": run.run.start_doc["uid"]}
+    documents = [*run.begin()]
+    for n in range(5):
+        if n == 2:
+            documents.append(("stream_resource", second))
+            run.resource = second
+        documents += [run.datum(n % 2 if n < 2 else n - 2, n % 2 + 1 if n < 2 else n - 1, seq_num=n + 1)]
+        documents += [run.event(n + 1, motor=float(n))]
+    live = live_of(cfg, [*documents, run.stop()])
+    store(live.raw, TiledWriter(tiled))
+    found = replay(tiled[live.uid], cfg).to_xarray()
+    assert_same_numbers(found, live)
+    assert [name.partition(".h5")[0] for name in found["imagename"].values] == [
+        *[str(paths[0])[:-3]] * 2, *[str(paths[1])[:-3]] * 3,
+    ]  # fmt: skip
 
 
 def test_a_catalogue_of_tiled(cfg, tiled):
