@@ -13,7 +13,6 @@ from ..replay.whole_file import whole_file
 from ..views.ranges import DrawnRange, draw_ranges
 from .examine import Examined, beam_centre
 
-
 PROGRAM = "bluesky-diffractogram check"
 
 
@@ -38,16 +37,14 @@ def draw(examined: Examined, reducer: Reducer, path: Path) -> None:
         text = f"{wanted.number}: {azimuth}, {quantity} {low:.4g}…{high:.4g} {unit.symbol}"
         drawn.append(DrawnRange(wanted.number, text, outline(wanted, projection)))
     with whole_file(path) as part:
-        _draw(examined, reducer, drawn, part)
-
-
-def _draw(examined: Examined, reducer: Reducer, drawn: list[DrawnRange], path: Path) -> None:
-    draw_ranges(
-        path,
-        drawn,
-        reducer.mask,
-        image=examined.image,
-        colors=examined.config.colors,
-        beam_centre=beam_centre(reducer.geometry),
-        title=Path(reducer.geometry.path).name,
-    )
+        draw_ranges(
+            part,
+            drawn,
+            reducer.mask,
+            image=examined.image,
+            colors=examined.config.colors,
+            beam_centre=beam_centre(reducer.geometry),
+            title=Path(reducer.geometry.path).name,
+            format="png",
+            metadata={"Software": PROGRAM},
+        )
