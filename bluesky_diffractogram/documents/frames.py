@@ -100,12 +100,10 @@ def _monitor(images: ImagesReceived, data_key: str | None) -> float | None:
         return None
     data, descriptor = images.event["data"], images.descriptor
     if data_key not in data:
-        there = ", ".join(sorted(key for key in descriptor["data_keys"] if key != images.image_key)) or "none"
+        there = ", ".join(sorted(key for key in descriptor["data_keys"] if key != images.image_key)) or "nothing"
         why = "lies in files, not in the events" if data_key in descriptor["data_keys"] else "is no data key"
-        raise FrameError(
-            "normalization",
-            f"normalization = {data_key!r} {why} of the stream {descriptor['name']!r}, which has: {there}",
-        )
+        message = f"normalization = {data_key!r} {why} of the stream {descriptor['name']!r}; "
+        raise FrameError("normalization", message + f"beside the image that has {there}")
     value = data[data_key]
     try:
         return float(value)

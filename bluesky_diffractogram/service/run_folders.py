@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -32,6 +33,13 @@ class RunFolders:
         self._raw_uids: dict[str, str] = {}
         self._open: dict[str, DerivedFiles] = {}
         self._run_of_descriptor: dict[str, str] = {}
+
+    def check(self) -> None:
+        """Raise OSError if nothing can be written there, as far as that is known before."""
+        directory = self._directory
+        there = next(each for each in (directory, *directory.absolute().parents) if each.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            raise PermissionError(f"{directory}: nothing can be written to {there}")
 
     def earlier(self, raw_uid: str) -> list[Path] | None:
         """The files that an earlier replay of a raw run has written here, as `replay` takes them for ``resume``."""

@@ -114,6 +114,11 @@ class RunSinks:
         One entry for each run.
     earlier
         See `RunFolders.earlier`.
+
+    Raises
+    ------
+    OSError
+        As `RunFolders.check` does.
     """
 
     def __init__(self, destinations: Destinations, directory: Path, *, log: bool = False) -> None:
@@ -121,6 +126,8 @@ class RunSinks:
         folders = RunFolders(directory, log=log, formats=destinations.formats)
         self.earlier = folders.earlier
         self._folders = folders if destinations.formats else None
+        if self._folders is not None:
+            self._folders.check()
         self._servers = [TiledRuns(client, name) for name, client in destinations.servers.items()]
         self._runs: dict[str, WrittenRun] = {}
 
