@@ -132,7 +132,7 @@ def test_each_has_an_error_of_its_own_and_the_good_ones_are_reduced(
     assert "of 2 frames 2 could not be reduced (2 for shape: the frame has shape (50, 60), the" in told["shape"]
     assert "is there by half: the raw run has no stop document" in told["no stop"]
     assert f"{folder}/moved.h5" in told["moved"]
-    assert "if the files were moved, say where they are now with root_map={there: here}" in told["moved"]
+    assert "if the files were moved, say where they are now with --root-map THERE=HERE" in told["moved"]
     assert f"warning: raw run {uid_of(bad['short'])}: of 4 frames 2 could not be reduced (2 for file: " in result.stderr
     assert "short.h5::/entry/data/data has no frame 2 yet" in result.stderr
     assert "3 of 7 runs failed" in result.stderr
