@@ -12,13 +12,25 @@ from databroker import temp
 from documents.conftest import SHAPE, Collected, image, raw_run
 from documents.stream_runs import DATASET, StreamRun, images, uri_of, write_hdf5
 from live_runs import Live, assert_same_numbers, live_of, run_live
+from ponis import write_poni
 
 from bluesky_diffractogram import ReductionCallback, ReplayError, replay
 from bluesky_diffractogram.replay.read_derived import read_derived
 from bluesky_diffractogram.service.jsonlines import JsonLines
 
+pytestmark = pytest.mark.xdist_group("stores")  # one server, one catalogue
 
-@pytest.fixture
+
+@pytest.fixture(scope="module")
+def cfg(tmp_path_factory):
+    poni = write_poni(
+        tmp_path_factory.mktemp("poni") / "small.poni", shape=SHAPE, pixel=(6e-4, 5e-4), rot=(0.02, -0.03, 0.0)
+    )
+    ranges = [[10, 60, 4, 16], [-5, 40, 5, 15]]
+    return {"calibration": str(poni), "diff_ranges": ranges, "diff_units": "q [1/A]", "npt": 150}
+
+
+@pytest.fixture(scope="module")
 def broker():
     return temp().v1
 
@@ -66,43 +78,58 @@ def a_run_with_arrays(cfg, n=3):
     return live_of(cfg, list(raw_run(frames, carried=carried, metadata=metadata, data_key=described(frames))))
 
 
+@pytest.fixture(scope="module")
+def arrays(cfg, broker, tiled):
+    """A run with arrays in its events, in both stores."""
+    live = a_run_with_arrays(cfg)
+    store(live.raw, broker.insert)
+    store(live.raw, TiledWriter(tiled))
+    return live
+
+
+@pytest.fixture(scope="module")
+def derived(arrays, tiled):
+    """Its derived run, in tiled."""
+    store(arrays.derived, TiledWriter(tiled, max_array_size=0))
+    return tiled[arrays.derived[0][1]["uid"]]
+
+
 # -- databroker ----------------------------------------------------------------------------------------------
 
 
 def each_interface(broker, uid):
-    return {"header": broker[uid], "latest": broker[-1], "v2": broker.v2[uid], "uid": uid}
+    return {"header": broker[uid], "v2": broker.v2[uid], "uid": uid}
 
 
-@pytest.mark.parametrize("interface", ["header", "latest", "v2", "uid"])
-def test_databroker_with_arrays_in_events(cfg, broker, interface):
-    live = a_run_with_arrays(cfg)
-    store(live.raw, broker.insert)
-    run = each_interface(broker, live.uid)[interface]
+@pytest.mark.parametrize("interface", ["header", "v2", "uid"])
+def test_databroker_with_arrays_in_events(cfg, broker, arrays, interface):
+    run = each_interface(broker, arrays.uid)[interface]
     found = replay(run, cfg, catalog=broker).to_xarray()
-    assert_same_numbers(found, live)
+    assert_same_numbers(found, arrays)
     assert found["motor"].values.tolist() == [0, 10, 20]
 
 
-@pytest.mark.parametrize("interface", ["header", "v2"])
-def test_databroker_with_npy_files(cfg, broker, motor, npy_detector, interface):
+def test_databroker_with_npy_files(cfg, broker, motor, npy_detector):
     live = run_live(cfg, bp.scan([npy_detector], motor, 0, 2, 3))
     store(live.raw, broker.insert)
-    assert_same_numbers(replay(each_interface(broker, live.uid)[interface], cfg).to_xarray(), live)
+    for run in (broker[live.uid], broker.v2[live.uid]):
+        assert_same_numbers(replay(run, cfg).to_xarray(), live)
 
 
-@pytest.mark.parametrize("interface", ["header", "v2"])
-def test_databroker_keeps_no_stream_documents_which_is_said(cfg, broker, tmp_path, interface):
+def test_databroker_keeps_no_stream_documents_which_is_said(cfg, broker, tmp_path):
     write_hdf5(tmp_path / "frames.h5", images(3))
     live = live_of(cfg, StreamRun(uri_of(tmp_path / "frames.h5"), motor=True).step_scan(3))
     store(live.raw, broker.insert)
     without = [(name, doc) for name, doc in live.raw if not name.startswith("stream_")]
     with pytest.raises(ReplayError, match=r"3 events, and nothing in its documents says"):
         replay(without, cfg).to_xarray()
-    with pytest.raises(ReplayError, match=r"keep no StreamResource.*from tiled"):
-        replay(each_interface(broker, live.uid)[interface], cfg).to_xarray()
+    for run in (broker[live.uid], broker.v2[live.uid]):
+        with pytest.raises(ReplayError, match=r"keep no StreamResource.*from tiled"):
+            replay(run, cfg).to_xarray()
 
 
-def test_a_query_replays_what_it_finds(cfg, broker):
+def test_a_query_replays_what_it_finds(cfg):
+    broker = temp().v1
     runs = [a_run_with_arrays(cfg, n) for n in (1, 2)]
     for live in runs:
         store(live.raw, broker.insert)
@@ -115,13 +142,11 @@ def test_a_query_replays_what_it_finds(cfg, broker):
 # -- tiled ---------------------------------------------------------------------------------------------------
 
 
-def test_tiled_with_arrays_in_events(cfg, tiled):
-    live = a_run_with_arrays(cfg)
-    store(live.raw, TiledWriter(tiled))
-    found = replay(tiled[live.uid], cfg).to_xarray()
-    assert_same_numbers(found, live)
+def test_tiled_with_arrays_in_events(cfg, tiled, arrays):
+    found = replay(tiled[arrays.uid], cfg).to_xarray()
+    assert_same_numbers(found, arrays)
     assert found["motor"].values.tolist() == [0, 10, 20]
-    np.testing.assert_array_equal(found["time"], replay(live.raw, cfg).to_xarray()["time"])
+    np.testing.assert_array_equal(found["time"], replay(arrays.raw, cfg).to_xarray()["time"])
 
 
 def test_tiled_with_npy_files(cfg, tiled, tiled_files, motor, npy_detector):
@@ -251,20 +276,14 @@ def test_a_catalogue_of_tiled(cfg, tiled):
 # -- derived runs ----------------------------------------------------------------------------------------------
 
 
-def test_a_derived_run_in_databroker_is_read_back_and_computed_again(cfg, broker):
-    live = a_run_with_arrays(cfg)
+def test_a_derived_run_in_databroker_is_read_back_and_computed_again(cfg, broker, arrays):
     analysed = temp().v1
-    store(live.raw, broker.insert)
-    store(live.derived, analysed.insert)
-    derived = analysed[-1]
-    assert_same_numbers(replay(derived, raw=broker).to_xarray(), live)
+    store(arrays.derived, analysed.insert)
+    assert_same_numbers(replay(analysed[-1], raw=broker).to_xarray(), arrays)
 
 
-def test_a_derived_run_in_tiled_is_read_back_and_computed_again(cfg, tiled):
-    live = a_run_with_arrays(cfg)
-    store(live.raw, TiledWriter(tiled))
-    store(live.derived, TiledWriter(tiled, max_array_size=0))
-    derived = tiled[live.derived[0][1]["uid"]]
+def test_a_derived_run_in_tiled_is_read_back_and_computed_again(cfg, tiled, arrays, derived):
+    live = arrays
     stream = derived["diffractogram"]
     expected = np.array([data["diff_1"] for data in live.events])
     assert stream["diff_1"].dtype == np.float64
@@ -275,9 +294,8 @@ def test_a_derived_run_in_tiled_is_read_back_and_computed_again(cfg, tiled):
     assert_same_numbers(replay(derived, raw=tiled).to_xarray(), live)
 
 
-def test_what_is_replayed_is_stored_in_a_catalogue(cfg, tiled, broker):
-    live = a_run_with_arrays(cfg)
-    kept = []
+def test_what_is_replayed_is_stored_in_a_catalogue(cfg, tiled, broker, arrays):
+    live, kept = arrays, []
     replay(live.raw, cfg).store(
         TiledWriter(tiled, max_array_size=0), broker.insert, lambda name, doc: kept.append((name, doc))
     )
@@ -287,7 +305,7 @@ def test_what_is_replayed_is_stored_in_a_catalogue(cfg, tiled, broker):
 
 
 def test_a_calibration_that_was_changed_is_taken_from_the_derived_run(cfg, small_poni):
-    live = a_run_with_arrays(cfg)
+    live = a_run_with_arrays({**cfg, "calibration": str(small_poni)})
     text = small_poni.read_text()
     small_poni.write_text(text.replace("Distance: 0.1", "Distance: 0.2"))
     found = replay(live.derived, raw={live.uid: live.raw}).to_xarray()
@@ -389,8 +407,7 @@ def test_a_rewound_run_in_tiled(cfg, tiled):
     assert found["seq_num"].values.tolist() == [1, 2, 3]
 
 
-def test_tiled_by_way_of_databrokers_second_interface(cfg, tiled):
-    live = a_run_with_arrays(cfg)
-    store(live.raw, TiledWriter(tiled))
-    assert_same_numbers(replay(tiled[live.uid].v2, cfg).to_xarray(), live)
-    assert_same_numbers(replay(tiled[live.uid], cfg).to_xarray(), live)
+def test_tiled_by_way_of_databrokers_second_interface(cfg, tiled, arrays):
+    run = tiled[arrays.uid]
+    for each in (run.v2, run):
+        assert_same_numbers(replay(each, cfg).to_xarray(), arrays)

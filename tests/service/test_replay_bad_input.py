@@ -24,6 +24,8 @@ from bluesky_diffractogram import replay
 Run = Callable[..., Result]
 Documents = list[tuple[str, dict[str, Any]]]
 
+pytestmark = pytest.mark.xdist_group("bad input")  # one tiled server
+
 
 @pytest.fixture
 def cfg(tmp_path: Path) -> dict[str, Any]:
@@ -31,10 +33,22 @@ def cfg(tmp_path: Path) -> dict[str, Any]:
     return {"calibration": str(poni), "diff_ranges": [[10, 60, 4, 16]], "diff_units": "q [1/A]", "npt": 150}
 
 
+@pytest.fixture(scope="module")
+def readable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the server may read."""
+    return tmp_path_factory.mktemp("detectors")
+
+
+@pytest.fixture(scope="module")
+def server(readable: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleTiledServer]:
+    with SimpleTiledServer(tmp_path_factory.mktemp("server"), readable_storage=str(readable)) as server:
+        yield server
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(readable: Path, tmp_path: Path) -> Path:
     """Where the detector wrote its files."""
-    folder = tmp_path / "detector"
+    folder = readable / tmp_path.name
     folder.mkdir()
     return folder
 
@@ -100,15 +114,11 @@ class Stored:
 
 
 @pytest.fixture(params=["files", "tiled"])
-def stored(
-    request: pytest.FixtureRequest, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Stored]:
+def stored(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stored:
     if request.param == "files":
-        yield Stored(tmp_path)
-        return
+        return Stored(tmp_path)
     monkeypatch.setattr("tiled.client.utils.TILED_RETRY_ATTEMPTS", 2)  # of ten, which take half a minute
-    with SimpleTiledServer(tmp_path / "server", readable_storage=str(folder)) as server:
-        yield Stored(tmp_path, server)
+    return Stored(tmp_path, request.getfixturevalue("server"))
 
 
 def test_each_has_an_error_of_its_own_and_the_good_ones_are_reduced(

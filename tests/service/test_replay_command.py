@@ -14,29 +14,12 @@ from event_model import NumpyEncoder
 
 from bluesky_diffractogram import ReductionCallback
 from bluesky_diffractogram.service.folder_lock import FolderLock
-from bluesky_diffractogram.sim.beamline import SimulatedBeamline, simulated_beamline
+from bluesky_diffractogram.sim.beamline import SimulatedBeamline
 
 Run = Callable[..., Result]
 Documents = list[tuple[str, dict[str, Any]]]
 
-
-@pytest.fixture(scope="module")
-def beamline(tmp_path_factory: pytest.TempPathFactory) -> SimulatedBeamline:
-    """One for all tests here; they do not write to it."""
-    return simulated_beamline(tmp_path_factory.mktemp("beamline"), detector="small")
-
-
-@pytest.fixture(scope="module")
-def configuration_file(beamline: SimulatedBeamline, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("configuration") / "configuration.json"
-    path.write_text(json.dumps(beamline.configuration))
-    return path
-
-
-@pytest.fixture(scope="module")
-def runs(beamline: SimulatedBeamline, take_two_runs: Callable[..., list[Documents]]) -> list[Documents]:
-    """Two raw runs of a heated sample."""
-    return take_two_runs(beamline)
+pytestmark = pytest.mark.xdist_group("replay command")  # one tiled server
 
 
 @pytest.fixture(scope="module")
