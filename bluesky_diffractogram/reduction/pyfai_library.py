@@ -16,10 +16,17 @@ Shape = tuple[int, int]
 
 
 def load_integrator(path: str | Path) -> Any:
-    """`pyFAI.load`, which raises whatever its parsers raise."""
-    import pyFAI
+    """What `pyFAI.load` gives; raises whatever its parsers raise.
 
-    return pyFAI.load(str(path))
+    pyFAI would collect garbage each time that a value of the integrator or of a copy is set, which takes a tenth of
+    a second and more in a process with much in its memory.
+    """
+    from pyFAI.integrator.azimuthal import AzimuthalIntegrator
+
+    integrator = AzimuthalIntegrator()
+    integrator.auto_gc = False
+    integrator.load(str(path))
+    return integrator
 
 
 def copied(integrator: Any, *, deep: bool = False) -> Any:

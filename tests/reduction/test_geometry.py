@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 
 import numpy as np
@@ -96,3 +97,21 @@ def test_calibrants():
     assert calibrant_lines("CeO2")[0] == pytest.approx(5.4115 / np.sqrt(3), rel=1e-3)
     with pytest.raises(ValueError, match="'CeO3' is not known"):
         calibrant_lines("CeO3")
+
+
+def test_a_calibration_is_opened_and_binned_without_collecting_all_garbage(tmp_path):
+    """As pyFAI does with each value that is set, which takes a tenth of a second and more in a large process."""
+    poni, collected = write_poni(tmp_path / "a.poni"), []
+
+    def note(phase, info):
+        collected.append(info["generation"])
+
+    gc.disable()
+    gc.callbacks.append(note)
+    try:
+        geometry = load_geometry(poni, wavelength=2e-11).for_shape((120, 130))
+    finally:
+        gc.callbacks.remove(note)
+        gc.enable()
+    assert collected == []
+    assert (geometry.binning, geometry.wavelength) == ((2, 2), 2e-11)

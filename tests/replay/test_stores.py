@@ -31,7 +31,8 @@ def cfg(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def broker():
+def broker(tiled):
+    """Made after the server, whose key databroker's own would have to know otherwise."""
     return temp().v1
 
 
