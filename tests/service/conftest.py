@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,21 @@ def write_edf() -> Callable[[Path, NDArray[Any]], Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def readable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of which `tiled` may read files."""
+    return tmp_path_factory.mktemp("detectors")
+
+
+@pytest.fixture(scope="session")
+def tiled(readable: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A tiled server in this process."""
+    from tiled.server import SimpleTiledServer
+
+    with SimpleTiledServer(tmp_path_factory.mktemp("server"), readable_storage=str(readable)) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +17,19 @@ from documents.stream_runs import DATASET, StreamRun, images, uri_of, write_hdf5
 from event_model import NumpyEncoder
 from ponis import write_poni
 from tiled.client import from_uri
-from tiled.server import SimpleTiledServer
 
 from bluesky_diffractogram import replay
 
 Run = Callable[..., Result]
 Documents = list[tuple[str, dict[str, Any]]]
 
-pytestmark = pytest.mark.xdist_group("bad input")  # one tiled server
+pytestmark = pytest.mark.xdist_group("tiled")  # one tiled server
 
 
 @pytest.fixture
 def cfg(tmp_path: Path) -> dict[str, Any]:
     poni = write_poni(tmp_path / "small.poni", shape=(120, 130), pixel=(6e-4, 5e-4), rot=(0.02, -0.03, 0.0))
     return {"calibration": str(poni), "diff_ranges": [[10, 60, 4, 16]], "diff_units": "q [1/A]", "npt": 150}
-
-
-@pytest.fixture(scope="module")
-def readable(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the server may read."""
-    return tmp_path_factory.mktemp("detectors")
-
-
-@pytest.fixture(scope="module")
-def server(readable: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleTiledServer]:
-    with SimpleTiledServer(tmp_path_factory.mktemp("server"), readable_storage=str(readable)) as server:
-        yield server
 
 
 @pytest.fixture
@@ -118,7 +105,7 @@ def stored(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     if request.param == "files":
         return Stored(tmp_path)
     monkeypatch.setattr("tiled.client.utils.TILED_RETRY_ATTEMPTS", 2)  # of ten, which take half a minute
-    return Stored(tmp_path, request.getfixturevalue("server"))
+    return Stored(tmp_path, request.getfixturevalue("tiled"))
 
 
 def test_each_has_an_error_of_its_own_and_the_good_ones_are_reduced(

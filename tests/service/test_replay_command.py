@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from bluesky_tiled_plugins import TiledWriter
 from click.testing import Result
 from event_model import NumpyEncoder
+from tiled.client import from_uri
 
 from bluesky_diffractogram import ReductionCallback
 from bluesky_diffractogram.service.folder_lock import FolderLock
@@ -19,7 +21,7 @@ from bluesky_diffractogram.sim.beamline import SimulatedBeamline
 Run = Callable[..., Result]
 Documents = list[tuple[str, dict[str, Any]]]
 
-pytestmark = pytest.mark.xdist_group("replay command")  # one tiled server
+pytestmark = pytest.mark.xdist_group("tiled")  # one tiled server
 
 
 @pytest.fixture(scope="module")
@@ -122,30 +124,27 @@ def test_bad_input_ends_with_code_2(
 
 
 @pytest.fixture(scope="module")
-def tiled(runs: list[Documents], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A tiled server with both runs."""
-    from bluesky_tiled_plugins import TiledWriter
-    from tiled.client import from_uri
-    from tiled.server import SimpleTiledServer
-
-    with SimpleTiledServer(tmp_path_factory.mktemp("server")) as server:
-        write = TiledWriter(from_uri(server.uri))
-        for run in runs:
-            for name, doc in run:
-                write(name, doc)
-        yield server
+def node(runs: list[Documents], tiled: Any) -> str:
+    """The URI of a node of a tiled server with both runs."""
+    container = from_uri(tiled.uri).create_container("two runs")
+    write = TiledWriter(container)
+    for run in runs:
+        for name, doc in run:
+            write(name, doc)
+    key = tiled.uri.partition("?")[2]
+    return f"{container.uri}?{key}"
 
 
 def test_runs_that_are_not_there_are_said_before_any_is_reduced(
-    run_command: Run, configuration_file: Path, runs: list[Documents], tiled: Any, tmp_path: Path, reduced: list[str]
+    run_command: Run, configuration_file: Path, runs: list[Documents], node: str, tmp_path: Path, reduced: list[str]
 ) -> None:
     options = ["--config", configuration_file, "--to", "jsonl", "--output", tmp_path / "out"]
-    nothing = run_command("replay", tiled.uri, "99", "nobody", *options)
+    nothing = run_command("replay", node, "99", "nobody", *options)
     assert nothing.exit_code == 2
     assert "99 is not in the catalogue" in nothing.stderr
     assert "'nobody' is not in the catalogue" in nothing.stderr
     assert reduced == []
-    some = run_command("replay", tiled.uri, "99", runs[1][0][1]["uid"], *options)
+    some = run_command("replay", node, "99", runs[1][0][1]["uid"], *options)
     assert some.exit_code == 1
     assert some.stderr.startswith("error: 99 is not in the catalogue")
     assert "1 of 2 runs failed" in some.stderr
@@ -200,13 +199,13 @@ def test_runs_in_tiled(
     beamline: SimulatedBeamline,
     configuration_file: Path,
     runs: list[Documents],
-    tiled: Any,
+    node: str,
     chosen: list[int],
     tmp_path: Path,
 ) -> None:
     uids = [] if len(chosen) == 2 else [runs[n][0][1]["uid"] for n in chosen]
     out = tmp_path / "out"
-    result = run_command("replay", tiled.uri, *uids, "--config", configuration_file, "--output", out, *NO_PICTURE)
+    result = run_command("replay", node, *uids, "--config", configuration_file, "--output", out, *NO_PICTURE)
     assert result.exit_code == 0, result.output
     assert len(list(out.iterdir())) == len(chosen)
     for n in chosen:

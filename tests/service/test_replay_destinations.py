@@ -211,7 +211,7 @@ def test_a_server_that_lets_nobody_write(
             "--to",
             f"jsonl,tiled:{public}",
             "--to",
-            public.uri,
+            public,
             "--output",
             out,
         ]
