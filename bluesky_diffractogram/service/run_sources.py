@@ -13,6 +13,8 @@ from ..replay.errors import ReplayError
 from ..replay.look_up import look_up
 from .catalogues import open_catalogue
 
+SHORT_UID = 8
+
 
 @dataclass(frozen=True, slots=True)
 class FoundRuns:
@@ -61,12 +63,24 @@ def find_runs(arguments: Sequence[str]) -> FoundRuns:
     found, missing = [], []
     for each in others:
         try:
-            found.append(look_up(catalog, int(each) if each.lstrip("-").isdecimal() else each))
+            found.append(_look_up(catalog, each))
         except ReplayError as error:
             missing.append(str(error))
     if not found:
         raise ReplayError("; ".join(missing))
     return FoundRuns(found, catalog, tuple(missing))
+
+
+def _look_up(catalog: Any, called: str) -> Any:
+    if not called.lstrip("-").isdecimal():
+        return look_up(catalog, called)
+    try:
+        return look_up(catalog, int(called))
+    except ReplayError:
+        if len(called) < SHORT_UID:
+            raise
+    # No scan has so high a number: of the uids one in fifty begins with as many digits.
+    return look_up(catalog, called)
 
 
 def parse_root_map(given: Iterable[str]) -> dict[str, str]:

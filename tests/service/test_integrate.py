@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from matplotlib.image import imread
 from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction.frame import Frame
 from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.service import column_files
 from bluesky_diffractogram.service.folder_lock import FolderLock
 from bluesky_diffractogram.sim.beamline import SimulatedBeamline
 
@@ -144,6 +147,20 @@ def test_a_folder_that_another_command_writes_to_is_left_alone(
     assert result.exit_code == 2
     assert f"another command is writing to {tmp_path}" in result.stderr
     assert not list(tmp_path.glob("*.xy"))
+
+
+def test_a_full_disk_is_said_and_ends_the_command(
+    run_command: Run, configuration_file: Path, frame_files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(column_files, "write_text", full)
+    out = tmp_path / "out"
+    result = run_command("integrate", *frame_files, "-c", configuration_file, "-o", out)
+    assert result.exit_code == 2
+    assert f"error: [Errno {errno.ENOSPC}] No space left on device: '{out}/a_0_range1.xy'" in result.stderr
+    assert [path.suffix for path in out.iterdir()] == [".part"]  # of the documents up to there
 
 
 def test_a_lavue_configuration_is_taken_although_it_shows_nothing_by_itself(
