@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from .column_files import FORMATS as COLUMNS
 from .column_files import ColumnFiles
 from .folder_lock import FolderLock
 from .jsonlines import JsonLines
+from .same_numbers import same_numbers
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ FORMATS = (*COLUMNS, "nexus", "jsonl", "png")
 
 USUAL = ("xy", "jsonl", "png")
 
-_COLUMNS = re.compile(rf"(?P<frame>.+)_range\d+\.({'|'.join(COLUMNS)})")
+_COLUMNS = re.compile(rf"(?P<frame>.+)_range\d+\.(?P<format>{'|'.join(COLUMNS)})")
 _NEXUS = re.compile(r"diffractogram(_\d+)?\.nxs")
 
 Sink = Callable[[str, dict[str, Any]], Any]
@@ -46,8 +47,9 @@ def written_earlier(folder: Path) -> list[Path]:
 class DerivedFiles:
     """The files of one derived run; to be called with its documents, and then to be finished or closed.
 
-    Nobody else writes to the folder meanwhile. What an earlier run has left there and this one does not write, curves
-    of a range or in a format that is not wanted any more, is deleted when this one is whole; other files stay.
+    Nobody else writes to the folder meanwhile. What an earlier run has left there and this one does not write, such as
+    the curves of a range that is not wanted any more, is deleted when this one is whole. Files in formats that are not
+    asked for now stay where the numbers are the same; files of other names stay in any case.
 
     Parameters
     ----------
@@ -123,6 +125,10 @@ class DerivedFiles:
         nothing = self.frames.get("received", 0) > 0 and self.frames.get("reduced", 0) == 0
         if self._lines is not None and not nothing:
             self._lines.close()
+            found = [path.name for path in self.folder.iterdir() if self._is_result(path.name)]
+            others = [name for name in found if not is_part(name) and _format_of(name) not in self._formats]
+            if others and same_numbers(self.documents, self._lines.path):
+                found = [name for name in found if name not in others]
             self._lines.path.replace(self.documents)
             self._lines = None
             if "nexus" in self._formats:
@@ -131,7 +137,7 @@ class DerivedFiles:
                 with whole_file(self.picture) as part:
                     self._figure.save(part, dpi=150, format="png")
                 self._written.add(self.picture.name)
-            self._delete_left_over()
+            self._delete([name for name in found if name not in self._written | self.columns.names])
         elif self._lines is not None:
             self._lines.close()
             self._lines.path.unlink(missing_ok=True)
@@ -165,22 +171,24 @@ class DerivedFiles:
             except ValueError as error:
                 logger.error("raw run %s: no NeXus file can be written: %s", raw_uid, error)
 
-    def _delete_left_over(self) -> None:
-        for path in self._left:
+    def _delete(self, names: Iterable[str]) -> None:
+        for path in (*self._left, *(self.folder / name for name in names)):
             path.unlink(missing_ok=True)
-        written = self._written | self.columns.names
-        for path in self.folder.iterdir():
-            if path.name not in written and self._is_left_over(path.name):
-                path.unlink(missing_ok=True)
 
-    def _is_left_over(self, name: str) -> bool:
-        """Whether a file of that name, which this run has not written, is one that an earlier run wrote."""
+    def _is_result(self, name: str) -> bool:
+        """Whether a file of that name is one that this run writes, or that an earlier one wrote in its place."""
         columns = _COLUMNS.fullmatch(name)
         if columns is not None:
             return not self._shared or columns["frame"] in self.columns.frames
-        if self._shared:
-            return False
-        return name == PICTURE or _NEXUS.fullmatch(name) is not None or is_part(name)
+        return not self._shared and (_format_of(name) is not None or is_part(name))
+
+
+def _format_of(name: str) -> str | None:
+    """Which of `FORMATS` a file has by its name; None for what is no result."""
+    columns = _COLUMNS.fullmatch(name)
+    if columns is not None:
+        return columns["format"]
+    return "nexus" if _NEXUS.fullmatch(name) else "png" if name == PICTURE else None
 
 
 def _figure(log: bool) -> Any:

@@ -83,6 +83,23 @@ def test_nothing_of_an_earlier_run_is_left_and_what_is_a_users_own_stays(
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+def test_another_format_of_the_same_numbers_leaves_those_that_are_there(
+    raw: list[Documents], two_ranges: list[Documents], cfg: dict[str, Any], tmp_path: Path
+) -> None:
+    """They are deleted where frames, settings or the calibration have changed since."""
+    write(DerivedFiles(tmp_path, formats=("xy", "png")), two_ranges[0])
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != "derived.jsonl"}
+    again = list(replay(raw[0], {**cfg, "diff_ranges": RANGES}))
+    write(DerivedFiles(tmp_path, formats=("nexus",)), again)
+    there = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert before.items() <= there.items()
+    assert there.keys() - before.keys() == {"derived.jsonl", "diffractogram.nxs"}
+    other_counts = [(name, {**doc, "data": {**doc["data"], "diff_1": doc["data"]["diff_1"] + 1}})
+                    if name == "event" and doc["seq_num"] == 2 else (name, doc) for name, doc in again]  # fmt: skip
+    write(DerivedFiles(tmp_path, formats=("nexus",)), other_counts)
+    assert names(tmp_path) == {"derived.jsonl", "diffractogram.nxs"}
+
+
 def test_in_a_shared_folder_the_files_of_other_frames_stay(
     two_ranges: list[Documents], one_range: Documents, tmp_path: Path
 ) -> None:
