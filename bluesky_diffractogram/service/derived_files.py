@@ -89,7 +89,7 @@ class DerivedFiles:
         self.columns = ColumnFiles(folder, [name for name in formats if name in COLUMNS])
         self._lock = FolderLock(folder)
         self._log, self._formats, self._shared = log, formats, shared
-        self._left = list(folder.glob(PARTS))
+        self._unfinished = list(folder.glob(PARTS))
         self._lines: JsonLines | None = None
         self._figure: Any = None
         self._sinks: list[Sink] = []
@@ -125,10 +125,9 @@ class DerivedFiles:
         nothing = self.frames.get("received", 0) > 0 and self.frames.get("reduced", 0) == 0
         if self._lines is not None and not nothing:
             self._lines.close()
-            found = [path.name for path in self.folder.iterdir() if self._is_result(path.name)]
-            others = [name for name in found if not is_part(name) and _format_of(name) not in self._formats]
-            if others and same_numbers(self.documents, self._lines.path):
-                found = [name for name in found if name not in others]
+            left = self._left_over()
+            # What the documents in the folder say must be true of the other files at any time.
+            self._delete(name for name in left if _format_of(name) not in self._formats or _COLUMNS.fullmatch(name))
             self._lines.path.replace(self.documents)
             self._lines = None
             if "nexus" in self._formats:
@@ -137,7 +136,9 @@ class DerivedFiles:
                 with whole_file(self.picture) as part:
                     self._figure.save(part, dpi=150, format="png")
                 self._written.add(self.picture.name)
-            self._delete([name for name in found if name not in self._written | self.columns.names])
+            self._delete(name for name in left if name not in self._written)
+            for path in self._unfinished:
+                path.unlink(missing_ok=True)
         elif self._lines is not None:
             self._lines.close()
             self._lines.path.unlink(missing_ok=True)
@@ -171,9 +172,19 @@ class DerivedFiles:
             except ValueError as error:
                 logger.error("raw run %s: no NeXus file can be written: %s", raw_uid, error)
 
+    def _left_over(self) -> list[str]:
+        """The files that are there and have to go, but for those that are yet to be written."""
+        assert self._lines is not None
+        names = (path.name for path in self.folder.iterdir())
+        found = [name for name in names if self._is_result(name) and name not in self.columns.names]
+        others = [name for name in found if not is_part(name) and _format_of(name) not in self._formats]
+        if others and same_numbers(self.documents, self._lines.path):
+            return [name for name in found if name not in others]
+        return found
+
     def _delete(self, names: Iterable[str]) -> None:
-        for path in (*self._left, *(self.folder / name for name in names)):
-            path.unlink(missing_ok=True)
+        for name in names:
+            (self.folder / name).unlink(missing_ok=True)
 
     def _is_result(self, name: str) -> bool:
         """Whether a file of that name is one that this run writes, or that an earlier one wrote in its place."""
