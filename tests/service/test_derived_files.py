@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import stat
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,22 @@ def test_another_format_of_the_same_numbers_leaves_those_that_are_there(
                     if name == "event" and doc["seq_num"] == 2 else (name, doc) for name, doc in again]  # fmt: skip
     write(DerivedFiles(tmp_path, formats=("nexus",)), other_counts)
     assert names(tmp_path) == {"derived.jsonl", "diffractogram.nxs"}
+
+
+def test_files_of_other_settings_do_not_outlive_documents_of_which_no_file_can_be_made(
+    two_ranges: list[Documents], one_range: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(DerivedFiles(tmp_path, formats=("xy",)), two_ranges[0])
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(import_module("bluesky_diffractogram.replay.nexus"), "to_nexus", full)
+    files = DerivedFiles(tmp_path, formats=("nexus",))
+    with pytest.raises(OSError, match="No space left"):
+        write(files, one_range)
+    files.close()
+    assert names(tmp_path) == {"derived.jsonl"}
 
 
 def test_in_a_shared_folder_the_files_of_other_frames_stay(
