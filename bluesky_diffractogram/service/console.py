@@ -24,6 +24,7 @@ SOME_FAILED = 1
 _OPTIONS = {
     "root_map={there: here}": "--root-map THERE=HERE",
     "say with raw= where that is found": "replay that one",
+    "workers= needs": "--workers needs",
 }
 """What the library tells its callers to do, as the command line has it."""
 
