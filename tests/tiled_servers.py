@@ -1,8 +1,9 @@
-"""A tiled server as a process of its own, which lets in only who has its key."""
+"""Tiled servers: as a process of its own, which lets in only who has its key, and one that anybody may read."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import secrets
@@ -11,6 +12,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 
 @dataclass(frozen=True)
@@ -23,15 +25,15 @@ class TiledServer:
 
 
 @contextlib.contextmanager
-def tiled_server(folder, *options):
-    """``tiled serve catalog`` in `folder` with further `options`, ended with the block."""
+def tiled_server(folder):
+    """``tiled serve catalog`` in `folder`, ended with the block."""
     key = secrets.token_hex(16)
     command = [sys.executable, "-m", "tiled", "serve", "catalog", "--temp", "--api-key", key, "--host", "127.0.0.1",
                "--port", "0"]  # fmt: skip
     log = folder / "tiled.log"
     environment = {**os.environ, "TMPDIR": str(folder)}  # it leaves its temporary folder behind
     with log.open("w") as out:
-        process = subprocess.Popen([*command, *options], stdout=out, stderr=out, cwd=folder, env=environment)
+        process = subprocess.Popen(command, stdout=out, stderr=out, cwd=folder, env=environment)
     try:
         yield TiledServer(_address(process, log), key, log)
     finally:
@@ -41,6 +43,19 @@ def tiled_server(folder, *options):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(10)
+
+
+@contextlib.contextmanager
+def public_tiled_server(folder):
+    """The URI of a server in this process that anybody may read, and nobody may write to without its key."""
+    from tiled.config import Authentication
+    from tiled.server import SimpleTiledServer
+
+    public = functools.partial(Authentication, allow_anonymous_access=True)
+    with mock.patch("tiled.config.Authentication", public):
+        server = SimpleTiledServer(folder)
+    with server:
+        yield server.uri.partition("?")[0]
 
 
 def _address(process, log, seconds=60):

@@ -15,7 +15,7 @@ from ..reduction.frame import Frame, FrameError, add_frames, check_image
 from ..reduction.reducer import Reducer
 from ..reduction.validity import Validity
 from .assets import Assets
-from .images import Document, as_read, frames_in
+from .images import as_read, frames_in
 from .messages import ImagesReceived, OriginOfFrame
 from .setting import Reducers, Setting
 
@@ -72,7 +72,7 @@ def read_frames(
     if not isinstance(named, str):
         named = None
     timestamp = float(event.get("timestamps", {}).get(key, event["time"]))
-    monitor = _monitor(event, config.normalization)
+    monitor = _monitor(images, config.normalization)
     each = config.frames_per_event == "each"
     if not each:
         begin, end = 0, None
@@ -95,10 +95,16 @@ def read_frames(
     return 1, iter([lambda: add_frames(frames, config.frames_per_event, validity.invalid)])
 
 
-def _monitor(event: Document, data_key: str | None) -> float | None:
+def _monitor(images: ImagesReceived, data_key: str | None) -> float | None:
     if data_key is None:
         return None
-    value = event["data"].get(data_key)
+    data, descriptor = images.event["data"], images.descriptor
+    if data_key not in data:
+        there = ", ".join(sorted(key for key in descriptor["data_keys"] if key != images.image_key)) or "nothing"
+        why = "lies in files, not in the events" if data_key in descriptor["data_keys"] else "is no data key"
+        message = f"normalization = {data_key!r} {why} of the stream {descriptor['name']!r}; "
+        raise FrameError("normalization", message + f"beside the image that has {there}")
+    value = data[data_key]
     try:
         return float(value)
     except (TypeError, ValueError):

@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from ..config import ConfigError
 from ..reduction.buffer import DiffractogramBuffer
 from ..reduction.diffractogram import Reduction
+from ..reduction.frame import FrameError
 from ..reduction.reducer import Reducer
 from .ahead import Ahead
 from .assets import Assets
@@ -132,7 +134,11 @@ class Pipeline:
                 self._runs[run_uid].give_up(reason, missing)
             case SettingChanged(setting):
                 self._buffers.change(setting)
-                self._reducers.prepare(setting)
+                try:
+                    self._reducers.prepare(setting)
+                except (ConfigError, FrameError) as error:
+                    # Known only from the detector's pixels; each frame will be refused for it, this comes before.
+                    logger.error("no frame can be reduced with this configuration: %s", error)
                 self._offering.setting_changed(setting)
         self._forget_finished()
 

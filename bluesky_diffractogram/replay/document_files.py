@@ -17,7 +17,11 @@ logger = logging.getLogger(__name__)
 
 NamedDocument = tuple[str, dict[str, Any]]
 
-_MSGPACK_PAIR = 0x92
+_MSGPACK = (0x92, 0x82)  # an array of two, a map of two
+_ALLOWED = (
+    'expected JSON lines, a JSON array or msgpack of [name, doc] or {"name": …, "doc": …}, as suitcase, bluesky and '
+    "this package write them"
+)
 
 
 def documents_of_file(path: str | os.PathLike[str]) -> Iterator[NamedDocument]:
@@ -27,7 +31,7 @@ def documents_of_file(path: str | os.PathLike[str]) -> Iterator[NamedDocument]:
     ----------
     path
         A file with a document in each line, as ``[name, doc]`` or ``{"name": name, "doc": doc}``, or with a JSON
-        array of these, or with one msgpack ``(name, doc)`` after the other. What it begins with tells which.
+        array of these, or with one of them as msgpack after the other. What it begins with tells which.
 
     Yields
     ------
@@ -47,12 +51,13 @@ def documents_of_file(path: str | os.PathLike[str]) -> Iterator[NamedDocument]:
         raise ReplayError(f"{path}: {error.strerror or error}") from error
     if not first:
         raise ReplayError(f"{path} is empty")
-    yield from _msgpack(path) if first[0] == _MSGPACK_PAIR else _json(path)
+    yield from _msgpack(path) if first[0] in _MSGPACK else _json(path)
 
 
 def _json(path: Path) -> Iterator[NamedDocument]:
     with path.open(encoding="utf-8-sig") as file:
         unread: tuple[int, str] | None = None
+        given = False
         try:
             for number, line in enumerate(file, 1):
                 text = line.strip().rstrip(",")
@@ -63,17 +68,36 @@ def _json(path: Path) -> Iterator[NamedDocument]:
                 try:
                     content = json.loads(text)
                 except (ValueError, RecursionError) as error:
-                    unread = number, f"no JSON ({error})"
-                    continue
-                several = isinstance(content, list) and content and not isinstance(content[0], str)
-                for each in content if several else [content]:
-                    yield _named_document(each, f"{path}, line {number}")
+                    content, unread = None, (number, f"no JSON ({error})")
+                if not given and not isinstance(content, (list, dict)):
+                    file.seek(0)
+                    yield from _indented(path, file.read())
+                    return
+                given = True
+                if unread is None:
+                    yield from _documents(content, f"{path}, line {number}")
         except UnicodeDecodeError as error:
-            raise ReplayError(f"{path} is no file of documents: {error}") from error
+            raise ReplayError(f"{path} is no file of documents ({error}); {_ALLOWED}") from error
         if unread is not None:
-            if unread[0] == 1:
-                raise ReplayError(f"{path} is no file of documents: line 1: {unread[1]}")
             logger.warning("%s ends in the middle of a document, in line %d", path, unread[0])
+
+
+def _indented(path: Path, text: str) -> Iterator[NamedDocument]:
+    """The documents in JSON that is not cut into lines, one value after the other, or an array of them."""
+    decoder, at = json.JSONDecoder(), 0
+    while text := text[at:].lstrip(" \t\r\n\ufeff"):
+        try:
+            content, at = decoder.raw_decode(text)
+        except (ValueError, RecursionError) as error:
+            raise ReplayError(f"{path} is no file of documents: no JSON ({error}); {_ALLOWED}") from error
+        yield from _documents(content, str(path))
+
+
+def _documents(content: Any, where: str) -> Iterator[NamedDocument]:
+    """The document, or those of an array."""
+    several = isinstance(content, list) and content and not isinstance(content[0], str)
+    for each in content if several else [content]:
+        yield _named_document(each, where)
 
 
 def _msgpack(path: Path) -> Iterator[NamedDocument]:
@@ -117,4 +141,4 @@ def _named_document(content: Any, where: str) -> NamedDocument:
         name, doc = content
         if isinstance(name, str) and isinstance(doc, dict):
             return name, doc
-    raise ReplayError(f'{where}: no document; expected [name, doc] or {{"name": …, "doc": …}}')
+    raise ReplayError(f"{where}: no document; {_ALLOWED}")

@@ -35,13 +35,13 @@ class ServedRows:
         Of one event's value, as the descriptor says it.
     run_uid
         Of the run.
-    file
-        That it is in, if the server does not keep it in its own; for messages.
+    lost
+        Its file, if the server does not keep it in its own and it is not here; for messages.
     """
 
-    def __init__(self, key: str, node: Any, shape: Sequence[int], run_uid: str, file: str | None = None) -> None:
+    def __init__(self, key: str, node: Any, shape: Sequence[int], run_uid: str, lost: str | None = None) -> None:
         total = tuple(node.shape)
-        self._key, self._node, self._run_uid, self._file = key, node, run_uid, file
+        self._key, self._node, self._run_uid, self._lost = key, node, run_uid, lost
         self._stacked = len(total) == len(shape) + 1
         self._step = 1 if self._stacked else max(1, int(shape[0]))
         self._number = total[0] // self._step if total else 0
@@ -76,10 +76,10 @@ class ServedRows:
         told = next(iter(str(error).splitlines()), "")
         message = f"raw run {self._run_uid}: {self._key!r} cannot be read through the tiled server"
         message += f" ({type(error).__name__}: {told})"
-        if self._file is None:
+        if self._lost is None:
             return message
         return (
-            f"{message}. It is in {self._file}, which is not here either: if the files were moved, say "
+            f"{message}. It is in {self._lost}, which is not here either: if the files were moved, say "
             "where they are now with root_map={there: here}"
         )
 
@@ -135,7 +135,9 @@ class RowsInFiles:
         }  # fmt: skip
 
 
-def rows_of(key: str, node: Any, shape: Sequence[int], run_uid: str, paths: Paths) -> ServedRows | RowsInFiles:
+def rows_of(
+    key: str, node: Any, shape: Sequence[int], run_uid: str, paths: Paths, *, whole: bool = True
+) -> ServedRows | RowsInFiles:
     """The rows of an array in tiled, from its files if those are here: they keep the dtype that was measured.
 
     Parameters
@@ -146,26 +148,72 @@ def rows_of(key: str, node: Any, shape: Sequence[int], run_uid: str, paths: Path
         Of the run.
     paths
         Where files lie here.
+    whole
+        Whether the run ended well. If not, the detector may have been ahead of the events.
+
+    Raises
+    ------
+    ReplayError
+        Its files hold more than the run: which of their frames are the run's, tiled does not keep.
     """
     source = (node.data_sources() or [None])[0]
     if source is None or str(getattr(source.management, "value", source.management)) != "external":
         return ServedRows(key, node, shape, run_uid)
     mimetype = plain_mimetype(source.mimetype)
     assets = sorted(source.assets, key=lambda asset: asset.num or 0)
-    served = ServedRows(key, node, shape, run_uid, assets[0].data_uri if assets else None)
-    found = [_here(asset.data_uri, paths) for asset in assets]
-    uris = [path for path in found if path is not None]
+    found = [(_here(asset.data_uri, paths), asset.data_uri) for asset in assets]
+    uris = [path for path, _ in found if path is not None]
+    served = ServedRows(key, node, shape, run_uid, next((uri for path, uri in found if path is None), None))
     if not uris or len(uris) < len(found):
         return served
-    if mimetype in HDF5 and len(uris) == 1 and not {"slice", "squeeze"} & set(source.parameters):
+    if mimetype in HDF5 and not {"slice", "squeeze"} & set(source.parameters):
         dataset = str(source.parameters.get("dataset", ""))
-        if _holds_no_more(uris[0], dataset, math.prod(node.shape[:-2]), paths):
-            places = [(uris[0], {"dataset": dataset}, row) for row in range(len(served))]
-            return RowsInFiles(key, run_uid, mimetype, places)
+        places = _in_hdf5(uris, dataset, len(served), math.prod(node.shape[:-2]), run_uid, paths, whole=whole)
+        return served if places is None else RowsInFiles(key, run_uid, mimetype, places)
     numbered = [_numbered(path) for path in uris]
     if mimetype in MULTIPART and len(uris) == len(served) and None not in numbered:
         return RowsInFiles(key, run_uid, mimetype, [place for place in numbered if place is not None])
     return served
+
+
+def _in_hdf5(
+    uris: Sequence[str], dataset: str, rows: int, frames: int, run_uid: str, paths: Paths, *, whole: bool
+) -> list[tuple[str, dict[str, str], int]] | None:
+    """Where `rows` events with `frames` frames are, one file after the other; None if the server may know better."""
+    room: list[int] = []
+    more = False
+    for uri in uris:
+        try:
+            with HDF5Frames.open(paths.resolve(uri), dataset) as file:
+                before = sum(room)
+                room.append(len(file))
+                more = more or (sum(room) > frames and _is_written(file, max(frames - before, 0)))
+        except (NotReadable, Unreadable):
+            return None
+    if more:
+        # TiledWriter keeps of StreamDatum documents how many frames there are, not which; tiled serves the first.
+        files, there = uris[0] if len(uris) == 1 else f"{len(uris)} files from {uris[0]} on", sum(room)
+        if whole:
+            raise ReplayError(
+                f"raw run {run_uid} has {frames} of the {there} frames in {files}, and tiled does not keep which (it "
+                "has no indices of StreamDatum documents): replay the run from a file of its documents"
+            )
+        what = "raw run %s did not end well: of the %d frames in %s the first %d are taken"
+        logger.warning(what, run_uid, there, files, frames)
+    each = max(1, frames // max(rows, 1))
+    last = len(uris) - 1
+    lots = [n // each if i < last else rows for i, n in enumerate(room)]
+    places = [(uri, {"dataset": dataset}, row) for uri, n in zip(uris, lots, strict=True) for row in range(n)]
+    return places[:rows]
+
+
+def _is_written(file: HDF5Frames, index: int) -> bool:
+    """Whether there is a frame, where there is room for it."""
+    try:
+        file.read(index)
+    except NotReadable:
+        return False
+    return True
 
 
 def _numbered(path: str) -> tuple[str, dict[str, str], int] | None:
@@ -184,17 +232,3 @@ def _here(uri: str, paths: Paths) -> str | None:
         return next((path for path in paths_of(uri) if os.path.exists(paths.resolve(path))), None)
     except Unreadable:
         return None
-
-
-def _holds_no_more(uri: str, dataset: str, number: int, paths: Paths) -> bool:
-    """Whether a file holds the run's frames alone, or not all of them; of more, tiled does not tell which they are."""
-    try:
-        with HDF5Frames.open(paths.resolve(uri), dataset) as frames:
-            there = len(frames)
-    except (NotReadable, Unreadable):
-        return False
-    if there > number:
-        logger.warning(
-            "%s holds %d frames, the run has %d: the first of them are taken, as tiled does", uri, there, number
-        )
-    return there <= number

@@ -54,18 +54,19 @@ def documents_of_tiled_run(
     Raises
     ------
     ReplayError
-        The values can be read neither from their files nor through the server.
+        The values can be read neither from their files nor through the server, or which they are is not stored.
     """
     metadata = run.metadata
     start = plain(metadata["start"])
     yield "start", start
+    whole = (metadata.get("stop") or {}).get("exit_status") == "success"
     for name, stream in _streams(run):
         descriptors = [{**plain(doc), "name": name, "run_start": start["uid"]} for doc in stream.descriptors]
         if config is None:
-            yield from _stream(stream, descriptors, None, paths or Paths())
+            yield from _stream(stream, descriptors, None, paths or Paths(), whole)
         elif name == config.stream:
             image_key = find_image_key(descriptors[0], config.image_key)
-            yield from _stream(stream, descriptors, {image_key}, paths or Paths())
+            yield from _stream(stream, descriptors, {image_key}, paths or Paths(), whole)
         else:
             yield from (("descriptor", descriptor) for descriptor in descriptors)
     if metadata.get("stop"):
@@ -85,14 +86,15 @@ def _streams(run: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _stream(
-    stream: Any, descriptors: list[dict[str, Any]], wanted: set[str | None] | None, paths: Paths
+    stream: Any, descriptors: list[dict[str, Any]], wanted: set[str | None] | None, paths: Paths, whole: bool
 ) -> Iterator[NamedDocument]:
     data_keys, run_uid = descriptors[0]["data_keys"], descriptors[0]["run_start"]
     base = stream.base
     parts = {key: base[key] for key in base}
     table = _table(parts)
     arrays = {key: node for key, node in parts.items() if key in data_keys and (wanted is None or key in wanted)}
-    rows = {key: rows_of(key, node, data_keys[key].get("shape") or (), run_uid, paths) for key, node in arrays.items()}
+    shapes = {key: data_keys[key].get("shape") or () for key in arrays}
+    rows = {key: rows_of(key, node, shapes[key], run_uid, paths, whole=whole) for key, node in arrays.items()}
     in_files = {key: each for key, each in rows.items() if isinstance(each, RowsInFiles)}
     served = {key: each for key, each in rows.items() if isinstance(each, ServedRows)}
     for descriptor in descriptors:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .console import output, plain_errors
+from .console import BAD_INPUT, complain, output, plain_errors
 from .options import ConfigOption, OutputOption, ToolConfigurationOption, one_configuration
 
 
@@ -31,7 +31,7 @@ def check(
     directory: OutputOption = Path(),
 ) -> None:
     """Say what a configuration means: geometry, ranges, pixels in each; and draw the ranges (ranges.png)."""
-    from .check_picture import draw
+    from .check_picture import draw, drawn_earlier
     from .check_report import print_report
     from .examine import examine
 
@@ -43,7 +43,12 @@ def check(
     print_report(examined, console)
     if examined.reducer is None:
         return
-    directory.mkdir(parents=True, exist_ok=True)
-    picture = directory / "ranges.png"
-    draw(examined, examined.reducer, picture)
-    console.print(f"ranges drawn in {picture}", soft_wrap=True)
+    with plain_errors():
+        directory.mkdir(parents=True, exist_ok=True)
+        picture = directory / "ranges.png"
+        before = picture.exists()
+        if before and not drawn_earlier(picture):
+            complain("error", f"{picture} is there and is none of this command's: say with --output where to draw")
+            raise typer.Exit(BAD_INPUT)
+        draw(examined, examined.reducer, picture)
+    console.print(f"ranges drawn in {picture}{', in the place of an earlier one' if before else ''}", soft_wrap=True)

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PIL import Image
+
 from ..reduction.outlines import outline
 from ..reduction.projection import Projection
 from ..reduction.reducer import Reducer
+from ..replay.whole_file import whole_file
 from ..views.ranges import DrawnRange, draw_ranges
 from .examine import Examined, beam_centre
+
+PROGRAM = "bluesky-diffractogram check"
+
+
+def drawn_earlier(path: Path) -> bool:
+    """Whether a picture is one that `draw` wrote."""
+    try:
+        with Image.open(path) as picture:
+            return picture.info.get("Software") == PROGRAM
+    except (OSError, SyntaxError):  # what Pillow raises for what is no picture, or a broken one
+        return False
 
 
 def draw(examined: Examined, reducer: Reducer, path: Path) -> None:
@@ -22,12 +36,15 @@ def draw(examined: Examined, reducer: Reducer, path: Path) -> None:
         low, high = wanted.radial_range
         text = f"{wanted.number}: {azimuth}, {quantity} {low:.4g}…{high:.4g} {unit.symbol}"
         drawn.append(DrawnRange(wanted.number, text, outline(wanted, projection)))
-    draw_ranges(
-        path,
-        drawn,
-        reducer.mask,
-        image=examined.image,
-        colors=examined.config.colors,
-        beam_centre=beam_centre(reducer.geometry),
-        title=Path(reducer.geometry.path).name,
-    )
+    with whole_file(path) as part:
+        draw_ranges(
+            part,
+            drawn,
+            reducer.mask,
+            image=examined.image,
+            colors=examined.config.colors,
+            beam_centre=beam_centre(reducer.geometry),
+            title=Path(reducer.geometry.path).name,
+            format="png",
+            metadata={"Software": PROGRAM},
+        )

@@ -57,6 +57,7 @@ def draw_ranges(
     colors: Sequence[Any] | None = None,
     beam_centre: tuple[float, float] | None = None,
     title: str = "",
+    **options: Any,
 ) -> None:
     """Write a picture of the detector with the outline of every range in its colour.
 
@@ -65,7 +66,7 @@ def draw_ranges(
     Parameters
     ----------
     path
-        Its suffix says the format.
+        Its suffix says the format, if `options` do not.
     ranges
         What to draw.
     mask
@@ -79,6 +80,8 @@ def draw_ranges(
         drawn there if it is on the detector.
     title
         Above the picture.
+    options
+        Further arguments of matplotlib's ``savefig``.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -104,7 +107,7 @@ def draw_ranges(
     )
     axes.set_title(title, loc="left", fontsize="medium")
     _legend(figure, handles, [each.text for each in ranges])
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, **options)
 
 
 def _draw_detector(axes: Axes, figure: Figure, mask: NDArray[np.bool_], image: NDArray | None, step: int) -> None:

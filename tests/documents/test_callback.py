@@ -517,6 +517,22 @@ def test_carried_readings(cfg, collected):
     assert_valid(again)
 
 
+def test_a_limit_that_leaves_no_pixel_is_refused_with_the_first_frame_where_that_tells_the_shape(
+    cfg, small_poni, collected, caplog
+):
+    small_poni.write_text(small_poni.read_text().replace("[120, 130]", "null"))
+    diff = ReductionCallback({**cfg, "diff_ranges": [[10, 60, 4, 16], [10, 60, 60, None]]}, background=False)
+    diff.subscribe(collected)
+    send(diff, raw_run([image(0)] * 2))
+    message = collected.of("stop")[0]["frames"]["messages"]["configuration: diff_ranges[1]"]
+    assert message.startswith("diff_ranges[1] = 60.0: 60 leaves no pixel; allowed: a limit that the detector reaches: ")
+    assert "the detector covers 0 to 2" in message
+    assert collected.of("event") == []
+    diff.configure({"diff_ranges": [[10, 60, 4, 16]]})
+    send(diff, raw_run([image(0)]))
+    assert len(collected.of("event")) == 1
+
+
 def test_normalization_divides_and_a_bad_one_skips_the_frame(cfg, collected):
     monitor = [2.0, 0.0, float("nan"), 4.0]
     images = [image(0)] * 4
@@ -526,6 +542,17 @@ def test_normalization_divides_and_a_bad_one_skips_the_frame(cfg, collected):
     first, last = (doc["data"]["diff_1"][1] for doc in collected.of("event"))
     np.testing.assert_allclose(first, 2 * last)
     assert frames_add_up(collected.of("stop")[0])["reasons"] == {"normalization": 2}
+
+
+def test_an_unknown_normalization_is_said_once_with_the_data_keys_there_are(cfg, collected, caplog):
+    diff = ReductionCallback({**cfg, "normalization": "i00"}, background=False)
+    diff.subscribe(collected)
+    send(diff, raw_run([image(0)] * 3, carried={"i0": [1.0] * 3, "motor": [0.0] * 3}))
+    message = "normalization = 'i00' is no data key of the stream 'primary'; beside the image that has i0, motor"
+    frames = frames_add_up(collected.of("stop")[0])
+    assert frames["messages"] == {"normalization": message}
+    assert frames["reasons"] == {"normalization": 3}
+    assert [record.levelname for record in caplog.records if message in record.getMessage()].count("WARNING") == 1
 
 
 @pytest.mark.parametrize("as_list", [False, True])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pyFAI
 import pytest
@@ -148,6 +150,19 @@ def test_reported_arcs(poni):
 def test_an_inner_limit_that_no_pixel_can_reach_is_refused_when_it_is_given(poni, units, range_unit, limits):
     with pytest.raises(ConfigError, match=r"diff_ranges\[0\]"):
         given(poni, diff_units=units, range_unit=range_unit, diff_ranges=[[None, None, *limits]])
+
+
+@pytest.mark.parametrize("unit", ["2th [deg]", "q [1/A]", "r [mm]", "r [pixel]", "d [A]"])
+@pytest.mark.parametrize(("limits", "value"), [([40, None], 40), ([None, 0.05], 0.05)])
+def test_a_single_limit_on_the_wrong_side_of_the_detector_is_refused_with_what_there_is(tmp_path, unit, limits, value):
+    """The beam passes beside the detector, which sees 2θ from some 3° to some 36°."""
+    poni = write_poni(tmp_path / "off.poni", shape=(60, 60), pixel=(1e-3, 1e-3), centre=(-5, 30))
+    with pytest.raises(ConfigError, match=rf"diff_ranges\[0\] = {float(value)}: .* leaves no pixel") as error:
+        ranges(poni, diff_ranges=[[None, None, *limits]], diff_units=unit, method="no")
+    covers = re.search(r"covers (\S+) to (\S+) deg", str(error.value))
+    two_theta = pyFAI.load(str(poni)).center_array((60, 60), unit="2th_deg")
+    assert [float(each) for each in covers.groups()] == pytest.approx([two_theta.min(), two_theta.max()], rel=0.02)
+    assert ranges(poni, diff_ranges=[[None, None, 5, None]], diff_units=unit)
 
 
 def test_an_outer_limit_beyond_every_pixel_is_none(poni):

@@ -72,6 +72,26 @@ def test_one_array_in_one_line(cfg, live, tmp_path):
     assert_same_numbers(replay(path, cfg).to_xarray(), live)
 
 
+@pytest.mark.parametrize("maps", [True, False])
+def test_json_that_is_indented(arrays, tmp_path, maps):
+    """An array of documents, or one after the other, each over several lines."""
+    each = [{"name": name, "doc": doc} if maps else [name, doc] for name, doc in arrays.raw]
+    plain = json.loads(json.dumps(each, cls=NumpyEncoder))
+    path = tmp_path / "run.json"
+    for text in (json.dumps(plain, indent=2), "\n".join(json.dumps(one, indent=1) for one in plain)):
+        path.write_text(text, encoding="utf-8-sig")
+        assert list(documents_of_file(path)) == [(one["name"], one["doc"]) if maps else tuple(one) for one in plain]
+
+
+def test_msgpack_of_maps(arrays, tmp_path):
+    path = tmp_path / "run.msgpack"
+    pairs = [{"name": name, "doc": doc} for name, doc in arrays.raw]
+    path.write_bytes(b"".join(msgpack.packb(pair, default=msgpack_numpy.encode) for pair in pairs))
+    found = list(documents_of_file(path))
+    assert [name for name, _ in found] == arrays.raw.names
+    assert found[0] == arrays.raw[0]
+
+
 def test_msgpack_as_suitcase_writes_it(cfg, live, arrays, tmp_path):
     from event_model import pack_datum_page, pack_event_page
 
@@ -117,11 +137,16 @@ def test_a_file_that_ends_in_the_middle_gives_what_is_before(cfg, arrays, kind, 
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"# text\n1 2 3\n", "line 1: no JSON"),
+        (
+            b"# text\n1 2 3\n",
+            r"no JSON .*expected JSON lines, a JSON array or msgpack of \[name, doc\] or {\"name\": …",
+        ),
         (b'["start", {}]\nrubbish\n["stop", {}]\n', "line 2: no JSON"),
         (b'["start", {}]\n{"a": 1}\n', r"line 2: no document"),
         (b'["start", {}, 3]\n', "no document"),
-        (b"\xff\xfe\x00\x01", "no file of documents"),
+        (b'{"name": "start", "document": {}}\n', r"line 1: no document; expected .*{\"name\": …, \"doc\": …}"),
+        (b'{\n "uid": "a"\n}\n', "no document; expected"),
+        (b"\xff\xfe\x00\x01", "no file of documents .*expected JSON lines"),
         (msgpack.packb(["start", {}]) + b"\xc1", "document 2: no msgpack"),
         (msgpack.packb(["start", {}]) + msgpack.packb(3), "document 2: no document"),
     ],

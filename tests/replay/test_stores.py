@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bluesky.plans as bp
+import h5py
 import numpy as np
 import pytest
 import xarray
@@ -11,14 +12,27 @@ from databroker import temp
 from documents.conftest import SHAPE, Collected, image, raw_run
 from documents.stream_runs import DATASET, StreamRun, images, uri_of, write_hdf5
 from live_runs import Live, assert_same_numbers, live_of, run_live
+from ponis import write_poni
 
 from bluesky_diffractogram import ReductionCallback, ReplayError, replay
 from bluesky_diffractogram.replay.read_derived import read_derived
 from bluesky_diffractogram.service.jsonlines import JsonLines
 
+pytestmark = pytest.mark.xdist_group("stores")  # one server, one catalogue
 
-@pytest.fixture
-def broker():
+
+@pytest.fixture(scope="module")
+def cfg(tmp_path_factory):
+    poni = write_poni(
+        tmp_path_factory.mktemp("poni") / "small.poni", shape=SHAPE, pixel=(6e-4, 5e-4), rot=(0.02, -0.03, 0.0)
+    )
+    ranges = [[10, 60, 4, 16], [-5, 40, 5, 15]]
+    return {"calibration": str(poni), "diff_ranges": ranges, "diff_units": "q [1/A]", "npt": 150}
+
+
+@pytest.fixture(scope="module")
+def broker(tiled):
+    """Made after the server, whose key databroker's own would have to know otherwise."""
     return temp().v1
 
 
@@ -65,43 +79,58 @@ def a_run_with_arrays(cfg, n=3):
     return live_of(cfg, list(raw_run(frames, carried=carried, metadata=metadata, data_key=described(frames))))
 
 
+@pytest.fixture(scope="module")
+def arrays(cfg, broker, tiled):
+    """A run with arrays in its events, in both stores."""
+    live = a_run_with_arrays(cfg)
+    store(live.raw, broker.insert)
+    store(live.raw, TiledWriter(tiled))
+    return live
+
+
+@pytest.fixture(scope="module")
+def derived(arrays, tiled):
+    """Its derived run, in tiled."""
+    store(arrays.derived, TiledWriter(tiled, max_array_size=0))
+    return tiled[arrays.derived[0][1]["uid"]]
+
+
 # -- databroker ----------------------------------------------------------------------------------------------
 
 
 def each_interface(broker, uid):
-    return {"header": broker[uid], "latest": broker[-1], "v2": broker.v2[uid], "uid": uid}
+    return {"header": broker[uid], "v2": broker.v2[uid], "uid": uid}
 
 
-@pytest.mark.parametrize("interface", ["header", "latest", "v2", "uid"])
-def test_databroker_with_arrays_in_events(cfg, broker, interface):
-    live = a_run_with_arrays(cfg)
-    store(live.raw, broker.insert)
-    run = each_interface(broker, live.uid)[interface]
+@pytest.mark.parametrize("interface", ["header", "v2", "uid"])
+def test_databroker_with_arrays_in_events(cfg, broker, arrays, interface):
+    run = each_interface(broker, arrays.uid)[interface]
     found = replay(run, cfg, catalog=broker).to_xarray()
-    assert_same_numbers(found, live)
+    assert_same_numbers(found, arrays)
     assert found["motor"].values.tolist() == [0, 10, 20]
 
 
-@pytest.mark.parametrize("interface", ["header", "v2"])
-def test_databroker_with_npy_files(cfg, broker, motor, npy_detector, interface):
+def test_databroker_with_npy_files(cfg, broker, motor, npy_detector):
     live = run_live(cfg, bp.scan([npy_detector], motor, 0, 2, 3))
     store(live.raw, broker.insert)
-    assert_same_numbers(replay(each_interface(broker, live.uid)[interface], cfg).to_xarray(), live)
+    for run in (broker[live.uid], broker.v2[live.uid]):
+        assert_same_numbers(replay(run, cfg).to_xarray(), live)
 
 
-@pytest.mark.parametrize("interface", ["header", "v2"])
-def test_databroker_keeps_no_stream_documents_which_is_said(cfg, broker, tmp_path, interface):
+def test_databroker_keeps_no_stream_documents_which_is_said(cfg, broker, tmp_path):
     write_hdf5(tmp_path / "frames.h5", images(3))
     live = live_of(cfg, StreamRun(uri_of(tmp_path / "frames.h5"), motor=True).step_scan(3))
     store(live.raw, broker.insert)
     without = [(name, doc) for name, doc in live.raw if not name.startswith("stream_")]
     with pytest.raises(ReplayError, match=r"3 events, and nothing in its documents says"):
         replay(without, cfg).to_xarray()
-    with pytest.raises(ReplayError, match=r"keep no StreamResource.*from tiled"):
-        replay(each_interface(broker, live.uid)[interface], cfg).to_xarray()
+    for run in (broker[live.uid], broker.v2[live.uid]):
+        with pytest.raises(ReplayError, match=r"keep no StreamResource.*from tiled"):
+            replay(run, cfg).to_xarray()
 
 
-def test_a_query_replays_what_it_finds(cfg, broker):
+def test_a_query_replays_what_it_finds(cfg):
+    broker = temp().v1
     runs = [a_run_with_arrays(cfg, n) for n in (1, 2)]
     for live in runs:
         store(live.raw, broker.insert)
@@ -114,13 +143,11 @@ def test_a_query_replays_what_it_finds(cfg, broker):
 # -- tiled ---------------------------------------------------------------------------------------------------
 
 
-def test_tiled_with_arrays_in_events(cfg, tiled):
-    live = a_run_with_arrays(cfg)
-    store(live.raw, TiledWriter(tiled))
-    found = replay(tiled[live.uid], cfg).to_xarray()
-    assert_same_numbers(found, live)
+def test_tiled_with_arrays_in_events(cfg, tiled, arrays):
+    found = replay(tiled[arrays.uid], cfg).to_xarray()
+    assert_same_numbers(found, arrays)
     assert found["motor"].values.tolist() == [0, 10, 20]
-    np.testing.assert_array_equal(found["time"], replay(live.raw, cfg).to_xarray()["time"])
+    np.testing.assert_array_equal(found["time"], replay(arrays.raw, cfg).to_xarray()["time"])
 
 
 def test_tiled_with_npy_files(cfg, tiled, tiled_files, motor, npy_detector):
@@ -171,6 +198,70 @@ def test_files_that_neither_has_are_an_error_that_says_what_to_do(cfg, tiled, ti
         replay(tiled[live.uid], cfg).to_xarray()
 
 
+def some_of_a_file(path, indices, exit_status="success"):
+    """The documents of a run that has only some of the frames that there are in a file."""
+    run = StreamRun(uri_of(path), motor=True)
+    yield from run.begin()
+    for n, index in enumerate(indices, 1):
+        yield run.datum(index, index + 1, seq_num=n)
+        yield run.event(n, motor=10.0 * n)
+    yield "stop", run.run.compose_stop(exit_status=exit_status)
+
+
+def test_which_frames_of_a_larger_file_are_the_runs_is_not_in_tiled_which_is_said(cfg, tiled, tiled_files):
+    """What tiled's own array holds then is the file's first frames, whatever the StreamDatum documents said."""
+    path = tiled_files / "longer.h5"
+    write_hdf5(path, images(6))
+    live = live_of(cfg, some_of_a_file(path, [3, 4, 5]))
+    store(live.raw, TiledWriter(tiled))
+    with pytest.raises(ReplayError) as error:
+        replay(tiled[live.uid], cfg).to_xarray()
+    assert f"has 3 of the 6 frames in {path}, and tiled does not keep which" in str(error.value)
+    assert "root_map" not in str(error.value)
+    assert_same_numbers(replay(live.raw, cfg).to_xarray(), live)
+
+
+def test_of_a_run_that_was_aborted_the_first_frames_of_its_file_are_taken(cfg, tiled, tiled_files, caplog):
+    path = tiled_files / "aborted.h5"
+    write_hdf5(path, marked(images(5)))
+    live = live_of(cfg, some_of_a_file(path, [0, 1, 2], "abort"))
+    store(live.raw, TiledWriter(tiled))
+    assert_same_numbers(replay(tiled[live.uid], cfg).to_xarray(), live)
+    assert f"of the 5 frames in {path} the first 3 are taken" in caplog.text
+
+
+def test_room_that_was_made_for_more_frames_is_no_frames(cfg, tiled, tiled_files, caplog):
+    path = tiled_files / "room.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset(DATASET, (6, *SHAPE), "u2", chunks=(1, *SHAPE))[:3] = marked(images(3))
+    live = live_of(cfg, some_of_a_file(path, [0, 1, 2]))
+    store(live.raw, TiledWriter(tiled))
+    assert_same_numbers(replay(tiled[live.uid], cfg).to_xarray(), live)
+    assert "frames in" not in caplog.text
+
+
+def test_tiled_with_several_hdf5_files(cfg, tiled, tiled_files):
+    paths = [tiled_files / f"part {n}.h5" for n in range(2)]
+    for path, frames in zip(paths, (images(5)[:2], images(5)[2:]), strict=True):
+        write_hdf5(path, frames)
+    run = StreamRun(uri_of(paths[0]), motor=True)
+    second = StreamRun(uri_of(paths[1])).resource | {"run_start": run.run.start_doc["uid"]}
+    documents = [*run.begin()]
+    for n in range(5):
+        if n == 2:
+            documents.append(("stream_resource", second))
+            run.resource = second
+        documents += [run.datum(n % 2 if n < 2 else n - 2, n % 2 + 1 if n < 2 else n - 1, seq_num=n + 1)]
+        documents += [run.event(n + 1, motor=float(n))]
+    live = live_of(cfg, [*documents, run.stop()])
+    store(live.raw, TiledWriter(tiled))
+    found = replay(tiled[live.uid], cfg).to_xarray()
+    assert_same_numbers(found, live)
+    assert [name.partition(".h5")[0] for name in found["imagename"].values] == [
+        *[str(paths[0])[:-3]] * 2, *[str(paths[1])[:-3]] * 3,
+    ]  # fmt: skip
+
+
 def test_a_catalogue_of_tiled(cfg, tiled):
     node = tiled.create_container("several runs")
     runs = [a_run_with_arrays(cfg, n) for n in (1, 2)]
@@ -186,20 +277,14 @@ def test_a_catalogue_of_tiled(cfg, tiled):
 # -- derived runs ----------------------------------------------------------------------------------------------
 
 
-def test_a_derived_run_in_databroker_is_read_back_and_computed_again(cfg, broker):
-    live = a_run_with_arrays(cfg)
+def test_a_derived_run_in_databroker_is_read_back_and_computed_again(cfg, broker, arrays):
     analysed = temp().v1
-    store(live.raw, broker.insert)
-    store(live.derived, analysed.insert)
-    derived = analysed[-1]
-    assert_same_numbers(replay(derived, raw=broker).to_xarray(), live)
+    store(arrays.derived, analysed.insert)
+    assert_same_numbers(replay(analysed[-1], raw=broker).to_xarray(), arrays)
 
 
-def test_a_derived_run_in_tiled_is_read_back_and_computed_again(cfg, tiled):
-    live = a_run_with_arrays(cfg)
-    store(live.raw, TiledWriter(tiled))
-    store(live.derived, TiledWriter(tiled, max_array_size=0))
-    derived = tiled[live.derived[0][1]["uid"]]
+def test_a_derived_run_in_tiled_is_read_back_and_computed_again(cfg, tiled, arrays, derived):
+    live = arrays
     stream = derived["diffractogram"]
     expected = np.array([data["diff_1"] for data in live.events])
     assert stream["diff_1"].dtype == np.float64
@@ -210,9 +295,8 @@ def test_a_derived_run_in_tiled_is_read_back_and_computed_again(cfg, tiled):
     assert_same_numbers(replay(derived, raw=tiled).to_xarray(), live)
 
 
-def test_what_is_replayed_is_stored_in_a_catalogue(cfg, tiled, broker):
-    live = a_run_with_arrays(cfg)
-    kept = []
+def test_what_is_replayed_is_stored_in_a_catalogue(cfg, tiled, broker, arrays):
+    live, kept = arrays, []
     replay(live.raw, cfg).store(
         TiledWriter(tiled, max_array_size=0), broker.insert, lambda name, doc: kept.append((name, doc))
     )
@@ -222,7 +306,7 @@ def test_what_is_replayed_is_stored_in_a_catalogue(cfg, tiled, broker):
 
 
 def test_a_calibration_that_was_changed_is_taken_from_the_derived_run(cfg, small_poni):
-    live = a_run_with_arrays(cfg)
+    live = a_run_with_arrays({**cfg, "calibration": str(small_poni)})
     text = small_poni.read_text()
     small_poni.write_text(text.replace("Distance: 0.1", "Distance: 0.2"))
     found = replay(live.derived, raw={live.uid: live.raw}).to_xarray()
@@ -324,8 +408,7 @@ def test_a_rewound_run_in_tiled(cfg, tiled):
     assert found["seq_num"].values.tolist() == [1, 2, 3]
 
 
-def test_tiled_by_way_of_databrokers_second_interface(cfg, tiled):
-    live = a_run_with_arrays(cfg)
-    store(live.raw, TiledWriter(tiled))
-    assert_same_numbers(replay(tiled[live.uid].v2, cfg).to_xarray(), live)
-    assert_same_numbers(replay(tiled[live.uid], cfg).to_xarray(), live)
+def test_tiled_by_way_of_databrokers_second_interface(cfg, tiled, arrays):
+    run = tiled[arrays.uid]
+    for each in (run.v2, run):
+        assert_same_numbers(replay(each, cfg).to_xarray(), arrays)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +31,16 @@ def run_command() -> Callable[..., Result]:
     return lambda *arguments: CliRunner().invoke(app, [str(each) for each in arguments])
 
 
-@pytest.fixture
-def beamline(tmp_path: Path) -> SimulatedBeamline:
-    """A beamline with few pixels; its files are in ``tmp_path / "beamline"``."""
-    return simulated_beamline(tmp_path / "beamline", detector="small")
+@pytest.fixture(scope="session")
+def beamline(tmp_path_factory: pytest.TempPathFactory) -> SimulatedBeamline:
+    """A beamline with few pixels, of all tests; they change none of its files."""
+    return simulated_beamline(tmp_path_factory.mktemp("beamline"), detector="small")
 
 
-@pytest.fixture
-def configuration_file(beamline: SimulatedBeamline, tmp_path: Path) -> Path:
+@pytest.fixture(scope="session")
+def configuration_file(beamline: SimulatedBeamline, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The beamline's configuration in a file."""
-    path = tmp_path / "configuration.json"
+    path = tmp_path_factory.mktemp("configuration") / "configuration.json"
     path.write_text(json.dumps(beamline.configuration))
     return path
 
@@ -61,7 +61,23 @@ def write_edf() -> Callable[[Path, NDArray[Any]], Path]:
     return write
 
 
-def two_runs(beamline: SimulatedBeamline) -> list[list[tuple[str, dict[str, Any]]]]:
+@pytest.fixture(scope="session")
+def readable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of which `tiled` may read files."""
+    return tmp_path_factory.mktemp("detectors")
+
+
+@pytest.fixture(scope="session")
+def tiled(readable: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A tiled server in this process."""
+    from tiled.server import SimpleTiledServer
+
+    with SimpleTiledServer(tmp_path_factory.mktemp("server"), readable_storage=str(readable)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def runs(beamline: SimulatedBeamline) -> list[list[tuple[str, dict[str, Any]]]]:
     """The documents of two raw runs of a heated sample, of three points and of two."""
     engine = RunEngine({})
     engine.waiting_hook = None
@@ -76,9 +92,3 @@ def two_runs(beamline: SimulatedBeamline) -> list[list[tuple[str, dict[str, Any]
     for points in (3, 2):
         engine(bp.scan([beamline.detector], beamline.furnace, 300, 500, points))
     return taken
-
-
-@pytest.fixture(scope="session")
-def take_two_runs() -> Callable[[SimulatedBeamline], list[list[tuple[str, dict[str, Any]]]]]:
-    """`two_runs`, for fixtures of any scope."""
-    return two_runs

@@ -119,6 +119,25 @@ def test_a_frame_tells_the_shape_and_its_invalid_pixels(
     assert (tmp_path / "ranges.png").exists()
 
 
+def test_a_picture_of_ones_own_is_not_drawn_over(
+    run_command: Run, configuration_file: Path, beamline: SimulatedBeamline, tmp_path: Path
+) -> None:
+    picture = tmp_path / "ranges.png"
+    assert f"ranges drawn in {picture}\n" in run_command("check", configuration_file, "-o", tmp_path).stdout
+    first = picture.read_bytes()
+    other = json.dumps({**beamline.configuration, "diff_ranges": [[0, 40, 5, 10]]})
+    again = run_command("check", other, "-o", tmp_path)
+    assert f"ranges drawn in {picture}, in the place of an earlier one" in again.stdout
+    assert picture.read_bytes() != first
+    for mine in (b"no picture at all", first.replace(b"bluesky-diffractogram check", b"somebody else's program    ")):
+        picture.write_bytes(mine)
+        refused = run_command("check", configuration_file, "-o", tmp_path)
+        assert refused.exit_code == 2
+        assert f"{picture} is there and is none of this command's: say with --output where to draw" in refused.stderr
+        assert picture.read_bytes() == mine
+    assert sorted(path.name for path in tmp_path.glob("*.png*")) == ["ranges.png"]
+
+
 def test_a_frame_of_another_detector_is_refused(
     run_command: Run, configuration_file: Path, tmp_path: Path, write_edf: Callable[..., Path]
 ) -> None:
@@ -139,6 +158,21 @@ def test_an_empty_range_is_warned_of_and_drawn_without_it(
     assert "warning: range 2" in result.stdout
     assert "none" in result.stdout
     assert (tmp_path / "ranges.png").exists()
+
+
+def test_a_limit_that_leaves_no_pixel_is_refused_when_a_frame_tells_the_shape(
+    run_command: Run, beamline: SimulatedBeamline, tmp_path: Path, write_edf: Callable[..., Path]
+) -> None:
+    frame = write_edf(tmp_path / "frame.edf", beamline.detector.frames.frame(1, 300.0))
+    settings = {**_without_shape(beamline), "diff_ranges": [[0, 10, 60, None]], "diff_units": "q [1/A]"}
+    assert run_command("check", json.dumps(settings)).exit_code == 0
+    for result in (
+        run_command("check", json.dumps(settings), "--frame", frame, "-o", tmp_path),
+        run_command("check", json.dumps({**beamline.configuration, "diff_ranges": [[0, 10, 60, None]]})),
+    ):
+        assert result.exit_code == 2
+        assert "diff_ranges[0] = 60.0: 60 leaves no pixel; allowed: a limit that the detector reaches" in result.stderr
+        assert re.search(r"the detector covers 0 to 2\d\.\d+ deg", result.stderr)
 
 
 @pytest.mark.parametrize(

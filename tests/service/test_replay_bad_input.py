@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ from documents.stream_runs import DATASET, StreamRun, images, uri_of, write_hdf5
 from event_model import NumpyEncoder
 from ponis import write_poni
 from tiled.client import from_uri
-from tiled.server import SimpleTiledServer
 
 from bluesky_diffractogram import replay
 
 Run = Callable[..., Result]
 Documents = list[tuple[str, dict[str, Any]]]
+
+pytestmark = pytest.mark.xdist_group("tiled")  # one tiled server
 
 
 @pytest.fixture
@@ -32,9 +33,9 @@ def cfg(tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(readable: Path, tmp_path: Path) -> Path:
     """Where the detector wrote its files."""
-    folder = tmp_path / "detector"
+    folder = readable / tmp_path.name
     folder.mkdir()
     return folder
 
@@ -100,15 +101,11 @@ class Stored:
 
 
 @pytest.fixture(params=["files", "tiled"])
-def stored(
-    request: pytest.FixtureRequest, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Stored]:
+def stored(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stored:
     if request.param == "files":
-        yield Stored(tmp_path)
-        return
+        return Stored(tmp_path)
     monkeypatch.setattr("tiled.client.utils.TILED_RETRY_ATTEMPTS", 2)  # of ten, which take half a minute
-    with SimpleTiledServer(tmp_path / "server", readable_storage=str(folder)) as server:
-        yield Stored(tmp_path, server)
+    return Stored(tmp_path, request.getfixturevalue("tiled"))
 
 
 def test_each_has_an_error_of_its_own_and_the_good_ones_are_reduced(
@@ -132,7 +129,7 @@ def test_each_has_an_error_of_its_own_and_the_good_ones_are_reduced(
     assert "of 2 frames 2 could not be reduced (2 for shape: the frame has shape (50, 60), the" in told["shape"]
     assert "is there by half: the raw run has no stop document" in told["no stop"]
     assert f"{folder}/moved.h5" in told["moved"]
-    assert "if the files were moved, say where they are now with root_map={there: here}" in told["moved"]
+    assert "if the files were moved, say where they are now with --root-map THERE=HERE" in told["moved"]
     assert f"warning: raw run {uid_of(bad['short'])}: of 4 frames 2 could not be reduced (2 for file: " in result.stderr
     assert "short.h5::/entry/data/data has no frame 2 yet" in result.stderr
     assert "3 of 7 runs failed" in result.stderr

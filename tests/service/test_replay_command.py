@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from bluesky_tiled_plugins import TiledWriter
 from click.testing import Result
 from event_model import NumpyEncoder
+from tiled.client import from_uri
 
 from bluesky_diffractogram import ReductionCallback
+from bluesky_diffractogram.service.folder_lock import FolderLock
 from bluesky_diffractogram.sim.beamline import SimulatedBeamline
 
 Run = Callable[..., Result]
 Documents = list[tuple[str, dict[str, Any]]]
 
-
-@pytest.fixture
-def runs(beamline: SimulatedBeamline, take_two_runs: Callable[..., list[Documents]]) -> list[Documents]:
-    """Two raw runs of a heated sample."""
-    return take_two_runs(beamline)
+pytestmark = pytest.mark.xdist_group("tiled")  # one tiled server
 
 
-@pytest.fixture
-def files(runs: list[Documents], tmp_path: Path) -> list[Path]:
+@pytest.fixture(scope="module")
+def texts(runs: list[Documents]) -> list[str]:
     """Their documents as JSON lines."""
-    paths = [tmp_path / f"{n}.jsonl" for n in range(len(runs))]
-    for path, run in zip(paths, runs, strict=True):
-        path.write_text("".join(json.dumps(pair, cls=NumpyEncoder) + "\n" for pair in run))
+    return ["".join(json.dumps(pair, cls=NumpyEncoder) + "\n" for pair in run) for run in runs]
+
+
+@pytest.fixture
+def files(texts: list[str], tmp_path: Path) -> list[Path]:
+    """The same in files."""
+    paths = [tmp_path / f"{n}.jsonl" for n in range(len(texts))]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
     return paths
+
+
+NO_PICTURE = ("--to", "xy,jsonl")
 
 
 def expected_curves(beamline: SimulatedBeamline, run: Documents) -> list[Any]:
@@ -44,12 +52,14 @@ def expected_curves(beamline: SimulatedBeamline, run: Documents) -> list[Any]:
     return found
 
 
-def check_folder(folder: Path, beamline: SimulatedBeamline, run: Documents) -> None:
+def check_folder(folder: Path, beamline: SimulatedBeamline, run: Documents, *, picture: bool = False) -> None:
     lines = [json.loads(line) for line in (folder / "derived.jsonl").read_text().splitlines()]
     events = [line["doc"]["data"]["diff_1"] for line in lines if line["name"] == "event"]
     np.testing.assert_array_equal(np.array(events, dtype=float), expected_curves(beamline, run))
     assert len(list(folder.glob("*_range1.xy"))) == len(events)
-    assert (folder / "diffractograms.png").stat().st_size > 10_000
+    assert (folder / "diffractograms.png").exists() == picture
+    if picture:
+        assert (folder / "diffractograms.png").stat().st_size > 10_000
 
 
 def test_files_of_documents_become_a_folder_for_each_run(
@@ -66,14 +76,14 @@ def test_files_of_documents_become_a_folder_for_each_run(
     assert "3 received, 3 reduced" in result.stdout
     assert {path.name for path in out.iterdir()} == {run[0][1]["uid"][:8] for run in runs}
     for run in runs:
-        check_folder(out / run[0][1]["uid"][:8], beamline, run)
+        check_folder(out / run[0][1]["uid"][:8], beamline, run, picture=True)
 
 
 def test_a_run_that_cannot_be_replayed_is_reported_and_the_other_is_reduced(
     run_command: Run, configuration_file: Path, runs: list[Documents], files: list[Path], tmp_path: Path
 ) -> None:
     files[0].write_text("rubbish\n")
-    result = run_command("replay", *files, "--config", configuration_file, "--output", tmp_path / "out")
+    result = run_command("replay", *files, "--config", configuration_file, "--output", tmp_path / "out", *NO_PICTURE)
     assert result.exit_code == 1
     assert "no JSON" in result.stderr
     assert "1 of 2 runs failed" in result.stderr
@@ -113,19 +123,74 @@ def test_bad_input_ends_with_code_2(
     assert message in " ".join(result.stderr.split())
 
 
-@pytest.fixture
-def tiled(runs: list[Documents], tmp_path: Path) -> Iterator[Any]:
-    """A tiled server with both runs."""
-    from bluesky_tiled_plugins import TiledWriter
-    from tiled.client import from_uri
-    from tiled.server import SimpleTiledServer
+@pytest.fixture(scope="module")
+def node(runs: list[Documents], tiled: Any) -> str:
+    """The URI of a node of a tiled server with both runs."""
+    container = from_uri(tiled.uri).create_container("two runs")
+    write = TiledWriter(container)
+    for run in runs:
+        for name, doc in run:
+            write(name, doc)
+    key = tiled.uri.partition("?")[2]
+    return f"{container.uri}?{key}"
 
-    with SimpleTiledServer(tmp_path / "server") as server:
-        write = TiledWriter(from_uri(server.uri))
-        for run in runs:
-            for name, doc in run:
-                write(name, doc)
-        yield server
+
+def test_runs_that_are_not_there_are_said_before_any_is_reduced(
+    run_command: Run, configuration_file: Path, runs: list[Documents], node: str, tmp_path: Path, reduced: list[str]
+) -> None:
+    options = ["--config", configuration_file, "--to", "jsonl", "--output", tmp_path / "out"]
+    nothing = run_command("replay", node, "99", "nobody", *options)
+    assert nothing.exit_code == 2
+    assert "99 is not in the catalogue" in nothing.stderr
+    assert "'nobody' is not in the catalogue" in nothing.stderr
+    assert reduced == []
+    some = run_command("replay", node, "99", runs[1][0][1]["uid"], *options)
+    assert some.exit_code == 1
+    assert some.stderr.startswith("error: 99 is not in the catalogue")
+    assert "1 of 2 runs failed" in some.stderr
+    assert len(reduced) == 2
+
+
+def test_after_a_file_there_are_files(
+    run_command: Run, configuration_file: Path, files: list[Path], tmp_path: Path, reduced: list[str]
+) -> None:
+    result = run_command("replay", files[0], "99", "--config", configuration_file, "--output", tmp_path / "out")
+    assert result.exit_code == 2
+    assert f"99 is no file: after {files[0]} there may be more files" in result.stderr
+    assert reduced == []
+    folder = run_command("replay", tmp_path, "--config", configuration_file)
+    assert f"{tmp_path} is no file, no URI" in folder.stderr
+
+
+# -- destinations that fail ---------------------------------------------------------------------------------------
+
+
+def test_a_folder_in_use_costs_its_run_only(
+    run_command: Run, configuration_file: Path, runs: list[Documents], files: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    in_use, other = (out / run[0][1]["uid"][:8] for run in runs)
+    in_use.mkdir(parents=True)
+    lock = FolderLock(in_use)
+    arguments = ["replay", *files, "--config", configuration_file, "--output", out, "--to", "jsonl"]
+    result = run_command(*arguments)
+    assert result.exit_code == 1
+    assert f"another command is writing to {in_use}" in result.stderr
+    assert "3 received, 3 reduced: stored nowhere" in result.stdout
+    assert f"2 received, 2 reduced: {other}" in result.stdout
+    lock.release()
+    assert run_command(*arguments).exit_code == 0
+    assert {path.name for path in in_use.iterdir()} == {"derived.jsonl"}
+
+
+def test_where_nothing_can_be_written_nothing_is_reduced(
+    run_command: Run, configuration_file: Path, files: list[Path], tmp_path: Path, reduced: list[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    result = run_command("replay", files[0], "--config", configuration_file, "--output", tmp_path / "file" / "out")
+    assert result.exit_code == 2
+    assert f"nothing can be written to {tmp_path / 'file'}" in result.stderr
+    assert reduced == []
 
 
 @pytest.mark.parametrize("chosen", [[0, 1], [1]])
@@ -134,13 +199,13 @@ def test_runs_in_tiled(
     beamline: SimulatedBeamline,
     configuration_file: Path,
     runs: list[Documents],
-    tiled: Any,
+    node: str,
     chosen: list[int],
     tmp_path: Path,
 ) -> None:
     uids = [] if len(chosen) == 2 else [runs[n][0][1]["uid"] for n in chosen]
     out = tmp_path / "out"
-    result = run_command("replay", tiled.uri, *uids, "--config", configuration_file, "--output", out)
+    result = run_command("replay", node, *uids, "--config", configuration_file, "--output", out, *NO_PICTURE)
     assert result.exit_code == 0, result.output
     assert len(list(out.iterdir())) == len(chosen)
     for n in chosen:
@@ -151,7 +216,7 @@ def test_derived_runs_are_not_reduced_again_without_a_word(
     run_command: Run, configuration_file: Path, files: list[Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    assert run_command("replay", *files, "--config", configuration_file, "--output", out).exit_code == 0
+    assert run_command("replay", *files, "-c", configuration_file, "-o", out, "--to", "jsonl").exit_code == 0
     derived = sorted(out.glob("*/derived.jsonl"))
     for given in (derived, derived[:1]):
         result = run_command("replay", *given, "--config", configuration_file, "--output", tmp_path / "again")
@@ -184,7 +249,7 @@ def test_an_interrupted_replay_is_gone_on_with(
     reduced: list[str],
 ) -> None:
     out = tmp_path / "out"
-    arguments = ["replay", files[0], "--config", configuration_file, "--output", out]
+    arguments = ["replay", files[0], "--config", configuration_file, "--output", out, *NO_PICTURE]
     assert run_command(*arguments).exit_code == 0
     folder = out / runs[0][0][1]["uid"][:8]
     whole = (folder / "derived.jsonl").read_bytes()
@@ -219,7 +284,7 @@ def test_what_was_there_stays_if_a_replay_is_interrupted(
     from bluesky_diffractogram.reduction.reducer import Reducer
 
     out = tmp_path / "out"
-    arguments = ["replay", files[0], "--config", configuration_file, "--output", out, "--again"]
+    arguments = ["replay", files[0], "--config", configuration_file, "--output", out, "--again", *NO_PICTURE]
     assert run_command(*arguments).exit_code == 0
     folder = out / runs[0][0][1]["uid"][:8]
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -247,7 +312,8 @@ def test_workers(
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "out"
-    result = run_command("replay", *files, "--config", configuration_file, "--output", out, "--workers", 2)
+    options = ["--config", configuration_file, "--output", out, "--workers", 2, *NO_PICTURE]
+    result = run_command("replay", *files, *options)
     assert result.exit_code == 0, result.output
     for run in runs:
         check_folder(out / run[0][1]["uid"][:8], beamline, run)

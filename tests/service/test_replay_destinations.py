@@ -17,35 +17,17 @@ from click.testing import Result
 from event_model import NumpyEncoder
 from tiled.client import from_uri
 from tiled.profiles import load_profiles
-from tiled_servers import TiledServer, tiled_server
+from tiled_servers import TiledServer, public_tiled_server, tiled_server
 
 from bluesky_diffractogram import replay
 from bluesky_diffractogram.replay.columns import to_chi, to_fxye
 from bluesky_diffractogram.replay.read_derived import read_derived
-from bluesky_diffractogram.sim.beamline import SimulatedBeamline, simulated_beamline
+from bluesky_diffractogram.sim.beamline import SimulatedBeamline
 
 Run = Callable[..., Result]
 Documents = list[tuple[str, dict[str, Any]]]
 
 pytestmark = pytest.mark.xdist_group("destinations")
-
-
-@pytest.fixture(scope="module")
-def module_beamline(tmp_path_factory: pytest.TempPathFactory) -> SimulatedBeamline:
-    return simulated_beamline(tmp_path_factory.mktemp("beamline"), detector="small")
-
-
-@pytest.fixture(scope="module")
-def config_file(module_beamline: SimulatedBeamline, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("configuration") / "configuration.json"
-    path.write_text(json.dumps(module_beamline.configuration))
-    return path
-
-
-@pytest.fixture(scope="module")
-def runs(module_beamline: SimulatedBeamline, take_two_runs: Callable[..., list[Documents]]) -> list[Documents]:
-    """Two raw runs."""
-    return take_two_runs(module_beamline)
 
 
 def uid_of(run: Documents) -> str:
@@ -85,10 +67,10 @@ def with_key(server: TiledServer, monkeypatch: pytest.MonkeyPatch) -> TiledServe
 
 
 def test_files_and_the_server_that_the_runs_are_in(
-    run_command: Run, with_key: TiledServer, config_file: Path, runs: list[Documents], tmp_path: Path
+    run_command: Run, with_key: TiledServer, configuration_file: Path, runs: list[Documents], tmp_path: Path
 ) -> None:
     uid = uid_of(runs[0])
-    options = ["--config", config_file, "--to", "tiled, nexus", "--to", "xy", "--output", tmp_path / "out"]
+    options = ["--config", configuration_file, "--to", "tiled, nexus", "--to", "xy", "--output", tmp_path / "out"]
     result = run_command("replay", with_key.uri, uid, *options)
     assert result.exit_code == 0, result.output
     told = result.stdout.strip()
@@ -96,7 +78,7 @@ def test_files_and_the_server_that_the_runs_are_in(
     assert "3 received, 3 reduced" in told
     folder = tmp_path / "out" / uid[:8]
     assert {path.suffix for path in folder.iterdir()} == {".nxs", ".xy", ".jsonl"}
-    expected = replay(runs[0], config_file).to_xarray()
+    expected = replay(runs[0], configuration_file).to_xarray()
     with h5py.File(folder / "diffractogram.nxs") as file:
         np.testing.assert_array_equal(file["entry/range_1/I"][()], expected["diff_1"].values)
     place, derived = told.rpartition(", ")[0].rpartition(": ")[2], told.rpartition(", ")[2].partition(" in ")[0]
@@ -109,12 +91,17 @@ def test_files_and_the_server_that_the_runs_are_in(
 
 
 def test_a_server_alone_gets_no_folder(
-    run_command: Run, with_key: TiledServer, config_file: Path, jsonl: Path, runs: list[Documents], tmp_path: Path
+    run_command: Run,
+    with_key: TiledServer,
+    configuration_file: Path,
+    jsonl: Path,
+    runs: list[Documents],
+    tmp_path: Path,
 ) -> None:
     """Here out of a file into a server, whose URI is given."""
     client = from_uri(with_key.uri, api_key=with_key.key)
     before = len(client)
-    options = ["--config", config_file, "--to", with_key.uri, "--output", tmp_path / "out"]
+    options = ["--config", configuration_file, "--to", with_key.uri, "--output", tmp_path / "out"]
     result = run_command("replay", jsonl, *options)
     assert result.exit_code == 0, result.output
     assert not (tmp_path / "out").exists()
@@ -124,9 +111,9 @@ def test_a_server_alone_gets_no_folder(
 
 
 def test_runs_by_scan_id_and_by_how_a_uid_begins(
-    run_command: Run, with_key: TiledServer, config_file: Path, runs: list[Documents], tmp_path: Path
+    run_command: Run, with_key: TiledServer, configuration_file: Path, runs: list[Documents], tmp_path: Path
 ) -> None:
-    options = ["--config", config_file, "--to", "jsonl", "--output", tmp_path / "out"]
+    options = ["--config", configuration_file, "--to", "jsonl", "--output", tmp_path / "out"]
     result = run_command("replay", with_key.uri, "1", uid_of(runs[1])[:8], *options)
     assert result.exit_code == 0, result.output
     assert {path.name for path in (tmp_path / "out").iterdir()} == {uid_of(run)[:8] for run in runs}
@@ -145,11 +132,11 @@ def profile(with_key: TiledServer, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_profile_names_catalogue_and_destination(
-    run_command: Run, profile: str, server: TiledServer, config_file: Path, runs: list[Documents], tmp_path: Path
+    run_command: Run, profile: str, server: TiledServer, configuration_file: Path, runs: list[Documents], tmp_path: Path
 ) -> None:
     client = from_uri(server.uri, api_key=server.key)
     before = len(client)
-    options = ["--config", config_file, "--to", f"tiled:{profile}", "--output", tmp_path / "out"]
+    options = ["--config", configuration_file, "--to", f"tiled:{profile}", "--output", tmp_path / "out"]
     result = run_command("replay", profile, uid_of(runs[1]), *options)
     assert result.exit_code == 0, result.output
     assert client.values()[before].metadata["start"]["raw_uid"] == uid_of(runs[1])
@@ -168,7 +155,7 @@ def test_a_profile_names_catalogue_and_destination(
 @pytest.mark.parametrize("where", ["environment", "uri"])
 @pytest.mark.parametrize("which", ["source", "destination"])
 def test_without_the_right_key_it_is_said_what_to_do(
-    run_command: Run, server: TiledServer, config_file: Path, jsonl: Path, tmp_path: Path,
+    run_command: Run, server: TiledServer, configuration_file: Path, jsonl: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, key: str | None, where: str, which: str,
 ) -> None:  # fmt: skip
     uri = server.uri
@@ -177,7 +164,7 @@ def test_without_the_right_key_it_is_said_what_to_do(
     elif key is not None:
         uri += f"?api_key={key}"
     runs = [uri] if which == "source" else [jsonl, "--to", uri]
-    result = run_command("replay", *runs, "--config", config_file, "--output", tmp_path / "out")
+    result = run_command("replay", *runs, "--config", configuration_file, "--output", tmp_path / "out")
     assert result.exit_code == 2, result.output
     told = " ".join(result.stderr.split())
     if key is None:
@@ -192,13 +179,13 @@ def test_without_the_right_key_it_is_said_what_to_do(
 
 
 def test_a_key_in_the_uri_is_shown_nowhere(
-    run_command: Run, server: TiledServer, config_file: Path, runs: list[Documents], tmp_path: Path,
+    run_command: Run, server: TiledServer, configuration_file: Path, runs: list[Documents], tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     caplog.set_level(logging.INFO)
     out = tmp_path / "out"
     uri = f"{server.uri}?api_key={server.key}"
-    options = ["--config", config_file, "--to", "tiled,jsonl,nexus", "--output", out]
+    options = ["--config", configuration_file, "--to", "tiled,jsonl,nexus", "--output", out]
     result = run_command("replay", uri, uid_of(runs[1]), "nobody", *options)
     assert result.exit_code == 1
     assert "'nobody' is not in the catalogue" in result.stderr
@@ -211,18 +198,27 @@ def test_a_key_in_the_uri_is_shown_nowhere(
 
 
 def test_a_server_that_lets_nobody_write(
-    run_command: Run, config_file: Path, runs: list[Documents], jsonl: Path, tmp_path: Path,
+    run_command: Run, configuration_file: Path, runs: list[Documents], jsonl: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """It may be read without a key; what was computed goes into the folder nevertheless."""
     monkeypatch.setattr("tiled.client.utils.TILED_RETRY_ATTEMPTS", 2)
     out = tmp_path / "out"
-    with tiled_server(tmp_path, "--public") as public:
-        options = ["--config", config_file, "--to", f"jsonl,tiled:{public.uri}", "--to", public.uri, "--output", out]
+    with public_tiled_server(tmp_path / "public") as public:
+        options = [
+            "--config",
+            configuration_file,
+            "--to",
+            f"jsonl,tiled:{public}",
+            "--to",
+            public,
+            "--output",
+            out,
+        ]
         result = run_command("replay", jsonl, *options)
     assert result.exit_code == 1, result.output
     for run in runs:
-        assert f"the derived run of raw run {uid_of(run)} cannot be stored in {public.uri} (" in result.stderr
+        assert f"the derived run of raw run {uid_of(run)} cannot be stored in {public} (" in result.stderr
         assert (out / uid_of(run)[:8] / "derived.jsonl").exists()
     assert " in http" not in result.stdout
 
@@ -231,13 +227,13 @@ def test_a_server_that_lets_nobody_write(
 
 
 def test_columns_for_other_programs(
-    run_command: Run, config_file: Path, runs: list[Documents], jsonl: Path, tmp_path: Path
+    run_command: Run, configuration_file: Path, runs: list[Documents], jsonl: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    options = ["--config", config_file, "--to", "chi,fxye", "--output", out]
+    options = ["--config", configuration_file, "--to", "chi,fxye", "--output", out]
     assert run_command("replay", jsonl, *options).exit_code == 0
     for run in runs:
-        dataset = replay(run, config_file).to_xarray()
+        dataset = replay(run, configuration_file).to_xarray()
         expected = [*to_chi(dataset, tmp_path / "expected"), *to_fxye(dataset, tmp_path / "expected")]
         folder = out / uid_of(run)[:8]
         assert {path.name for path in folder.iterdir()} == {path.name for path in expected} | {"derived.jsonl"}
@@ -246,9 +242,9 @@ def test_columns_for_other_programs(
 
 
 def test_a_format_that_cannot_hold_the_axis_is_an_error_and_the_others_are_written(
-    run_command: Run, module_beamline: SimulatedBeamline, runs: list[Documents], jsonl: Path, tmp_path: Path
+    run_command: Run, beamline: SimulatedBeamline, runs: list[Documents], jsonl: Path, tmp_path: Path
 ) -> None:
-    configuration = json.dumps({**module_beamline.configuration, "diff_units": "r [mm]"})
+    configuration = json.dumps({**beamline.configuration, "diff_units": "r [mm]"})
     options = ["--tool-configuration", configuration, "--to", "fxye,xy", "--output", tmp_path / "out"]
     result = run_command("replay", jsonl, *options)
     assert result.exit_code == 1
@@ -269,11 +265,11 @@ def test_a_format_that_cannot_hold_the_axis_is_an_error_and_the_others_are_writt
     ],
 )
 def test_bad_destinations_end_with_code_2_before_anything_is_reduced(
-    run_command: Run, config_file: Path, jsonl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    run_command: Run, configuration_file: Path, jsonl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     to: str, message: str,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("tiled.client.utils.TILED_RETRY_ATTEMPTS", 1)
-    result = run_command("replay", jsonl, "--config", config_file, "--to", to, "--output", tmp_path / "out")
+    result = run_command("replay", jsonl, "--config", configuration_file, "--to", to, "--output", tmp_path / "out")
     assert result.exit_code == 2
     told = " ".join(result.stderr.replace("│", " ").split())
     assert message in told
