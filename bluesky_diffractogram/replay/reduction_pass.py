@@ -8,13 +8,15 @@ import uuid
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..config import DiffractogramConfig
+from ..documents.assets import Assets
 from ..documents.callback import ReductionCallback
+from ..documents.frames import digest_now
 from ..documents.messages import ImagesReceived
 from ..documents.resources import uri_of
-from ..documents.setting import Setting
 from .derived_source import is_derived
 from .document_files import NamedDocument
 from .errors import ReplayError
@@ -101,16 +103,19 @@ class ReductionPass:
         self._ready: deque[NamedDocument] = deque()
         self._lost_dtype = LostDtype(config)
         self._stopping: list[str] = []  # runs that have ended, whose frames workers may still have
-        earlier = self._earlier = None if resume is None else EarlierRuns(resume, Setting.open(config).provenance)
+        earlier = self._earlier = None if resume is None else EarlierRuns(resume, lambda: self._callback.provenance)
         self._ahead = None
         if workers is not None:
             files = (options.get("handler_registry"), options.get("root_map"), options.get("roots"))
 
-            def passed_over(images: ImagesReceived, index: int) -> bool:
-                return earlier is not None and earlier.has(images.run_uid, images.event["uid"], index)
+            def passed_over(images: ImagesReceived, index: int, assets: Assets) -> bool:
+                digest = partial(digest_now, images, images.setting, assets, index)
+                return earlier is not None and earlier.has(images.run_uid, images.event["uid"], index, digest)
 
             self._ahead = ReducedAhead(workers, *files, passed_over)
-        self._callback = ReductionCallback(config, background=False, ahead=self._ahead, earlier=earlier, **options)
+        self._callback = ReductionCallback(
+            config, background=False, ahead=self._ahead, earlier=earlier, pixel_digests=True, **options
+        )
         self._callback.subscribe(self._receive)
 
     @property
