@@ -17,7 +17,7 @@ from ..reduction.reducer import Reducer
 from ..reduction.validity import Validity
 from .assets import Assets
 from .digests import frame_digest, state_of_pixels
-from .images import Document, ReadImage, as_read, frames_in
+from .images import ReadImage, as_read, frames_in
 from .messages import ImagesReceived, OriginOfFrame
 from .setting import Reducers, Setting
 
@@ -74,7 +74,7 @@ def read_frames(
     if not isinstance(named, str):
         named = None
     timestamp = float(event.get("timestamps", {}).get(key, event["time"]))
-    monitor = _monitor(event, config.normalization)
+    monitor = _monitor(images, config.normalization)
     each = config.frames_per_event == "each"
     if not each:
         begin, end = 0, None
@@ -115,7 +115,7 @@ def digest_now(images: ImagesReceived, setting: Setting, assets: Assets, index: 
     """
     each = setting.config.frames_per_event == "each"
     try:
-        monitor = _monitor(images.event, setting.config.normalization)
+        monitor = _monitor(images, setting.config.normalization)
         if images.in_file:
             return frame_digest(assets.states(images, index if each else None), monitor)
         if not assets.pixel_digests:
@@ -130,10 +130,18 @@ def _unknown(image: NDArray) -> None:
     """What is known of images in memory without a look at all their pixels."""
 
 
-def _monitor(event: Document, data_key: str | None) -> float | None:
+def _monitor(images: ImagesReceived, data_key: str | None) -> float | None:
     if data_key is None:
         return None
-    value = event["data"].get(data_key)
+    data, descriptor = images.event["data"], images.descriptor
+    if data_key not in data:
+        there = ", ".join(sorted(key for key in descriptor["data_keys"] if key != images.image_key)) or "none"
+        why = "lies in files, not in the events" if data_key in descriptor["data_keys"] else "is no data key"
+        raise FrameError(
+            "normalization",
+            f"normalization = {data_key!r} {why} of the stream {descriptor['name']!r}, which has: {there}",
+        )
+    value = data[data_key]
     try:
         return float(value)
     except (TypeError, ValueError):

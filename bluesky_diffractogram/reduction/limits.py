@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,7 +78,7 @@ def integration_ranges(
     Raises
     ------
     ConfigError
-        A limit that cannot be expressed in the output unit.
+        A limit that cannot be expressed in the output unit, or a single one that no pixel reaches.
     """
     unit, limit_unit = config.unit, config.radial_limit_unit
     bounds = _OpenLimits(geometry, config, mask, detector_limits)
@@ -96,11 +97,29 @@ def _integration_range(
     bounds: _OpenLimits,
 ) -> IntegrationRange:
     scale = pixels_per_mm(geometry, wanted.arc) if unit.name == "r_pixel" else 1.0
-    low, high = (
-        bounds.known[side] if value is None else value / scale
-        for side, value in enumerate(given_limits(wanted, limit_unit, unit, geometry))
-    )
+    given = given_limits(wanted, limit_unit, unit, geometry)
+    low, high = (bounds.known[side] if value is None else value / scale for side, value in enumerate(given))
+    if None in given and low >= high:
+        raise _out_of_reach(wanted, unit, limit_unit, geometry, given, [scale * each for each in bounds.known])
     return IntegrationRange(wanted.number, wanted.arc, unit, npt, (low, high), scale)
+
+
+def _out_of_reach(
+    wanted: DiffractogramRange,
+    unit: RadialUnit,
+    limit_unit: RadialUnit,
+    geometry: Geometry,
+    given: tuple[float | None, float | None],
+    detector: Sequence[float],
+) -> ConfigError:
+    """A limit that is on the wrong side of the whole detector, which was to set the other one."""
+    reached = [convert_limit(each, unit, limit_unit, wanted.arc, geometry) for each in detector]
+    inner = wanted.radial_min is not None
+    value = wanted.radial_min if inner else wanted.radial_max
+    assert value is not None
+    low, high = sorted(reached)
+    covers = f"the detector covers {low:.6g} to {high:.6g} {limit_unit.symbol}"
+    return _refused(wanted, value, f"a limit that the detector reaches: {covers}", "leaves no pixel")
 
 
 def given_limits(

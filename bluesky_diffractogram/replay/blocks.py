@@ -153,9 +153,12 @@ def piece_of(images: ImagesReceived, begin: int, end: int | None, total: int | N
         "timestamps": {name: timestamps[name] for name in (key,) if name in timestamps},
         "filled": {name: filled[name] for name in (key,) if name in filled},
     }  # fmt: skip
+    data_keys = descriptor["data_keys"]
+    if config.normalization is None or config.normalization in event["data"]:  # else the error lists them
+        data_keys = {key: data_keys[key]}
     described = {
         "uid": descriptor["uid"], "run_start": descriptor["run_start"], "name": descriptor["name"],
-        "time": descriptor["time"], "data_keys": {key: descriptor["data_keys"][key]},
+        "time": descriptor["time"], "data_keys": data_keys,
     }  # fmt: skip
     return Piece(images.run_uid, described, light, key, images.rows, begin, end, total)
 

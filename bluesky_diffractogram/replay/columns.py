@@ -11,6 +11,7 @@ from .chi import chi_text, chi_unit
 from .curve import Curve
 from .curves import curves
 from .fxye import fxye_text
+from .whole_file import whole_file
 from .xy import xy_text
 
 if TYPE_CHECKING:
@@ -117,6 +118,5 @@ def _write(dataset: Dataset, folder: str | Path, suffix: str, text: Callable[[Cu
 def write_text(path: Path, text: str) -> None:
     """Write a file of columns: UTF-8 in .xy, and "?" for what is not ASCII in formats that are older than it."""
     encoding = "utf-8" if path.suffix == ".xy" else "ascii"
-    part = path.with_name(path.name + ".part")  # under its name a file is whole
-    part.write_text(text, encoding=encoding, errors="replace", newline="\n")
-    part.replace(path)
+    with whole_file(path) as part:
+        part.write_text(text, encoding=encoding, errors="replace", newline="\n")

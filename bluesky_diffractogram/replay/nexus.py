@@ -14,6 +14,7 @@ from .nexus_azint1d import fits, write_azint1d
 from .nexus_fields import iso8601, new_group, write_field, write_rows
 from .nexus_frames import write_frames
 from .nexus_process import PROGRAM, write_instrument, write_process
+from .whole_file import whole_file
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -64,24 +65,19 @@ def to_nexus(
     for number in range_numbers(dataset):
         radial_unit(dataset, number)
     path = Path(path)
-    part = path.with_name(path.name + ".part")
-    try:
-        with h5py.File(part, "w") as file:
-            _write_root(file, path.name)
-            entry = _write_entry(file, dataset)
-            write_instrument(
-                entry, dataset, instrument=instrument, source=source, source_type=source_type, probe=probe
-            )  # fmt: skip
-            write_process(entry, dataset)
-            axis = write_frames(entry, dataset)
-            for number in range_numbers(dataset):
-                _write_range(entry, number, dataset, axis)
-                unit = radial_unit(dataset, number)
-                if fits(dataset, unit):
-                    write_azint1d(entry, number, dataset, unit)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as part, h5py.File(part, "w") as file:
+        _write_root(file, path.name)
+        entry = _write_entry(file, dataset)
+        write_instrument(
+            entry, dataset, instrument=instrument, source=source, source_type=source_type, probe=probe
+        )  # fmt: skip
+        write_process(entry, dataset)
+        axis = write_frames(entry, dataset)
+        for number in range_numbers(dataset):
+            _write_range(entry, number, dataset, axis)
+            unit = radial_unit(dataset, number)
+            if fits(dataset, unit):
+                write_azint1d(entry, number, dataset, unit)
     return path
 
 

@@ -40,13 +40,16 @@ class ColumnFiles:
 
     Attributes
     ----------
-    written
-        How many files were written.
+    names
+        Of the files that were written.
+    frames
+        What the frames are called there.
     """
 
     def __init__(self, folder: str | Path, formats: Iterable[str] = ("xy",)) -> None:
         self.folder = Path(folder)
-        self.written = 0
+        self.names: set[str] = set()
+        self.frames: set[str] = set()
         self._empty: list[str] = []
         self._formats = {name: FORMATS[name] for name in formats}
         self._curves: EventCurves | None = None
@@ -71,9 +74,16 @@ class ColumnFiles:
                 self._raw_uid, len(self._empty), self._empty[0],
             )  # fmt: skip
 
+    @property
+    def written(self) -> int:
+        """How many files were written."""
+        return len(self.names)
+
     def _write(self, curve: Curve) -> None:
+        self.frames.add(curve.stem)
         if not curve.filled.any():
             self._empty.append(curve.name)
+            self.names -= {f"{curve.name}.{suffix}" for suffix in self._formats}  # of an earlier event in its place
             return
         for suffix, text in list(self._formats.items()):
             try:
@@ -82,5 +92,6 @@ class ColumnFiles:
                 logger.error("raw run %s: no .%s files can be written: %s", self._raw_uid, suffix, error)
                 del self._formats[suffix]
                 continue
-            write_text(self.folder / f"{curve.name}.{suffix}", content)
-            self.written += 1
+            name = f"{curve.name}.{suffix}"
+            write_text(self.folder / name, content)
+            self.names.add(name)

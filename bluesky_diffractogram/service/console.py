@@ -21,6 +21,20 @@ SOME_FAILED = 1
 """Exit code where a part of the work could not be done."""
 
 
+_OPTIONS = {
+    "root_map={there: here}": "--root-map THERE=HERE",
+    "say with raw= where that is found": "replay that one",
+}
+"""What the library tells its callers to do, as the command line has it."""
+
+
+def in_options(message: str) -> str:
+    """A message of the library's with the options of the command line in the place of its arguments."""
+    for argument, option in _OPTIONS.items():
+        message = message.replace(argument, option)
+    return message
+
+
 # rich would take the brackets of "r [mm]" and of file names for its own markup.
 _PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
 
@@ -119,7 +133,7 @@ class _Told(logging.Handler):
         self._known: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        message = record.getMessage()
+        message = in_options(record.getMessage())
         if record.exc_info and record.exc_info[1] is not None:
             message += f" ({type(record.exc_info[1]).__name__}: {record.exc_info[1]})"
         if message not in self._known:

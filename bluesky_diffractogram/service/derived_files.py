@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import uuid
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ..replay.dataset import DerivedRows
 from ..replay.document_files import documents_of_file
+from ..replay.whole_file import is_part, whole_file
 from .column_files import FORMATS as COLUMNS
 from .column_files import ColumnFiles
+from .folder_lock import FolderLock
 from .jsonlines import JsonLines
 
 logger = logging.getLogger(__name__)
@@ -22,6 +26,9 @@ FORMATS = (*COLUMNS, "nexus", "jsonl", "png")
 """What can be written."""
 
 USUAL = ("xy", "jsonl", "png")
+
+_COLUMNS = re.compile(rf"(?P<frame>.+)_range\d+\.({'|'.join(COLUMNS)})")
+_NEXUS = re.compile(r"diffractogram(_\d+)?\.nxs")
 
 Sink = Callable[[str, dict[str, Any]], Any]
 
@@ -37,7 +44,10 @@ def written_earlier(folder: Path) -> list[Path]:
 
 
 class DerivedFiles:
-    """The files of one derived run, in a folder of its own.
+    """The files of one derived run; to be called with its documents, and then to be finished or closed.
+
+    Nobody else writes to the folder meanwhile. What an earlier run has left there and this one does not write, curves
+    of a range or in a format that is not wanted any more, is deleted when this one is whole; other files stay.
 
     Parameters
     ----------
@@ -49,6 +59,8 @@ class DerivedFiles:
         Whether the picture is logarithmic.
     formats
         Some of `FORMATS`.
+    shared
+        Whether the folder may hold results of other frames, which stay then.
 
     Attributes
     ----------
@@ -58,36 +70,88 @@ class DerivedFiles:
         The writer of the files of columns.
     frames
         The ``frames`` of the derived stop document, once there is one.
-    sinks
-        What is to be called with every document.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written to, or another command is writing to it (`FolderBusy`).
     """
 
-    def __init__(self, folder: Path, *, log: bool = False, formats: Collection[str] = USUAL) -> None:
+    def __init__(
+        self, folder: Path, *, log: bool = False, formats: Collection[str] = USUAL, shared: bool = False
+    ) -> None:
+        self._new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.documents, self.picture = folder, folder / DOCUMENTS, folder / PICTURE
         self.frames: dict[str, Any] = {}
         self.columns = ColumnFiles(folder, [name for name in formats if name in COLUMNS])
-        self._unfinished = list(folder.glob(PARTS))
-        self._lines = JsonLines(folder / f"{self.documents.stem}-{uuid.uuid4().hex[:8]}.part")
-        self._figure = _figure(log) if "png" in formats else None
-        self._nexus = "nexus" in formats
-        sinks: list[Sink | None] = [self._figure, self._lines, self.columns, self._note_stop]
-        self.sinks = tuple(sink for sink in sinks if sink is not None)
+        self._lock = FolderLock(folder)
+        self._log, self._formats, self._shared = log, formats, shared
+        self._left = list(folder.glob(PARTS))
+        self._lines: JsonLines | None = None
+        self._figure: Any = None
+        self._sinks: list[Sink] = []
+        self._written: set[str] = set()
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        """Take one document.
+
+        Raises
+        ------
+        OSError
+            It cannot be written.
+        """
+        if self._lines is None:
+            self._lines = JsonLines(self.folder / f"{self.documents.stem}-{uuid.uuid4().hex[:8]}.part")
+            self._figure = _figure(self._log) if "png" in self._formats else None
+            self._sinks = [self._lines, self.columns, *([] if self._figure is None else [self._figure])]
+        for sink in self._sinks:
+            sink(name, doc)
+        if name == "stop":
+            self.frames = doc.get("frames", {})
 
     def finish(self) -> None:
-        """Write what can be written at the end only."""
-        self._lines.close()
-        self._lines.path.replace(self.documents)
-        for part in self._unfinished:
-            part.unlink(missing_ok=True)
-        if self._nexus:
-            self._write_nexus()
+        """Write what can be written at the end only, and delete what is left of earlier runs.
+
+        A run of which no frame could be reduced leaves the folder as it was.
+
+        Raises
+        ------
+        OSError
+            Something cannot be written.
+        """
+        nothing = self.frames.get("received", 0) > 0 and self.frames.get("reduced", 0) == 0
+        if self._lines is not None and not nothing:
+            self._lines.close()
+            self._lines.path.replace(self.documents)
+            self._lines = None
+            if "nexus" in self._formats:
+                self._write_nexus()
+            if self._figure is not None and self.frames.get("reduced"):
+                with whole_file(self.picture) as part:
+                    self._figure.save(part, dpi=150, format="png")
+                self._written.add(self.picture.name)
+            self._delete_left_over()
+        elif self._lines is not None:
+            self._lines.close()
+            self._lines.path.unlink(missing_ok=True)
+            self._lines = None
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the folder; of a run that was not finished the documents stay, to go on with."""
+        if self._lines is not None:
+            with suppress(OSError):  # a full disk does not take what is left
+                self._lines.close()
+            self._lines = None
         if self._figure is not None:
-            if self.frames.get("reduced"):
-                part = self.picture.with_suffix(".part.png")
-                self._figure.save(part, dpi=150)
-                part.replace(self.picture)
             self._figure.close()
+            self._figure = None
+        self._sinks.clear()
+        self._lock.release()
+        if self._new:
+            with suppress(OSError):  # there is something in it, as there should be
+                self.folder.rmdir()
 
     def _write_nexus(self) -> None:
         from ..replay.nexus import to_nexus
@@ -97,13 +161,26 @@ class DerivedFiles:
             rows(name, doc)
         for (raw_uid, stream), dataset in rows.datasets().items():
             try:
-                to_nexus(dataset, self.folder / f"{stream}.nxs")
+                self._written.add(to_nexus(dataset, self.folder / f"{stream}.nxs").name)
             except ValueError as error:
                 logger.error("raw run %s: no NeXus file can be written: %s", raw_uid, error)
 
-    def _note_stop(self, name: str, doc: dict[str, Any]) -> None:
-        if name == "stop":
-            self.frames = doc.get("frames", {})
+    def _delete_left_over(self) -> None:
+        for path in self._left:
+            path.unlink(missing_ok=True)
+        written = self._written | self.columns.names
+        for path in self.folder.iterdir():
+            if path.name not in written and self._is_left_over(path.name):
+                path.unlink(missing_ok=True)
+
+    def _is_left_over(self, name: str) -> bool:
+        """Whether a file of that name, which this run has not written, is one that an earlier run wrote."""
+        columns = _COLUMNS.fullmatch(name)
+        if columns is not None:
+            return not self._shared or columns["frame"] in self.columns.frames
+        if self._shared:
+            return False
+        return name == PICTURE or _NEXUS.fullmatch(name) is not None or is_part(name)
 
 
 def _figure(log: bool) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -38,7 +39,9 @@ def integrate(
         say = Complaints(progress.console)
 
         def failed(path: str, error: Exception) -> None:
-            complain("error", f"{path}: {error}".splitlines()[0], progress.console)
+            told = next(iter(str(error).splitlines()), "") or type(error).__name__
+            named = os.path.basename(path.partition("::")[0]) in told
+            complain("error", told if named else f"{path}: {told}", progress.console)
             bad_files.append(path)
 
         with package_log(say):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..config import DiffractogramConfig
 from .derived_files import DerivedFiles, no_windows
@@ -30,6 +31,8 @@ class Integration:
     ------
     ConfigError
         The configuration does not go with its calibration.
+    OSError
+        As `DerivedFiles`.
     """
 
     def __init__(self, config: DiffractogramConfig, folder: Path, *, log: bool = False) -> None:
@@ -37,9 +40,9 @@ class Integration:
         from ..live import DiffractogramCallback
 
         self._callback = DiffractogramCallback(config, background=False, plot=False)
-        self.files = DerivedFiles(folder, log=log)
-        for sink in self.files.sinks:
-            self._callback.subscribe(sink)
+        self.files = DerivedFiles(folder, log=log, shared=True)
+        self._derived: list[tuple[str, dict[str, Any]]] = []
+        self._callback.subscribe(lambda name, doc: self._derived.append((name, doc)))
 
     def reduce(self, paths: Sequence[str], failed: Callable[[str, Exception], None]) -> Iterator[tuple[int, int]]:
         """Reduce all frames of `paths` as one run.
@@ -56,7 +59,23 @@ class Integration:
         done, known
             After every frame and every bad file: how many frames are done, and how many there are as far as
             known, files not yet opened counting one.
+
+        Raises
+        ------
+        OSError
+            What comes out cannot be written.
         """
+        try:
+            for progress in self._reduce(paths, failed):
+                # Outside of the callback, to which a full disk would be the fault of one of its subscribers.
+                self._write()
+                yield progress
+            self._write()
+            self.files.finish()
+        finally:
+            self.files.close()
+
+    def _reduce(self, paths: Sequence[str], failed: Callable[[str, Exception], None]) -> Iterator[tuple[int, int]]:
         run = RawRun(self._callback, {"plan_name": "integrate", "files": [os.path.abspath(path) for path in paths]})
         run.start()
         done, known = 0, len(paths)
@@ -76,4 +95,7 @@ class Integration:
                 yield done, known
         run.stop()
         self._callback.close()
-        self.files.finish()
+
+    def _write(self) -> None:
+        while self._derived:
+            self.files(*self._derived.pop(0))

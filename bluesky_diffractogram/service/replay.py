@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .console import BAD_INPUT, SOME_FAILED, Complaints, complain, errors, output, package_log, plain_errors
+from .console import BAD_INPUT, SOME_FAILED, Complaints, complain, errors, in_options, output, package_log, plain_errors
 from .options import ConfigOption, LogOption, OutputOption, ToolConfigurationOption, one_configuration
 
 
@@ -65,36 +65,42 @@ def replay(
 
         with package_log(say):
             try:
-                stored, catalog = find_runs(runs)
-                destinations = find_destinations(wanted, stored if catalog is None else catalog)
+                found = find_runs(runs)
+                destinations = find_destinations(wanted, found.catalog)
                 sinks = RunSinks(destinations, directory, log=log)
                 replayed = replay_runs(
-                    stored, source, catalog=catalog, root_map=parse_root_map(root_map or ()), workers=workers,
+                    found.runs, source, root_map=parse_root_map(root_map or ()), workers=workers,
                     resume=None if again else sinks.earlier,
                     progress=lambda done, total: progress.update(bar, completed=done, total=total),
                 )  # fmt: skip
             except ReplayError as error:
-                complain("error", str(error), progress.console)
+                complain("error", in_options(str(error)), progress.console)
                 raise typer.Exit(BAD_INPUT) from None
+            for missing in found.missing:
+                say("error", missing)
             bar = progress.add_task("reducing", total=None)
             try:
                 for name, doc in replayed:
                     sinks(name, doc)
             except ReplayError as error:
                 if not replayed.failures:  # else it was logged, and said
-                    say("error", str(error))
+                    say("error", in_options(str(error)))
+            finally:
+                sinks.close()
 
     console = output()
     lost = 0
     for run in sinks.written:
-        console.print(f"run {run.raw_uid}: {tally_line(run.frames)}: {', '.join(run.places)}", soft_wrap=True)
+        places = ", ".join(run.places) or "stored nowhere"
+        console.print(f"run {run.raw_uid}: {tally_line(run.frames)}: {places}", soft_wrap=True)
         lost += run.frames.get("received", 0) - run.frames.get("reduced", 0) - run.frames.get("replaced", 0)
     if replayed.taken_over:
         console.print(f"{replayed.taken_over} frames were taken over of earlier results (--again computes them anew)")
     if not (sinks.written or replayed.failures or say.errors):
         complain("error", "there is no run with frames to reduce; of derived runs, replay the raw ones")
         raise typer.Exit(SOME_FAILED)
-    if replayed.failures:
-        complain("error", f"{len(replayed.failures)} of {len(replayed.failures) + len(sinks.written)} runs failed")
+    failed = len(replayed.failures) + len(found.missing)
+    if failed:
+        complain("error", f"{failed} of {failed + len(sinks.written)} runs failed")
     if say.errors or lost:
         raise typer.Exit(SOME_FAILED)

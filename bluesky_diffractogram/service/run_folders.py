@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -11,9 +12,11 @@ from ..replay.document_files import documents_of_file
 from ..replay.errors import ReplayError
 from .derived_files import USUAL, DerivedFiles, written_earlier
 
+logger = logging.getLogger(__name__)
+
 
 class RunFolders:
-    """Writes derived runs, called with their documents.
+    """Writes derived runs, called with their documents; one that cannot be written is an error in the log.
 
     Parameters
     ----------
@@ -21,47 +24,58 @@ class RunFolders:
         Gets a folder for each run, named after the raw one.
     log, formats
         As `DerivedFiles` takes them.
-
-    Attributes
-    ----------
-    written
-        The uid of the raw run and the files, of each run.
     """
 
     def __init__(self, directory: Path, *, log: bool = False, formats: Collection[str] = USUAL) -> None:
-        self.written: list[tuple[str, DerivedFiles]] = []
         self._directory, self._log, self._formats = directory, log, formats
         self._folders: dict[str, Path] = {}
-        self._of_run: dict[str, DerivedFiles] = {}
-        self._of_descriptor: dict[str, DerivedFiles] = {}
+        self._raw_uids: dict[str, str] = {}
+        self._open: dict[str, DerivedFiles] = {}
+        self._run_of_descriptor: dict[str, str] = {}
 
     def earlier(self, raw_uid: str) -> list[Path] | None:
         """The files that an earlier replay of a raw run has written here, as `replay` takes them for ``resume``."""
-        return written_earlier(self._folder(raw_uid)) or None
+        return written_earlier(self.folder(raw_uid)) or None
 
-    def _folder(self, raw_uid: str) -> Path:
+    def folder(self, raw_uid: str) -> Path:
+        """The folder of a raw run."""
         if raw_uid not in self._folders:
             short, whole = (self._directory / re.sub(r"[^\w.-]", "_", name) for name in (raw_uid[:8], raw_uid))
             taken = short in self._folders.values() or _is_of_another(short, raw_uid)
             self._folders[raw_uid] = whole if taken else short
         return self._folders[raw_uid]
 
-    def __call__(self, name: str, doc: dict[str, Any]) -> None:
-        """Take one document of any derived run; with the stop all is written."""
-        if name == "start":
-            raw_uid = str(doc["raw_uid"])
-            files = self._of_run[doc["uid"]] = DerivedFiles(self._folder(raw_uid), log=self._log, formats=self._formats)
-            self.written.append((raw_uid, files))
-        elif name == "event":
-            files = self._of_descriptor[doc["descriptor"]]
-        else:
-            files = self._of_run[doc["run_start"]]
+    def __call__(self, name: str, doc: dict[str, Any]) -> bool:
+        """Take one document of any derived run; whether its run is written so far. With the stop all is."""
+        uid = doc["uid"] if name == "start" else doc.get("run_start") or self._run_of_descriptor[doc["descriptor"]]
         if name == "descriptor":
-            self._of_descriptor[doc["uid"]] = files
-        for sink in files.sinks:
-            sink(name, doc)
-        if name == "stop":
-            files.finish()
+            self._run_of_descriptor[doc["uid"]] = uid
+        try:
+            if name == "start":
+                self._raw_uids[uid] = str(doc["raw_uid"])
+                folder = self.folder(self._raw_uids[uid])
+                self._open[uid] = DerivedFiles(folder, log=self._log, formats=self._formats)
+            files = self._open.get(uid)
+            if files is None:
+                return False
+            files(name, doc)
+            if name == "stop":
+                files.finish()
+                del self._open[uid]
+        except OSError as error:  # a full disk, a folder that is gone: the other runs may go elsewhere
+            if uid in self._open:
+                self._open.pop(uid).close()
+            raw_uid = self._raw_uids[uid]
+            logger.error(
+                "the derived run of raw run %s cannot be written to %s: %s", raw_uid, self.folder(raw_uid), error
+            )
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let go of the folders of runs that were interrupted."""
+        while self._open:
+            self._open.popitem()[1].close()
 
 
 def _is_of_another(folder: Path, raw_uid: str) -> bool:

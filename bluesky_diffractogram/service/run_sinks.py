@@ -126,14 +126,19 @@ class RunSinks:
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         """Take one document of any derived run; with the stop all is written."""
-        if self._folders is not None:
-            self._folders(name, doc)
+        in_folder = self._folders is not None and self._folders(name, doc)
         stored = [server.name for server in self._servers if server(name, doc)]
         if name == "start":
-            folder = [] if self._folders is None else [str(self._folders.written[-1][1].folder)]
-            self._runs[doc["uid"]] = WrittenRun(str(doc["raw_uid"]), folder)
+            self._runs[doc["uid"]] = WrittenRun(str(doc["raw_uid"]), [])
             self.written.append(self._runs[doc["uid"]])
         elif name == "stop":
             run = self._runs.pop(doc["run_start"])
             run.frames = doc.get("frames", {})
+            if self._folders is not None and in_folder:
+                run.places.append(str(self._folders.folder(run.raw_uid)))
             run.places += [f"{doc['run_start']} in {server}" for server in stored]
+
+    def close(self) -> None:
+        """Let go of what runs that were interrupted have open."""
+        if self._folders is not None:
+            self._folders.close()
