@@ -107,7 +107,7 @@ class TakingOver:
         found = self._earlier.take(self._run_uid, origin.event_uid, origin.frame_index, lambda: digest)
         if found is None:
             return
-        other = [key for key, value in data.items() if not _same(value, found.data.get(key))]
+        other = [key for key, value in data.items() if not same_value(value, found.data.get(key))]
         if other:
             self._refuse(f"seq_num {origin.seq_num} has another {other[0]} there")
             return
@@ -149,7 +149,8 @@ def as_computed(like: Any, stored: Any) -> Any:
     raise ValueError(f"{type(stored).__name__}, expected {type(like).__name__}")
 
 
-def _same(value: Any, stored: Any) -> bool:
+def same_value(value: Any, stored: Any) -> bool:
+    """Whether a stored value of an event is the one that was computed, NaN like NaN, and null too."""
     try:
         return np.array_equal(value, as_computed(value, stored), equal_nan=isinstance(value, (float, np.ndarray)))
     except ValueError:

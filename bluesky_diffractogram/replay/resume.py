@@ -132,16 +132,22 @@ class EarlierRuns:
                 earlier = list(earlier)
             for stored in stored_runs(earlier).each():
                 try:
-                    self._read_one(stored.name, partial(stored.documents, None, Paths()))
+                    documents = partial(stored.documents, None, Paths())
+                    self._read_one(stored.name, (stored.outline or documents)(), documents)
                 except Exception as error:  # whatever its catalogue raises
                     logger.warning("of the earlier derived run %s no more is taken over: %s", stored.name, error)
         except ReplayError as error:
             logger.warning("of earlier derived runs nothing is taken over: %s", error)
 
-    def _read_one(self, name: str, documents: Callable[[], Iterator[tuple[str, Document]]]) -> None:
+    def _read_one(
+        self,
+        name: str,
+        outline: Iterator[tuple[str, Document]],
+        documents: Callable[[], Iterator[tuple[str, Document]]],
+    ) -> None:
         runs: dict[str, tuple[Document, _Run]] = {}
         streams: dict[str, tuple[_Run, References]] = {}
-        for kind, doc in documents():
+        for kind, doc in outline:
             if kind == "start" and is_derived(doc):
                 run = _Run(doc["uid"], documents)
                 runs[doc["uid"]] = doc, run
