@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,15 @@ def load_integrator(path: str | Path) -> Any:
     """`pyFAI.load`, which raises whatever its parsers raise."""
     import pyFAI
 
-    return pyFAI.load(str(path))
+    # With every calibration pyFAI has Python look for garbage, which takes 0.2 s among all that is imported.
+    frozen_here = not gc.get_freeze_count()
+    if frozen_here:
+        gc.freeze()
+    try:
+        return pyFAI.load(str(path))
+    finally:
+        if frozen_here:
+            gc.unfreeze()
 
 
 def copied(integrator: Any, *, deep: bool = False) -> Any:
