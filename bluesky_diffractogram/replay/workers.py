@@ -187,15 +187,18 @@ def _start(number: int) -> tuple[Any, Client]:
         "distributed.scheduler.http.routes": [],
         "distributed.worker.http.routes": [],
     }
+    # One that was killed is started again; after 15 s without it dask would not wait for it any more. This is asked
+    # for when it is missed, so it has to stay as it is set.
+    dask.config.set({"distributed.deploy.lost-worker-timeout": f"{WITHOUT_WORKERS_S:g}s"})
     with dask.config.set(settings):
         # Whoever may connect to a scheduler may run what he likes: only who has this process's certificate may.
         with _deaf_to_interrupts():
             cluster = LocalCluster(
-                n_workers=0, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0",
-                memory_limit=None, silence_logs=logging.CRITICAL, security=Security.temporary(),
+                n_workers=number, threads_per_worker=1, processes=True, host="127.0.0.1",
+                dashboard_address="127.0.0.1:0", memory_limit=None, silence_logs=logging.CRITICAL,
+                security=Security.temporary(),
             )  # fmt: skip
         try:
-            cluster.scale(number)
             client = Client(cluster, set_as_default=False, timeout=START_S)
             client.wait_for_workers(number, timeout=START_S)
         except BaseException:

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 from documents.conftest import Collected, raw_run
-from documents.stream_runs import DATASET, StreamRun, images, uri_of, write_hdf5
+from documents.stream_runs import DATASET, StreamRun, images, settle, uri_of, write_hdf5
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from live_runs import live_of, run_live
@@ -57,6 +57,7 @@ def written(path, documents):
 @pytest.fixture
 def run(tmp_path):
     write_hdf5(tmp_path / "frames.h5", images(8))
+    settle()
     return list(StreamRun(uri_of(tmp_path / "frames.h5"), motor=True).step_scan(8))
 
 
@@ -137,6 +138,7 @@ def test_a_live_run_can_be_gone_on_with(cfg, run, reduced):
 
 def test_several_frames_to_an_event_cut_in_their_midst(cfg, tmp_path, reduced):
     write_hdf5(tmp_path / "frames.h5", images(9))
+    settle()
     run = list(StreamRun(uri_of(tmp_path / "frames.h5"), number=3).fly_scan(3))
     first = derived_of(run, cfg)
     reduced.clear()
@@ -264,19 +266,13 @@ def numbers_of(names):
     return sorted(int(name.rpartition(":")[2]) for name in names)
 
 
-def settled(path, back_s=5.0):
-    """The file as if it had been written some time ago."""
-    then = os.stat(path).st_mtime_ns - int(back_s * 1e9)
-    os.utime(path, ns=(then, then))
-
-
 @pytest.fixture
 def spoiled_run(tmp_path):
     """A run of which frames 4 to 7 were no good when it was first replayed, and a function that writes them anew."""
     path, right = tmp_path / "frames.h5", images(8)
     wrong = [frame if n < 4 else frame // 2 for n, frame in enumerate(right)]
     write_hdf5(path, wrong)
-    settled(path)
+    settle()
 
     def mend():
         with h5py.File(path, "r+") as file:
@@ -313,6 +309,7 @@ def test_a_time_that_was_set_back_deceives_nobody(cfg, spoiled_run, reduced, tmp
 def test_of_files_of_a_frame_each_those_that_were_rewritten_are_computed_again(cfg, tmp_path, reduced):
     for n, frame in enumerate(images(8)):
         np.save(tmp_path / f"img_{n:03d}.npy", frame)
+    settle()
     mimetype = "multipart/related;type=application/x-npy"
     run = list(StreamRun(uri_of(tmp_path), mimetype, {"template": "img_{:03d}.npy"}, motor=True).step_scan(8))
     first = derived_of(run, cfg)
@@ -331,8 +328,7 @@ def test_the_sources_of_a_virtual_data_set_are_looked_at(cfg, tmp_path, reduced)
     with h5py.File(tmp_path / "all.h5", "w") as file:
         file.create_virtual_dataset(DATASET, layout)
     run = list(StreamRun(uri_of(tmp_path / "all.h5"), motor=True).step_scan(8))
-    for file in tmp_path.glob("*.h5"):
-        settled(file)
+    settle()
     first = derived_of(run, cfg)
     reduced.clear()
     assert_same(derived_of(run, cfg, resume=first), first)
@@ -350,8 +346,7 @@ def test_the_file_behind_a_link_is_looked_at(cfg, tmp_path, reduced):
     with h5py.File(tmp_path / "master.h5", "w") as file:
         file["entry/data/data"] = h5py.ExternalLink("data.h5", DATASET)
     run = list(StreamRun(uri_of(tmp_path / "master.h5"), motor=True).step_scan(6))
-    for file in tmp_path.glob("*.h5"):
-        settled(file)
+    settle()
     first = derived_of(run, cfg)
     reduced.clear()
     assert_same(derived_of(run, cfg, resume=first), first)
@@ -385,6 +380,7 @@ def test_files_that_a_reader_names_are_looked_at(cfg, motor, npy_detector, tmp_p
     import bluesky.plans as bp
 
     live = run_live(cfg, bp.scan([npy_detector], motor, 0, 3, 6))
+    settle()
     first = derived_of(live.raw, cfg)
     reduced.clear()
     assert_same(derived_of(live.raw, cfg, resume=first), first)
@@ -444,6 +440,7 @@ def test_a_live_run_with_a_calibration_loaded_in_its_midst(cfg, run, tmp_path, r
 def test_frames_behind_another_followed_peak_are_not_tried_for_ever(cfg, tmp_path, reduced, caplog):
     """The second frame is computed again, and is another one by now: all behind it followed another peak then."""
     write_hdf5(tmp_path / "frames.h5", images(14))
+    settle()
     run = list(StreamRun(uri_of(tmp_path / "frames.h5"), motor=True).step_scan(14))
     first = derived_of(run, cfg)
     events = first.of("event")
