@@ -248,11 +248,11 @@ def test_what_was_there_stays_if_a_replay_is_interrupted(
 
 @pytest.fixture
 def long_run(tmp_path: Path) -> tuple[Path, Path]:
-    """The documents of a run of 6000 points whose frames lie in a file, and the configuration."""
+    """The documents of a run of 3000 points whose frames lie in a file, and the configuration."""
     write_hdf5(tmp_path / "frames.h5", images(20))
     stream = StreamRun(uri_of(tmp_path / "frames.h5"), motor=True)
     documents = list(stream.begin())
-    for n in range(6000):
+    for n in range(3000):
         documents += [stream.datum(n % 20, n % 20 + 1, seq_num=n + 1), stream.event(n + 1, motor=float(n))]
     raw, config = tmp_path / "raw.jsonl", tmp_path / "configuration.json"
     raw.write_text("".join(json.dumps(pair) + "\n" for pair in [*documents, stream.stop()]))
@@ -278,7 +278,7 @@ def test_an_interrupt_from_the_keyboard_ends_workers_and_is_gone_on_with(
         workers: list[psutil.Process] = []
         try:
             end = time.monotonic() + 120
-            while not sum(path.stat().st_size for path in out.glob("*/derived-*.part")) > 100_000:
+            while not sum(path.stat().st_size for path in out.glob("*/derived-*.part")) > 300_000:
                 assert process.poll() is None
                 assert time.monotonic() < end
                 time.sleep(0.02)
@@ -301,12 +301,12 @@ def test_an_interrupt_from_the_keyboard_ends_workers_and_is_gone_on_with(
     assert result.exit_code == 0, result.output
     taken = re.search(r"(\d+) frames were taken over", result.stdout)
     assert taken is not None
-    assert 100 < int(taken[1]) <= int(found[1])
+    assert 50 < int(taken[1]) <= int(found[1])
     (folder,) = out.iterdir()
     assert [path.name for path in folder.iterdir()] == ["derived.jsonl"]
     with (folder / "derived.jsonl").open() as lines:
         events = [line["doc"]["data"] for line in map(json.loads, lines) if line["name"] == "event"]
-    assert [event["raw_seq_num"] for event in events] == list(range(1, 6001))
+    assert [event["raw_seq_num"] for event in events] == list(range(1, 3001))
     assert all(event["diff_1"] == events[n % 20]["diff_1"] for n, event in enumerate(events))
 
 
