@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from numpy.typing import NDArray
-
 from ..files import Paths, Reader, Unreadable, read_ahead
 from ..reduction.frame import FrameError
 from .filled import Datums
-from .images import as_read
+from .images import ReadImage, as_read
 from .messages import Document, ImagesReceived, StreamRows
 from .resources import Frames, frames_of_resource, frames_of_stream_resource, uri_of
 
@@ -22,7 +20,7 @@ MOST_OPEN = 32
 MOST_BEGUN = 2
 
 # How many images there are; of each the imagename, or None, and what gives it or raises why it cannot be had.
-NamedImages = tuple[int, Iterator[tuple[str | None, Callable[[], NDArray]]]]
+NamedImages = tuple[int, Iterator[tuple[str | None, Callable[[], ReadImage]]]]
 
 
 class Assets:
@@ -38,6 +36,8 @@ class Assets:
         Where folders named in documents lie here.
     roots
         Folders outside of which nothing is opened; None is no such limit.
+    pixel_digests
+        Whether frames in memory are to be known by their pixels, which takes longer than reducing them.
     """
 
     def __init__(
@@ -45,12 +45,15 @@ class Assets:
         handler_registry: Mapping[str, Any] | None = None,
         root_map: Mapping[str, str] | None = None,
         roots: Sequence[str] | None = None,
+        *,
+        pixel_digests: bool = False,
     ) -> None:
+        self.pixel_digests = pixel_digests
         self._paths = Paths(root_map, roots)
         self._datums = Datums(handler_registry or {}, root_map or {})
         self._stream_resources: OrderedDict[str, Document] = OrderedDict()
         self._open: OrderedDict[str, Frames] = OrderedDict()
-        self._begun: OrderedDict[StreamRows, Callable[[], NDArray]] = OrderedDict()
+        self._begun: OrderedDict[StreamRows, Callable[[], ReadImage]] = OrderedDict()
         self._reader: Reader | None = None
 
     def receive(self, name: str, doc: Document) -> None:
@@ -100,6 +103,28 @@ class Assets:
         reads = read_ahead(partial(self._read, frames), indices)
         return rows.number, ((frames.name(index), read) for index, read in zip(indices, reads, strict=True))
 
+    def states(self, images: ImagesReceived, index: int | None) -> list[str | None]:
+        """What is the same as long as the images of an event in files are (`files.file_state`); without reading them.
+
+        Parameters
+        ----------
+        images
+            Which event.
+        index
+            Which one of its images; None are all.
+
+        Raises
+        ------
+        NotReadable, Unreadable, FrameError
+            They cannot be had.
+        """
+        rows = self.rows(images)
+        if rows is None:
+            return [self._datums.state(images.event["data"].get(images.image_key))]
+        frames = self._frames(rows.resource)
+        wanted = range(rows.number) if index is None else (index,)
+        return [frames.state(rows.first + i, self._paths) for i in wanted]
+
     def resource_of(self, images: ImagesReceived) -> str | None:
         """The uid of the resource that an event's images come from, if it is known."""
         if images.rows is not None:
@@ -140,9 +165,10 @@ class Assets:
         """Load the installed readers now, which takes a second, and not when the first file is announced."""
         self._datums.make_filler()
 
-    def _read(self, frames: Frames, index: int) -> NDArray:
+    def _read(self, frames: Frames, index: int) -> ReadImage:
+        state = frames.state(index, self._paths)  # before: what is written meanwhile changes it
         try:
-            return frames.read(index, self._paths)
+            return ReadImage(frames.read(index, self._paths), state)
         except Unreadable as error:
             raise FrameError("unreadable", str(error)) from error
 
@@ -193,9 +219,11 @@ class Assets:
             self._paths.resolve(uri_of(resource))
             index = next((kwargs[key] for key in ("point_number", "frame", "index") if key in kwargs), None)
             name = resource["resource_path"] + ("" if index is None else f":{index}")
+        state = self._datums.state(datum_id)
         arrays = self._datums.fill(images.event, images.image_key)
         names = [name if len(arrays) == 1 or name is None else f"{name}[{i}]" for i in range(len(arrays))]
-        return len(arrays), iter([(name, as_read(a)) for name, a in zip(names, arrays, strict=True)][begin:end])
+        found_images = [(name, as_read(a, lambda _: state)) for name, a in zip(names, arrays, strict=True)]
+        return len(arrays), iter(found_images[begin:end])
 
     def _frames(self, uid: str) -> Frames:
         if uid not in self._open:

@@ -85,6 +85,9 @@ class ReductionCallback:
         Reduces frames elsewhere, without `background`. Derived documents are late then, until `wait`.
     earlier
         Has frames that need not be reduced again.
+    pixel_digests
+        Say in derived events by which digest a frame is known that lies in memory, too: that takes longer than
+        reducing it.
 
     Raises
     ------
@@ -110,6 +113,7 @@ class ReductionCallback:
         block_timeout: float = 5.0,
         ahead: Ahead | None = None,
         earlier: Earlier | None = None,
+        pixel_digests: bool = False,
     ) -> None:
         self._setting = Setting.open(load_config(config))
         self._strict = strict
@@ -127,7 +131,7 @@ class ReductionCallback:
         self._lock = threading.Lock()
         self._configuring = threading.RLock()  # a follower of the configuration may change it again
         self.errors: Counter[str] = Counter()
-        assets = Assets(handler_registry, root_map, roots)
+        assets = Assets(handler_registry, root_map, roots, pixel_digests=pixel_digests)
         self._pipeline = Pipeline(
             self._setting, assets, self._subscribers.call, self._on_reduction, self._on_error, file_timeout,
             self._viewers, lambda: self._latest_images, ahead, earlier, self._tell_of_buffers,
@@ -395,6 +399,11 @@ class ReductionCallback:
         self._setting = setting
         self._turns.put(SettingChanged(setting))
         self._setting_followers.call(setting)
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """What derived documents say now of how their numbers are computed."""
+        return self._setting.provenance
 
     def show(self, on: bool = True) -> None:
         """lavue's Show/Stop: reduce every frame, or none but at `next`."""

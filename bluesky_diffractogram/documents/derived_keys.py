@@ -90,6 +90,7 @@ def data_keys(reducer: Reducer, carried: Mapping[str, Document]) -> dict[str, An
         raw_event=_text(),
         raw_seq_num=_number(dtype="integer", dtype_numpy="<i8"),
         frame_index=_number(dtype="integer", dtype_numpy="<i8"),
+        frame_digest=_text(),
     )
     for name, raw_key in carried.items():
         keys[name] = {**raw_key}
@@ -227,6 +228,7 @@ class EventData:
             "raw_event": origin.event_uid,
             "raw_seq_num": origin.seq_num,
             "frame_index": origin.frame_index,
+            "frame_digest": frame.digest,
         }
         self._like = data
         return data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +14,10 @@ from .messages import OriginOfFrame
 logger = logging.getLogger(__name__)
 
 References = tuple[float | None, ...]
+Digest = Callable[[], str]
+"""What a frame is known by now (`digests.frame_digest`), asked for where the frame is there at all."""
+
+MOST_IN_VAIN = 8
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -43,12 +47,12 @@ class Earlier(Protocol):
 
     taken: int
 
-    def has(self, run_uid: str, event_uid: str, index: int) -> bool:
-        """Whether the frame `index` of a raw event is there."""
+    def has(self, run_uid: str, event_uid: str, index: int, digest: Digest) -> bool:
+        """Whether the frame `index` of a raw event is there, as it is now."""
         ...
 
-    def take(self, run_uid: str, event_uid: str, index: int) -> EarlierEvent | None:
-        """The event of a frame, once; None where there is none."""
+    def take(self, run_uid: str, event_uid: str, index: int, digest: Digest) -> EarlierEvent | None:
+        """The event of a frame as it is now, once; None where there is none."""
         ...
 
     def refuse(self, run_uid: str) -> None:
@@ -57,10 +61,10 @@ class Earlier(Protocol):
 
 
 class TakingOver:
-    """What may be taken over of one raw run.
+    """What may be taken over of one raw run: frames whose files, or pixels, are what they were.
 
-    Nothing, before a frame was computed here and came out as it stands in the earlier run: with that, the
-    frames are the same ones, and so are axes and limits.
+    Nothing, before one of them was computed here and came out as it stands in the earlier run: with that, axes and
+    limits are the same.
 
     Parameters
     ----------
@@ -74,34 +78,45 @@ class TakingOver:
         self._run_uid, self._earlier = run_uid, earlier
         self.stream: Hashable = None
         self._refused = False
+        self._in_vain = 0
 
-    def has(self, event_uid: str, index: int) -> bool:
+    def has(self, event_uid: str, index: int, digest: Digest) -> bool:
         """Whether a frame may be taken over, once one was computed."""
-        return self._earlier.has(self._run_uid, event_uid, index)
+        return self._earlier.has(self._run_uid, event_uid, index, digest)
 
-    def take(self, event_uid: str, index: int) -> EarlierEvent | None:
+    def take(self, event_uid: str, index: int, digest: Digest) -> EarlierEvent | None:
         """The earlier event of a frame, for the stream `stream`; None where the frame is to be computed."""
-        return None if self.stream is None else self._earlier.take(self._run_uid, event_uid, index)
+        return None if self.stream is None else self._earlier.take(self._run_uid, event_uid, index, digest)
 
     def count(self) -> None:
         """A frame was taken over."""
         self._earlier.taken += 1
+        self._in_vain = 0
+
+    def not_wanted(self) -> None:
+        """What was taken is not the same now, for what was followed before it; after several no more is tried."""
+        self._in_vain += 1
+        if self._in_vain >= MOST_IN_VAIN:
+            self._refuse("other peaks are followed there")
 
     def compare(self, stream: Hashable, origin: OriginOfFrame, data: Mapping[str, Any]) -> None:
         """Compare an event that was computed for the run's first stream, if nothing has been compared yet."""
         if self.stream is not None or self._refused:
             return
-        found = self._earlier.take(self._run_uid, origin.event_uid, origin.frame_index)
+        digest = str(data["frame_digest"])
+        found = self._earlier.take(self._run_uid, origin.event_uid, origin.frame_index, lambda: digest)
         if found is None:
             return
-        other = [key for key, value in data.items() if not _same(value, found.data.get(key))]
+        other = [key for key, value in data.items() if not same_value(value, found.data.get(key))]
         if other:
-            self._refused = True
-            self._earlier.refuse(self._run_uid)
-            what = "run %s: nothing is taken over of the earlier derived run: seq_num %s has another %s there"
-            logger.warning(what, self._run_uid, origin.seq_num, other[0])
+            self._refuse(f"seq_num {origin.seq_num} has another {other[0]} there")
             return
         self.stream = stream
+
+    def _refuse(self, why: str) -> None:
+        self._refused = True
+        self._earlier.refuse(self._run_uid)
+        logger.warning("run %s: no more is taken over of the earlier derived run: %s", self._run_uid, why)
 
 
 def as_computed(like: Any, stored: Any) -> Any:
@@ -134,7 +149,8 @@ def as_computed(like: Any, stored: Any) -> Any:
     raise ValueError(f"{type(stored).__name__}, expected {type(like).__name__}")
 
 
-def _same(value: Any, stored: Any) -> bool:
+def same_value(value: Any, stored: Any) -> bool:
+    """Whether a stored value of an event is the one that was computed, NaN like NaN, and null too."""
     try:
         return np.array_equal(value, as_computed(value, stored), equal_nan=isinstance(value, (float, np.ndarray)))
     except ValueError:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..files import NotReadable
 from ..reduction.frame import FrameError
+from .handler_files import HandlerFiles
 from .images import frames_in
 from .messages import Document
 
@@ -53,6 +54,7 @@ class Datums:
         self._datums: dict[str, Any] = {}
         self._resources: dict[str, Any] = {}
         self._handlers: dict[Any, Any] = {}
+        self._files = HandlerFiles()
         self._descriptors: dict[str, Any] = {}
         self._used: deque[str] = deque()
         self._last = self._last_descriptor = ""
@@ -122,17 +124,35 @@ class Datums:
             raise FrameError("no file reader", str(error)) from error
         except (event_model.UnresolvableForeignKeyError, AttributeError, KeyError) as error:
             if self.find(datum_id) is not None:
-                self._handlers.clear()
+                self._forget_handlers()
                 raise NotReadable(f"{type(error).__name__}: {error}") from error
             raise FrameError("unknown datum", f"the documents for datum {datum_id!r} were not seen") from error
         except Exception as error:
             # A reader may have kept what it saw of a half-written file.
-            self._handlers.clear()
+            self._forget_handlers()
             cause = error.__cause__ or error
             raise NotReadable(f"{type(cause).__name__}: {cause}") from error
         if len(self._handlers) > MOST_HANDLERS:  # each may hold a file open
-            self._handlers.clear()
+            self._forget_handlers()
         return frames_in(filled["data"][image_key])
+
+    def state(self, datum_id: Any) -> str | None:
+        """What is the same as long as a datum's images are; None where that cannot be told."""
+        found = self.find(datum_id)
+        if found is None:
+            return None
+        resource, kwargs = found
+        key = resource["uid"], resource["spec"]  # as the filler calls it
+        try:
+            if key not in self._handlers:
+                self._handlers[key] = self._filler.get_handler(resource)
+            return self._files.state(self._handlers[key], kwargs)
+        except Exception:  # which is said when it is read
+            return None
+
+    def _forget_handlers(self) -> None:
+        self._handlers.clear()
+        self._files.forget()
 
     def forget(self) -> None:
         """Close what is open, for when no run is; the documents of the latest image stay, for `next`."""
@@ -145,6 +165,7 @@ class Datums:
         ):  # fmt: skip
             cache.clear()
             cache.update(remaining)
+        self._files.forget()
         self._used.clear()
 
     def make_filler(self) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from numpy.typing import NDArray
 
 from ..config import ConfigError
-from ..files import NotReadable
+from ..files import NotReadable, Unreadable
 from ..reduction.diffractogram import Reduction
 from ..reduction.frame import Frame, FrameError, add_frames, check_image
 from ..reduction.reducer import Reducer
 from ..reduction.validity import Validity
 from .assets import Assets
-from .images import as_read, frames_in
+from .digests import frame_digest, state_of_pixels
+from .images import ReadImage, as_read, frames_in
 from .messages import ImagesReceived, OriginOfFrame
 from .setting import Reducers, Setting
 
@@ -80,19 +82,52 @@ def read_frames(
         total, found = assets.images(images, begin, end, whole=not each)
     else:
         arrays = frames_in(event["data"][key], images.descriptor["data_keys"].get(key))
-        total, found = len(arrays), ((None, as_read(array)) for array in arrays[begin:end])
+        state = state_of_pixels if assets.pixel_digests else _unknown
+        total, found = len(arrays), ((None, as_read(array, state)) for array in arrays[begin:end])
     default = f"{images.run_uid[:8]}/{key}/{event['seq_num']}"
 
-    def frame(index: int, name: str | None, image: Callable[[], NDArray]) -> Frame:
+    states: list[str | None] = []
+
+    def frame(index: int, name: str | None, image: Callable[[], ReadImage]) -> Frame:
         if named is not None or name is None:
             name = (named or default) + (f"[{index}]" if total > 1 else "")
-        return Frame(image(), timestamp, name, monitor)
+        read = image()
+        if not each:
+            states.append(read.state)
+        return Frame(read.image, timestamp, name, monitor, digest=frame_digest([read.state], monitor))
 
     if each or total == 1:
         return total, (partial(frame, i, *named_image) for i, named_image in enumerate(found, begin))
     validity = Validity.from_config(config, setting.geometry.detector_dummy())
     frames = (frame(i, *named_image) for i, named_image in enumerate(found))
-    return 1, iter([lambda: add_frames(frames, config.frames_per_event, validity.invalid)])
+
+    def added() -> Frame:
+        frame = add_frames(frames, config.frames_per_event, validity.invalid)
+        return replace(frame, digest=frame_digest(states, monitor))
+
+    return 1, iter([added])
+
+
+def digest_now(images: ImagesReceived, setting: Setting, assets: Assets, index: int) -> str:
+    """The digest that the frame `index` of an event would have if it was read now; empty where that cannot be told.
+
+    Files are looked at, not read.
+    """
+    each = setting.config.frames_per_event == "each"
+    try:
+        monitor = _monitor(images, setting.config.normalization)
+        if images.in_file:
+            return frame_digest(assets.states(images, index if each else None), monitor)
+        if not assets.pixel_digests:
+            return ""
+        arrays = frames_in(images.event["data"][images.image_key], images.descriptor["data_keys"].get(images.image_key))
+        return frame_digest(map(state_of_pixels, arrays[index : index + 1] if each else arrays), monitor)
+    except (NotReadable, Unreadable, FrameError, KeyError):
+        return ""
+
+
+def _unknown(image: NDArray) -> None:
+    """What is known of images in memory without a look at all their pixels."""
 
 
 def _monitor(images: ImagesReceived, data_key: str | None) -> float | None:

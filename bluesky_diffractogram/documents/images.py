@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,14 @@ def _as_described(array: NDArray, dtype_numpy: Any) -> NDArray:
     return cast if np.array_equal(cast, array, equal_nan=True) else array
 
 
-def as_read(image: NDArray) -> Callable[[], NDArray]:
-    """An image in memory in the place of one that is still to be read."""
-    return lambda: image
+@dataclass(frozen=True, eq=False, slots=True)
+class ReadImage:
+    """An image, and what is the same as long as it is (`files.file_state`), or None."""
+
+    image: NDArray
+    state: str | None
+
+
+def as_read(image: NDArray, state: Callable[[NDArray], str | None] = lambda image: None) -> Callable[[], ReadImage]:
+    """An image in memory in the place of one that is still to be read; `state` gives its own."""
+    return lambda: ReadImage(image, state(image))

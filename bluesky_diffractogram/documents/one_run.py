@@ -20,7 +20,7 @@ from .assets import Assets
 from .derived_keys import carried_keys
 from .derived_run import DerivedRun
 from .earlier import Earlier, TakingOver
-from .frames import Announce, frame_shape_of, origin_of, read_frames, reduce_aside
+from .frames import Announce, digest_now, frame_shape_of, origin_of, read_frames, reduce_aside
 from .images import Document, frame_shape
 from .messages import REFUSED, FramesPassedOver, ImagesDescribed, ImagesReceived
 from .parked import AwaitedInVain, ParkedImages
@@ -271,17 +271,24 @@ class OneRun:
         images = parked.images
         if self._ahead is not None and self._ahead.alone(images):
             return True
-        return self._taking_over is not None and self._taking_over.has(images.event["uid"], parked.done + 1)
+        over, following = self._taking_over, parked.done + 1
+        return over is not None and over.has(images.event["uid"], following, self._digest(images, following))
+
+    def _digest(self, images: ImagesReceived, index: int) -> Callable[[], str]:
+        return partial(digest_now, images, images.setting, self._assets, index)
 
     def _taken_over(self, parked: ParkedImages) -> bool:
         """Deal with the next frame of an event if it was reduced in an earlier derived run."""
         images, index = parked.images, parked.done
         over = self._taking_over
-        found = None if over is None else over.take(images.event["uid"], index)
-        if over is None or found is None or self._given_up:
+        if over is None or self._given_up:
+            return False
+        found = over.take(images.event["uid"], index, self._digest(images, index))
+        if found is None:
             return False
         replaces = self._derived.event_again(found, over.stream, origin_of(images, index))
         if replaces is None:
+            over.not_wanted()
             return False
         over.count()
         self._count(replaces)

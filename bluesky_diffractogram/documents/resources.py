@@ -30,6 +30,10 @@ class Frames(Protocol):
         """Raise what `read` would of a frame that is not there."""
         ...
 
+    def state(self, index: int, paths: Paths | None = None) -> str | None:
+        """What is the same as long as the frame is what it was; None where that cannot be told."""
+        ...
+
     def name(self, index: int) -> str:
         """What people call the frame."""
         ...

@@ -6,6 +6,7 @@ from .hdf5_find import find_datasets
 from .paths import Paths
 from .read_ahead import Reader, read_ahead
 from .sequence import FileSequence
+from .state import file_state, joined_states
 
 __all__ = [
     "FileSequence",
@@ -15,6 +16,8 @@ __all__ = [
     "Paths",
     "Reader",
     "Unreadable",
+    "file_state",
     "find_datasets",
+    "joined_states",
     "read_ahead",
 ]

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from .errors import NotReadable, Unreadable
 from .hdf5_dataset import OpenDataset
-from .hdf5_images import Place, number_of, number_of_frames
+from .hdf5_images import Place, number_of, number_of_frames, place_of
 from .hdf5_links import other_files
 from .hdf5_open import OpenFile, lock_of_hdf5, open_hdf5
 from .hdf5_written import Rest
 from .paths import Paths
+from .state import file_state, joined_states
 
 MOST_STEPS = 8
 FRAMES_THAT_PROVE = 16
@@ -130,6 +131,24 @@ class HDF5Frames:
             opening, place, _ = self._there(index, paths)
             if opening.sources is not None:
                 opening.sources.require(place, paths)
+
+    def state(self, index: int | Place, paths: Paths | None = None) -> str | None:
+        """What is the same as long as a frame is what it was: its files as they are now, and where it is in them.
+
+        None where that cannot be told: it is not there, or a file is being written, or leads where only HDF5 looks.
+        """
+        try:
+            with self._turn(f"frame {index}"):
+                if self._file is not None and self._file.was_replaced():
+                    self._close()
+                opening = self._opened(paths)
+                place = place_of(opening.data, index)
+                if place is None or self._file is None or self._file.swmr or self._file.ours:
+                    return None
+                own = f"{self.dataset} {opening.data.name} {place}"
+                return joined_states(own, file_state(self.path), opening.state_of_others(place, paths))
+        except (NotReadable, Unreadable):
+            return None
 
     def name(self, index: int) -> str:
         """What people call a frame: the file, with its number in it."""

@@ -16,6 +16,8 @@ from .hdf5_images import Place, check_images, place_of
 from .hdf5_open import OpenFile
 from .hdf5_sources import Source, VirtualSources
 from .hdf5_written import ANY_SIZE, Rest, fill_value, is_blank, is_there, may_be_blank
+from .paths import Paths
+from .state import file_state, joined_states
 
 
 class OpenDataset:
@@ -59,6 +61,8 @@ class OpenDataset:
             raise NotReadable(f"it is not there: {error}{_others(file)}") from error
         check_images(self.data, f"{file.path}::{name}")
         self.holder: str = self.data.file.filename
+        # HDF5 keeps it open, and what it has read of it.
+        self._holder_state = "" if self.holder == file.path else file_state(self.holder)
         self.fill = fill_value(self.data)
         self.sources: VirtualSources | None = None
         if self.data.is_virtual:
@@ -89,6 +93,14 @@ class OpenDataset:
     def is_blank(self, image: NDArray) -> bool:
         """Whether a frame holds nothing but what HDF5 gives where nothing was written."""
         return is_blank(image, self.fill)
+
+    def state_of_others(self, place: Place, paths: Paths | None) -> str | None:
+        """The state (`file_state`) of the further files that a frame comes from, none or several; None if not known."""
+        if self._holder_state != ("" if self.holder == self._file.path else file_state(self.holder)):
+            return None
+        outside = joined_states(*(file_state(name) for name, *_ in self.data.external or ()))
+        sources = "" if self.sources is None else self.sources.state(place, paths)
+        return joined_states(self._holder_state, outside, sources)
 
     def _at_rest(self) -> bool:
         if self._file.has_swmr_writer():  # which may wait for minutes before it writes what it has

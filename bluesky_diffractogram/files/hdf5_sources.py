@@ -15,6 +15,7 @@ from .errors import NotReadable, NotThere, Unreadable
 from .hdf5_images import Place
 from .hdf5_written import Rest, fill_value
 from .paths import Paths
+from .state import joined_states
 from .virtual import Parts, SourceFrame, mappings
 
 MOST_OPEN = 128
@@ -28,6 +29,7 @@ class Source(Protocol):
 
     def read(self, index: int | Place, paths: Paths | None = None) -> NDArray: ...
     def require(self, index: int | Place, paths: Paths | None = None) -> None: ...
+    def state(self, index: int | Place, paths: Paths | None = None) -> str | None: ...
     def close(self) -> None: ...
 
 
@@ -90,6 +92,12 @@ class VirtualSources:
             for frames, frame in self._of(place, paths):
                 with _of_one_part():
                     frames.require(frame.index, paths)
+
+    def state(self, place: Place, paths: Paths | None) -> str | None:
+        """What is the same as long as the parts of a frame are what they were; None where that cannot be told."""
+        if self._parts is None:
+            return None
+        return joined_states(*(frames.state(frame.index, paths) for frames, frame in self._of(place, paths)))
 
     def close(self) -> None:
         """Close the sources."""

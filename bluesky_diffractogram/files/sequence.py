@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .errors import NotReadable, Unreadable
 from .paths import Paths
+from .state import file_state
 
 MOST_BYTES = 2**30
 TEMPLATE = re.compile(
@@ -89,6 +90,16 @@ class FileSequence:
             paths.check(self.path(index))
         if not os.path.exists(self.path(index)):
             raise NotReadable(f"{self.path(index)} is not there")
+
+    def state(self, index: int, paths: Paths | None = None) -> str | None:
+        """What is the same as long as the file of a frame is what it was; None where that cannot be told."""
+        try:
+            path = self.path(index)
+            if paths is not None:
+                paths.check(path)
+        except Unreadable:
+            return None
+        return file_state(path)
 
     def close(self) -> None:
         """Nothing is kept open."""

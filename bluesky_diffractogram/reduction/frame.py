@@ -45,6 +45,8 @@ class Frame:
     exposures
         How many frames were added up in `image`. With more than one, the pixels that are invalid in any of
         them are NaN already and are not tested again, and the dark counts as often.
+    digest
+        What a frame with other pixels would not have; empty where that is not known.
     """
 
     image: NDArray
@@ -52,6 +54,7 @@ class Frame:
     imagename: str = ""
     monitor: float | None = None
     exposures: int = 1
+    digest: str = ""
 
 
 def check_image(image: NDArray, expected: tuple[int, int] | None) -> None:

@@ -56,10 +56,11 @@ def replay(
     resume
         What an earlier replay of the same run gave, in any of the forms of `run`, mostly the file or the catalogue that
         it was stored in; complete, or cut off anywhere. Frames that it holds are not computed again, if calibration,
-        mask, configuration and versions are the same. Or a function that gives it, or None, for the uid of a raw run.
+        mask, configuration and versions are the same, and the files that they were read from (path, size, times of
+        change), or the pixels of those in memory. Or a function that gives it, or None, for the uid of a raw run.
         Do not write the new one into the same file.
     progress
-        Called as derived documents come, with how many frames are reduced and how many points the scans were to have;
+        Called as derived documents come, with how many frames are reduced and how many the runs that have begun have;
         None where that is not known.
 
     Returns

@@ -22,6 +22,7 @@ _ALLOWED = (
     'expected JSON lines, a JSON array or msgpack of [name, doc] or {"name": …, "doc": …}, as suitcase, bluesky and '
     "this package write them"
 )
+MOST_OF_A_START, MOST_OF_A_STOP = 2**24, 2**18
 
 
 def documents_of_file(path: str | os.PathLike[str]) -> Iterator[NamedDocument]:
@@ -52,6 +53,20 @@ def documents_of_file(path: str | os.PathLike[str]) -> Iterator[NamedDocument]:
     if not first:
         raise ReplayError(f"{path} is empty")
     yield from _msgpack(path) if first[0] in _MSGPACK else _json(path)
+
+
+def last_stop(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """The stop document that a file of JSON lines with one run ends with, without reading the rest; None without it."""
+    try:
+        with open(path, "rb") as file:
+            first = file.readline(MOST_OF_A_START)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - MOST_OF_A_STOP))
+            last = file.read().rstrip().splitlines()[-1]
+        (begin, start), (end, stop) = (_named_document(json.loads(line), str(path)) for line in (first, last))
+    except (OSError, ValueError, IndexError, RecursionError, ReplayError):
+        return None
+    return stop if (begin, end) == ("start", "stop") and stop.get("run_start") == start.get("uid") else None
 
 
 def _json(path: Path) -> Iterator[NamedDocument]:

@@ -28,11 +28,15 @@ BLOCK_S = 1.5
 BLOCK_BYTES = 2**25
 BLOCKS_PER_WORKER = 2
 MOST_SHAPES = 1000
+MOST_WAITING = 1000
 
 KILLED = "killed"
 """The reason for which frames are skipped that kill whoever reduces them."""
 
 Results = dict[Piece, Found]
+
+
+PassedOver = Callable[[ImagesReceived, int, Assets], bool]
 
 
 class Task(Protocol):
@@ -88,7 +92,7 @@ class ReducedAhead:
     handler_registry, root_map, roots
         As for `replay`.
     passed_over
-        Says which frames will probably not be asked for.
+        Says which frames in files will probably not be asked for, given what reads them.
     """
 
     def __init__(
@@ -97,7 +101,7 @@ class ReducedAhead:
         handler_registry: Mapping[str, Any] | None = None,
         root_map: Mapping[str, str] | None = None,
         roots: Any = None,
-        passed_over: Callable[[ImagesReceived, int], bool] = lambda images, index: False,
+        passed_over: PassedOver = lambda images, index, assets: False,
     ) -> None:
         self._workers = workers
         self._options = (handler_registry, root_map, None if roots is None else tuple(roots))
@@ -111,6 +115,7 @@ class ReducedAhead:
         self._open: _Block | None = None
         self._sent: list[_Block] = []
         self._of_event: dict[ImagesReceived, deque[tuple[Piece, _Block]]] = {}
+        self._waiting: dict[ImagesReceived, None] = {}
         self._broken = False
 
     @property
@@ -124,8 +129,17 @@ class ReducedAhead:
             case AssetDescribed(name, doc):
                 self._assets.receive(name, doc)
             case ImagesReceived():
-                return self._passed_over(message, 0) or self._collect(message, 0)
+                if message.in_file and self._passed_over(message, 0, self._assets):
+                    return self._may_wait(message)
+                return self._collect(message, 0)
         return True
+
+    def _may_wait(self, images: ImagesReceived) -> bool:
+        """Whether an event that is passed over has to wait, for frames before it that workers have."""
+        if not self._sent and self._open is None:
+            return False
+        self._waiting[images] = None
+        return len(self._waiting) < MOST_WAITING
 
     def learn(self, images: ImagesReceived, shape: Shape) -> None:
         """The first frame of a run was reduced."""
@@ -145,11 +159,12 @@ class ReducedAhead:
         pieces = self._of_event.setdefault(images, deque())
         while pieces and pieces[0][0].end is not None and pieces[0][0].end <= index:
             self._release(pieces.popleft()[1])
-        if self._passed_over(images, index) or not (pieces or self._collect(images, index)):
+        if not pieces and (self._passed_over(images, index, self._assets) or not self._collect(images, index)):
             return None
         last = pieces[-1][0]
         if last.end is not None and last.end != last.total and not self.full:
             self._collect(images, last.end)
+        self._collect_waiting()
         piece, block = pieces[0]
         found = self._results(block).get(piece, ())
         place = index - piece.begin
@@ -174,12 +189,14 @@ class ReducedAhead:
     def done(self, images: ImagesReceived) -> None:
         """Let go of an event's frames, and of the blocks that have none left."""
         self._assets.done(images)
+        self._waiting.pop(images, None)
         for _, block in self._of_event.pop(images, ()):
             self._release(block)
 
     def close(self) -> None:
         """Close what is open."""
         self._of_event.clear()
+        self._waiting.clear()
         self._sent.clear()
         self._open = None
         self._assets.forget()
@@ -217,6 +234,15 @@ class ReducedAhead:
                 break
             begin = end
         return collected
+
+    def _collect_waiting(self) -> None:
+        """Take in what waits and was passed over, but will have to be reduced by now."""
+        for images in list(self._waiting):
+            if self.full:
+                return
+            if images not in self._of_event and not self._passed_over(images, 0, self._assets):
+                del self._waiting[images]
+                self._collect(images, 0)
 
     def _number(self, images: ImagesReceived) -> int | None:
         """How many frames an event holds; None where whoever reads it will see."""

@@ -8,16 +8,19 @@ import uuid
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..config import DiffractogramConfig
+from ..documents.assets import Assets
 from ..documents.callback import ReductionCallback
+from ..documents.frames import digest_now
 from ..documents.messages import ImagesReceived
 from ..documents.resources import uri_of
-from ..documents.setting import Setting
 from .derived_source import is_derived
 from .document_files import NamedDocument
 from .errors import ReplayError
+from .expected import ExpectedFrames
 from .lost_dtype import LostDtype
 from .reduced_ahead import ReducedAhead
 from .resume import EarlierRuns
@@ -71,8 +74,6 @@ class ReductionPass:
         Why, by the uid of the raw run, of those that could not be replayed.
     replayed
         How many could.
-    expected
-        How many points the scans that have begun were to have; None if one of them does not say it.
     reduced
         How many derived events there are.
 
@@ -92,7 +93,7 @@ class ReductionPass:
         self.config = config
         self.failures: dict[str, ReplayError] = {}
         self.replayed = 0
-        self.expected: int | None = 0
+        self._expected = ExpectedFrames(config)
         self.reduced = 0
         self._runs: dict[str, _RawRun] = {}
         self._run_of_resource: dict[str, str] = {}
@@ -101,22 +102,34 @@ class ReductionPass:
         self._ready: deque[NamedDocument] = deque()
         self._lost_dtype = LostDtype(config)
         self._stopping: list[str] = []  # runs that have ended, whose frames workers may still have
-        earlier = self._earlier = None if resume is None else EarlierRuns(resume, Setting.open(config).provenance)
+        earlier = self._earlier = None if resume is None else EarlierRuns(resume, lambda: self._callback.provenance)
         self._ahead = None
         if workers is not None:
             files = (options.get("handler_registry"), options.get("root_map"), options.get("roots"))
 
-            def passed_over(images: ImagesReceived, index: int) -> bool:
-                return earlier is not None and earlier.has(images.run_uid, images.event["uid"], index)
+            def passed_over(images: ImagesReceived, index: int, assets: Assets) -> bool:
+                digest = partial(digest_now, images, images.setting, assets, index)
+                return earlier is not None and earlier.has(images.run_uid, images.event["uid"], index, digest)
 
             self._ahead = ReducedAhead(workers, *files, passed_over)
-        self._callback = ReductionCallback(config, background=False, ahead=self._ahead, earlier=earlier, **options)
+        self._callback = ReductionCallback(
+            config, background=False, ahead=self._ahead, earlier=earlier, pixel_digests=True, **options
+        )
         self._callback.subscribe(self._receive)
 
     @property
     def taken_over(self) -> int:
         """How many frames were taken over of earlier derived runs."""
         return 0 if self._earlier is None else self._earlier.taken
+
+    @property
+    def expected(self) -> int | None:
+        """How many frames the runs that have begun will have; None if one of them does not say it."""
+        return self._expected.total
+
+    def announce(self, stop: Document | None) -> None:
+        """Take the stop document of the run that comes next, where it is known before the others."""
+        self._expected.announce(stop)
 
     def close(self) -> None:
         """Close what is open; nothing comes any more."""
@@ -133,9 +146,6 @@ class ReductionPass:
         """Take one raw document; gives the derived ones that are ready."""
         if name == "start" and not is_derived(doc):
             self._runs[doc["uid"]] = _RawRun(doc)
-            points = doc.get("num_points")
-            known = self.expected
-            self.expected = known + points if isinstance(points, int) and known is not None else None
         elif name == "descriptor" and doc.get("run_start") in self._runs:
             self._runs[doc["run_start"]].streams[doc.get("name", "")] = list(doc["data_keys"])
         elif name in ("resource", "stream_resource") and doc.get("run_start") in self._runs:
@@ -144,6 +154,7 @@ class ReductionPass:
         elif name == "stop" and doc["run_start"] in self._runs:
             numbers = doc.get("num_events") or {}
             self._runs[doc["run_start"]].number_of_events = numbers.get(self.config.stream, 0)
+        self._expected(name, doc)
         self._lost_dtype(name, doc)
         self._callback(name, doc)
         if name == "stop":
@@ -207,6 +218,7 @@ class ReductionPass:
         held = self._held.pop(doc["run_start"], [])
         run = self._runs[raw_uid]
         run.seen = True
+        self._expected.reduced(raw_uid, frames["reduced"] + frames["replaced"])
         if frames["reduced"] == 0 and run.broken:
             return  # what is wrong with it is told by whoever reads it
         if frames["reduced"] == 0 and (frames["skipped"] or run.number_of_events):

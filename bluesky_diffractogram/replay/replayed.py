@@ -6,7 +6,7 @@ import itertools
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +65,7 @@ class Replay:
         self._datasets: dict[Key, Dataset] | None = None
         self.failures: dict[str, ReplayError] = {}
 
-    def __iter__(self) -> Iterator[NamedDocument]:
+    def __iter__(self) -> Generator[NamedDocument, None, None]:
         """Derived documents.
 
         Raises
@@ -96,6 +96,8 @@ class Replay:
                             resume = None if settings.of_seq_num else self._resume
                             reduction = ReductionPass(config, self._options, self._workers, resume)
                             reduction.failures = self.failures
+                        if self._progress is not None:
+                            reduction.announce(_announced(stored))
                         yield from self._told(reduction, _reduced(reduction, documents, settings))
                     except ReplayError as error:
                         self._failed(stored.name, error)
@@ -228,6 +230,13 @@ def _workers(given: Any) -> Workers | None:
     from .workers import Workers
 
     return Workers(given)
+
+
+def _announced(stored: StoredRun) -> Mapping[str, Any] | None:
+    try:
+        return stored.stop()
+    except Exception:  # whatever its catalogue raises, which is said of its documents
+        return None
 
 
 def _reduced(

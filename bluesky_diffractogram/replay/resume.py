@@ -14,7 +14,8 @@ from typing import Any
 from ..config import same_meaning
 from ..documents.derived_keys import OBJECT, references_after
 from ..documents.derived_run import STREAM
-from ..documents.earlier import EarlierEvent, References
+from ..documents.earlier import Digest, EarlierEvent, References
+from ..documents.provenance import provenance_of
 from ..files import Paths
 from .derived_source import is_derived
 from .errors import ReplayError
@@ -34,7 +35,7 @@ class _Run:
 
     derived_uid: str
     documents: Callable[[], Iterator[tuple[str, Document]]]
-    keys: dict[Key, References] = field(default_factory=dict)
+    keys: dict[Key, tuple[References, str]] = field(default_factory=dict)
     events: Iterator[tuple[Key, Document]] | None = None
     passed: OrderedDict[Key, Document] = field(default_factory=OrderedDict)
 
@@ -57,7 +58,7 @@ class _Run:
             self.passed[found] = doc
             while len(self.passed) > KEPT_EVENTS:
                 self.passed.popitem(last=False)
-        return EarlierEvent(data, self.keys[key])
+        return EarlierEvent(data, self.keys[key][0])
 
 
 class EarlierRuns:
@@ -71,7 +72,7 @@ class EarlierRuns:
     earlier
         Derived runs in any of the forms that `replay` takes, or a function that gives those of a raw uid, or None.
     provenance
-        How frames are reduced now; of what was computed otherwise nothing is taken.
+        Gives how frames are reduced now; of what was computed otherwise nothing is taken.
 
     Attributes
     ----------
@@ -79,24 +80,33 @@ class EarlierRuns:
         How many frames were taken over.
     """
 
-    def __init__(self, earlier: Any, provenance: Mapping[str, Any]) -> None:
+    def __init__(self, earlier: Any, provenance: Callable[[], Mapping[str, Any]]) -> None:
         self._earlier, self._provenance = earlier, provenance
         self._runs: dict[str, list[_Run]] = {}
         self._all_read = False
         self.taken = 0
 
-    def has(self, run_uid: str, event_uid: str, index: int) -> bool:
-        """Whether a frame is there."""
-        return any((event_uid, index) in run.keys for run in self._of(run_uid))
+    def has(self, run_uid: str, event_uid: str, index: int, digest: Digest) -> bool:
+        """Whether a frame is there, as it is now."""
+        return self._find(run_uid, (event_uid, index), digest) is not None
 
-    def take(self, run_uid: str, event_uid: str, index: int) -> EarlierEvent | None:
-        """The event of a frame, once."""
-        for run in self._of(run_uid):
-            if (event_uid, index) in run.keys:
-                event = run.take((event_uid, index))
-                del run.keys[event_uid, index]
-                return event
-        return None
+    def take(self, run_uid: str, event_uid: str, index: int, digest: Digest) -> EarlierEvent | None:
+        """The event of a frame as it is now, once."""
+        key = (event_uid, index)
+        run = self._find(run_uid, key, digest)
+        if run is None:
+            return None
+        event = run.take(key)
+        del run.keys[key]
+        return event
+
+    def _find(self, run_uid: str, key: Key, digest: Digest) -> _Run | None:
+        """The earlier run that holds a frame of this digest; of those without any it is not known what they were."""
+        there = [run for run in self._of(run_uid) if run.keys.get(key, (None, ""))[1]]
+        if not there:
+            return None
+        now = digest()
+        return next((run for run in there if now and run.keys[key][1] == now), None)
 
     def refuse(self, run_uid: str) -> None:
         """Nothing of a raw run is wanted."""
@@ -122,16 +132,22 @@ class EarlierRuns:
                 earlier = list(earlier)
             for stored in stored_runs(earlier).each():
                 try:
-                    self._read_one(stored.name, partial(stored.documents, None, Paths()))
+                    documents = partial(stored.documents, None, Paths())
+                    self._read_one(stored.name, (stored.outline or documents)(), documents)
                 except Exception as error:  # whatever its catalogue raises
                     logger.warning("of the earlier derived run %s no more is taken over: %s", stored.name, error)
         except ReplayError as error:
             logger.warning("of earlier derived runs nothing is taken over: %s", error)
 
-    def _read_one(self, name: str, documents: Callable[[], Iterator[tuple[str, Document]]]) -> None:
+    def _read_one(
+        self,
+        name: str,
+        outline: Iterator[tuple[str, Document]],
+        documents: Callable[[], Iterator[tuple[str, Document]]],
+    ) -> None:
         runs: dict[str, tuple[Document, _Run]] = {}
         streams: dict[str, tuple[_Run, References]] = {}
-        for kind, doc in documents():
+        for kind, doc in outline:
             if kind == "start" and is_derived(doc):
                 run = _Run(doc["uid"], documents)
                 runs[doc["uid"]] = doc, run
@@ -139,7 +155,7 @@ class EarlierRuns:
             elif kind == "descriptor" and doc.get("run_start") in runs and doc.get("name") == STREAM:
                 start, run = runs[doc["run_start"]]
                 settings = doc["configuration"][OBJECT]["data"]
-                other = _other(start, settings["configuration"], self._provenance)
+                other = _other(provenance_of(start, doc), self._provenance())
                 if other:
                     logger.warning("%s: nothing is taken over, it was computed with another %s", name, other)
                     continue
@@ -150,22 +166,23 @@ class EarlierRuns:
                     if event["descriptor"] not in streams:
                         continue
                     run, references = streams[event["descriptor"]]
-                    run.keys.setdefault(_key(event), references)
+                    run.keys.setdefault(_key(event), (references, str(event["data"].get("frame_digest") or "")))
                     streams[event["descriptor"]] = run, references_after(references, event["data"])
 
 
-def _other(start: Document, configuration: str, now: Mapping[str, Any]) -> str:
-    """What of how it was computed is another now; nothing if all is the same."""
-    if start["calibration"]["sha256"] != now["calibration"]["sha256"]:
+def _other(described: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What of how a stream was computed is another now; nothing if all is the same."""
+    if described["calibration"]["sha256"] != now["calibration"]["sha256"]:
         return "calibration"
-    then, arrays = start.get("arrays") or {}, now["arrays"]
+    then, arrays = described["arrays"], now["arrays"]
     for key in sorted(set(then) | set(arrays)):
         if then.get(key, {}).get("sha256") != arrays.get(key, {}).get("sha256"):
             return key
     for key, version in now["versions"].items():
-        if start["versions"].get(key) != version:
+        if described["versions"].get(key) != version:
             return f"version of {key}"
-    return "" if same_meaning(json.loads(configuration), json.loads(now["configuration"])) else "configuration"
+    then, settings = json.loads(described["configuration"]), json.loads(now["configuration"])
+    return "" if same_meaning(then, settings) else "configuration"
 
 
 def _events(derived_uid: str, documents: Iterator[tuple[str, Document]]) -> Iterator[tuple[Key, Document]]:

@@ -6,11 +6,12 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..config import DiffractogramConfig
 from ..files import Paths
-from .document_files import NamedDocument, documents_of_file
+from .document_files import NamedDocument, documents_of_file, last_stop
 from .errors import ReplayError
 from .look_up import look_up
 from .tiled_run import documents_of_tiled_run, is_tiled_run
@@ -35,10 +36,16 @@ class StoredRun:
     documents
         Gives ``(name, doc)`` from the beginning each time it is called, with the configuration that says which are
         wanted (None for all) and where files lie here; `ReplayError` where it cannot.
+    outline
+        Gives the same with no arrays in the events, where that takes less time.
+    stop
+        Gives the stop document of a single run before the others, where that takes no time; None if it is not there.
     """
 
     name: str
     documents: Documents
+    outline: Callable[[], Iterator[NamedDocument]] | None = None
+    stop: Callable[[], Mapping[str, Any] | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,7 @@ def stored_runs(run: Any, catalog: Any = None) -> StoredRuns:
         raise ReplayError(f"a {type(run).__name__} cannot be replayed; expected {ALLOWED}")
     first, again = _peek(run)
     if _is_document(first):
-        single = StoredRun("the documents", lambda config, paths: again())
+        single = StoredRun("the documents", lambda config, paths: again(), stop=lambda: _stop_of(run))
         return StoredRuns(False, lambda: iter([single]))
     return StoredRuns(True, lambda: (_several(each, catalog) for each in again()))
 
@@ -109,14 +116,34 @@ def _several(run: Any, catalog: Any) -> StoredRun:
 
 def _one(run: Any, catalog: Any) -> StoredRun | None:
     if isinstance(run, (str, int)) and not isinstance(run, bool) and catalog is not None:
-        return StoredRun(str(run), lambda *where: _documents(look_up(catalog, run), *where))
+        return StoredRun(
+            str(run),
+            lambda *where: _documents(look_up(catalog, run), *where),
+        )
     if isinstance(run, (str, os.PathLike)):
-        return StoredRun(os.fspath(run), lambda *where: documents_of_file(run))
+        return StoredRun(os.fspath(run), lambda *where: documents_of_file(run), stop=lambda: last_stop(run))
     if isinstance(run, int):
         raise ReplayError(f"{run!r}: a scan id is found with catalog=")
-    if is_tiled_run(run) or callable(getattr(run, "documents", None)):
-        return StoredRun(_short(run), lambda *where: _documents(run, *where))
+    if is_tiled_run(run):
+        outline = partial(documents_of_tiled_run, run, arrays=False)
+        return StoredRun(_short(run), lambda *where: _documents(run, *where), outline, lambda: _stop(run))
+    if callable(getattr(run, "documents", None)):
+        return StoredRun(_short(run), lambda *where: _documents(run, *where), stop=lambda: _stop(run))
     return None
+
+
+def _stop(run: Any) -> Mapping[str, Any] | None:
+    """What a catalogue says at once."""
+    found = (getattr(run, "metadata", None) or {}).get("stop") or getattr(run, "stop", None)
+    return found if isinstance(found, Mapping) else None
+
+
+def _stop_of(documents: Any) -> Mapping[str, Any] | None:
+    """Of a single run in a list."""
+    if not isinstance(documents, (list, tuple)):
+        return None
+    stops = [doc for name, doc in documents if name == "stop"]
+    return stops[0] if len(stops) == 1 else None
 
 
 def _documents(run: Any, config: DiffractogramConfig | None, paths: Paths) -> Iterator[NamedDocument]:

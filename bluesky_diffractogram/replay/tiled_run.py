@@ -29,7 +29,7 @@ def is_tiled_run(run: Any) -> bool:
 
 
 def documents_of_tiled_run(
-    run: Any, config: DiffractogramConfig | None = None, paths: Paths | None = None
+    run: Any, config: DiffractogramConfig | None = None, paths: Paths | None = None, *, arrays: bool = True
 ) -> Iterator[NamedDocument]:
     """The documents of `run`; events and their values are read as they are asked for.
 
@@ -44,6 +44,8 @@ def documents_of_tiled_run(
         Says which stream and which of its arrays is wanted; None gives all.
     paths
         Where files lie here; what is not there is read through the server.
+    arrays
+        Whether events without `config` are to hold their arrays.
 
     Yields
     ------
@@ -63,7 +65,7 @@ def documents_of_tiled_run(
     for name, stream in _streams(run):
         descriptors = [{**plain(doc), "name": name, "run_start": start["uid"]} for doc in stream.descriptors]
         if config is None:
-            yield from _stream(stream, descriptors, None, paths or Paths(), whole)
+            yield from _stream(stream, descriptors, None if arrays else set(), paths or Paths(), whole)
         elif name == config.stream:
             image_key = find_image_key(descriptors[0], config.image_key)
             yield from _stream(stream, descriptors, {image_key}, paths or Paths(), whole)

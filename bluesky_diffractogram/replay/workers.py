@@ -5,7 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
 from ..reduction.disk_cache import wait_until_written
@@ -183,12 +187,17 @@ def _start(number: int) -> tuple[Any, Client]:
         "distributed.scheduler.http.routes": [],
         "distributed.worker.http.routes": [],
     }
+    # One that was killed is started again; after 15 s without it dask would not wait for it any more. This is asked
+    # for when it is missed, so it has to stay as it is set.
+    dask.config.set({"distributed.deploy.lost-worker-timeout": f"{WITHOUT_WORKERS_S:g}s"})
     with dask.config.set(settings):
         # Whoever may connect to a scheduler may run what he likes: only who has this process's certificate may.
-        cluster = LocalCluster(
-            n_workers=number, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0",
-            memory_limit=None, silence_logs=logging.CRITICAL, security=Security.temporary(),
-        )  # fmt: skip
+        with _deaf_to_interrupts():
+            cluster = LocalCluster(
+                n_workers=number, threads_per_worker=1, processes=True, host="127.0.0.1",
+                dashboard_address="127.0.0.1:0", memory_limit=None, silence_logs=logging.CRITICAL,
+                security=Security.temporary(),
+            )  # fmt: skip
         try:
             client = Client(cluster, set_as_default=False, timeout=START_S)
             client.wait_for_workers(number, timeout=START_S)
@@ -196,6 +205,24 @@ def _start(number: int) -> tuple[Any, Client]:
             cluster.close()
             raise
     return cluster, client
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Threads that are started meanwhile, and the processes that these start, get no SIGINT from the keyboard.
+
+    The process that replays gets it, and ends the others.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # Started with the first process otherwise, it lets interrupts through to that one.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _number(client: Client) -> int:

@@ -21,6 +21,9 @@ SOME_FAILED = 1
 """Exit code where a part of the work could not be done."""
 
 
+INTERRUPTED = 130
+"""Exit code after an interrupt from the keyboard, as of shells."""
+
 _OPTIONS = {
     "root_map={there: here}": "--root-map THERE=HERE",
     "say with raw= where that is found": "replay that one",

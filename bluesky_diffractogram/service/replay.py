@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .console import BAD_INPUT, SOME_FAILED, Complaints, complain, errors, in_options, output, package_log, plain_errors
+from .console import (
+    BAD_INPUT,
+    INTERRUPTED,
+    SOME_FAILED,
+    Complaints,
+    complain,
+    errors,
+    in_options,
+    output,
+    package_log,
+    plain_errors,
+)
 from .options import ConfigOption, LogOption, OutputOption, ToolConfigurationOption, one_configuration
 
 
@@ -80,11 +92,16 @@ def replay(
                 say("error", missing)
             bar = progress.add_task("reducing", total=None)
             try:
-                for name, doc in replayed:
-                    sinks(name, doc)
+                with closing(iter(replayed)) as documents:
+                    for name, doc in documents:
+                        sinks(name, doc)
             except ReplayError as error:
                 if not replayed.failures:  # else it was logged, and said
                     say("error", in_options(str(error)))
+            except KeyboardInterrupt:
+                where = sinks.reached
+                complain("interrupted", f"{where}; start the same command again to go on", progress.console)
+                raise typer.Exit(INTERRUPTED) from None
             finally:
                 sinks.close()
 

@@ -13,7 +13,7 @@ from ..replay.errors import ReplayError
 from .catalogues import open_catalogue, without_key
 from .derived_files import FORMATS, USUAL
 from .run_folders import RunFolders
-from .tiled_runs import TiledRuns
+from .tiled_whole import TiledWhole
 
 TILED = "tiled"
 
@@ -46,11 +46,14 @@ class WrittenRun:
         Where the derived run is.
     frames
         The ``frames`` of the derived stop document, once there is one.
+    events
+        How many derived events there are so far.
     """
 
     raw_uid: str
     places: list[str]
     frames: dict[str, Any] = field(default_factory=dict)
+    events: int = 0
 
 
 def split_destinations(given: Sequence[str] | None) -> list[str]:
@@ -112,8 +115,6 @@ class RunSinks:
     ----------
     written
         One entry for each run.
-    earlier
-        See `RunFolders.earlier`.
 
     Raises
     ------
@@ -124,28 +125,53 @@ class RunSinks:
     def __init__(self, destinations: Destinations, directory: Path, *, log: bool = False) -> None:
         self.written: list[WrittenRun] = []
         folders = RunFolders(directory, log=log, formats=destinations.formats)
-        self.earlier = folders.earlier
+        self._earlier_files = folders.earlier
         self._folders = folders if destinations.formats else None
         if self._folders is not None:
             self._folders.check()
-        self._servers = [TiledRuns(client, name) for name, client in destinations.servers.items()]
+        self._servers = [TiledWhole(client, name) for name, client in destinations.servers.items()]
         self._runs: dict[str, WrittenRun] = {}
+        self._run_of_descriptor: dict[str, WrittenRun] = {}
+        self._latest: WrittenRun | None = None
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         """Take one document of any derived run; with the stop all is written."""
         in_folder = self._folders is not None and self._folders(name, doc)
-        stored = [server.name for server in self._servers if server(name, doc)]
+        for server in self._servers:
+            server(name, doc)
         if name == "start":
             self._runs[doc["uid"]] = WrittenRun(str(doc["raw_uid"]), [])
             self.written.append(self._runs[doc["uid"]])
+        elif name == "descriptor":
+            self._latest = self._run_of_descriptor[doc["uid"]] = self._runs[doc["run_start"]]
+        elif name == "event":
+            self._latest = self._run_of_descriptor[doc["descriptor"]]
+            self._latest.events += 1
         elif name == "stop":
             run = self._runs.pop(doc["run_start"])
             run.frames = doc.get("frames", {})
             if self._folders is not None and in_folder:
                 run.places.append(str(self._folders.folder(run.raw_uid)))
-            run.places += [f"{doc['run_start']} in {server}" for server in stored]
+            places = [server.places.get(doc["run_start"]) for server in self._servers]
+            run.places += [place for place in places if place is not None]
 
     def close(self) -> None:
         """Let go of what runs that were interrupted have open."""
         if self._folders is not None:
             self._folders.close()
+        for server in self._servers:
+            server.close()
+
+    def earlier(self, raw_uid: str) -> list[Any] | None:
+        """What an earlier replay of a raw run has left here, as `replay` takes it for ``resume``."""
+        found: list[Any] = [*(self._earlier_files(raw_uid) or ())]
+        for server in self._servers:
+            found += server.earlier(raw_uid)
+        return found or None
+
+    @property
+    def reached(self) -> str:
+        """How far it has come."""
+        if self._latest is None or self._latest.frames:
+            return f"after {len(self.written)} runs" if self.written else "before the first frame"
+        return f"at frame {self._latest.events} of run {self._latest.raw_uid}"

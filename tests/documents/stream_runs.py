@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import time
 from pathlib import Path
 
 import h5py
 import numpy as np
 from event_model import compose_run
+
+from bluesky_diffractogram.files.state import TICK_S
 
 from .conftest import SHAPE, image
 
@@ -95,6 +98,11 @@ class StreamRun:
         for start, stop in itertools.pairwise(np.cumsum([0, *lots]).tolist()):
             yield self.datum(start, stop)
         yield self.stop()
+
+
+def settle():
+    """Wait until files that were written just now can be known again by their times."""
+    time.sleep(2 * TICK_S)
 
 
 def images(n):

@@ -10,6 +10,17 @@ from ophyd.sim import SynAxis, SynSignal, SynSignalWithRegistry
 __all__ = ["cfg", "small_poni"]
 
 
+@pytest.fixture(scope="session")
+def pool():
+    """Two worker processes for all tests of the group "workers", as `replay(…, workers=2)` starts them."""
+    from bluesky_diffractogram.replay import workers
+
+    cluster, client = workers._start(2)
+    yield client
+    client.close()
+    cluster.close()
+
+
 @pytest.fixture
 def motor():
     return SynAxis(name="motor")

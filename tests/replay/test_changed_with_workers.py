@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from documents.conftest import Collected
 from documents.stream_runs import StreamRun, images, uri_of, write_hdf5
 from test_frame_settings import reduced
@@ -11,12 +12,13 @@ from test_replay import without_identity
 from bluesky_diffractogram import replay
 
 
-def test_workers_reduce_each_frame_as_it_was(cfg, tmp_path):
+@pytest.mark.xdist_group("workers")
+def test_workers_reduce_each_frame_as_it_was(cfg, tmp_path, pool):
     write_hdf5(tmp_path / "frames.h5", images(6))
     raw = list(StreamRun(uri_of(tmp_path / "frames.h5"), motor=True).step_scan(6))
     derived = reduced(cfg, raw, {5: {"npt": 70}})
     again = Collected()
-    replay(derived, raw=raw, workers=1).store(again)
+    replay(derived, raw=raw, workers=pool).store(again)
     assert len(again.of("descriptor")) == 2
     np.testing.assert_equal(without_identity(again), without_identity(derived))
 

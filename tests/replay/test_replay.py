@@ -20,10 +20,16 @@ from bluesky_diffractogram import ConfigError, ReplayError, replay
 
 
 def without_identity(documents):
-    """Documents without what two computations of one run may differ in: uids, and the time of the derived stop."""
+    """Documents without what two computations of one run may differ in.
+
+    Uids, the time of the derived stop, and by what a frame is known: not at all where its file was written just now.
+    """
     kept = []
     for name, doc in documents:
         doc = {key: value for key, value in doc.items() if key not in ("uid", "run_start", "descriptor")}
+        if name == "event":
+            doc["data"] = {key: value for key, value in doc["data"].items() if key != "frame_digest"}
+            doc["timestamps"] = {key: value for key, value in doc["timestamps"].items() if key != "frame_digest"}
         kept.append((name, {key: value for key, value in doc.items() if name == "event" or key != "time"}))
     return kept
 

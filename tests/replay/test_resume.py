@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import os
 from unittest import mock
 
+import h5py
 import numpy as np
 import pytest
 from documents.conftest import Collected, raw_run
-from documents.stream_runs import StreamRun, images, uri_of, write_hdf5
+from documents.stream_runs import DATASET, StreamRun, images, settle, uri_of, write_hdf5
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from live_runs import live_of
+from live_runs import live_of, run_live
+from ponis import write_poni
 from test_replay import without_identity
 
 from bluesky_diffractogram import replay
@@ -53,6 +57,7 @@ def written(path, documents):
 @pytest.fixture
 def run(tmp_path):
     write_hdf5(tmp_path / "frames.h5", images(8))
+    settle()
     return list(StreamRun(uri_of(tmp_path / "frames.h5"), motor=True).step_scan(8))
 
 
@@ -133,6 +138,7 @@ def test_a_live_run_can_be_gone_on_with(cfg, run, reduced):
 
 def test_several_frames_to_an_event_cut_in_their_midst(cfg, tmp_path, reduced):
     write_hdf5(tmp_path / "frames.h5", images(9))
+    settle()
     run = list(StreamRun(uri_of(tmp_path / "frames.h5"), number=3).fly_scan(3))
     first = derived_of(run, cfg)
     reduced.clear()
@@ -251,3 +257,197 @@ def test_a_function_gives_the_earlier_run_of_each_raw_one(cfg, reduced):
     reduced.clear()
     assert_same(derived_of(runs, cfg, resume=lambda uid: earlier.get(uid)), derived_of(runs, cfg))
     assert len(reduced) == 2 + 1 + 5
+
+
+# -- what was rewritten since -----------------------------------------------------------------------------------------
+
+
+def numbers_of(names):
+    return sorted(int(name.rpartition(":")[2]) for name in names)
+
+
+@pytest.fixture
+def spoiled_run(tmp_path):
+    """A run of which frames 4 to 7 were no good when it was first replayed, and a function that writes them anew."""
+    path, right = tmp_path / "frames.h5", images(8)
+    wrong = [frame if n < 4 else frame // 2 for n, frame in enumerate(right)]
+    write_hdf5(path, wrong)
+    settle()
+
+    def mend():
+        with h5py.File(path, "r+") as file:
+            file[DATASET][...] = np.asarray(right)
+
+    return list(StreamRun(uri_of(path), motor=True).step_scan(8)), mend
+
+
+@pytest.mark.parametrize("cut", [None, 8])
+def test_frames_that_were_rewritten_under_their_name_are_computed_again(cfg, spoiled_run, reduced, cut):
+    """The first frames, which could be compared, are the same."""
+    run, mend = spoiled_run
+    first = derived_of(run, cfg)[:cut]
+    mend()
+    reduced.clear()
+    again = replay(run, cfg, resume=first)
+    collected = Collected()
+    again.store(collected)
+    assert again.taken_over == 0
+    assert numbers_of(reduced) == list(range(8))
+    assert_same(collected, derived_of(run, cfg))
+
+
+def test_a_time_that_was_set_back_deceives_nobody(cfg, spoiled_run, reduced, tmp_path):
+    run, mend = spoiled_run
+    first = derived_of(run, cfg)
+    before = os.stat(tmp_path / "frames.h5")
+    mend()
+    os.utime(tmp_path / "frames.h5", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert os.stat(tmp_path / "frames.h5").st_size == before.st_size
+    assert_same(derived_of(run, cfg, resume=first), derived_of(run, cfg))
+
+
+def test_of_files_of_a_frame_each_those_that_were_rewritten_are_computed_again(cfg, tmp_path, reduced):
+    for n, frame in enumerate(images(8)):
+        np.save(tmp_path / f"img_{n:03d}.npy", frame)
+    settle()
+    mimetype = "multipart/related;type=application/x-npy"
+    run = list(StreamRun(uri_of(tmp_path), mimetype, {"template": "img_{:03d}.npy"}, motor=True).step_scan(8))
+    first = derived_of(run, cfg)
+    np.save(tmp_path / "img_005.npy", images(8)[5] // 2)
+    reduced.clear()
+    again = derived_of(run, cfg, resume=first)
+    assert {0, 5} <= {int(name[-7:-4]) for name in reduced} <= {0, 5, 6, 7}
+    assert_same(again, derived_of(run, cfg))
+
+
+def test_the_sources_of_a_virtual_data_set_are_looked_at(cfg, tmp_path, reduced):
+    layout = h5py.VirtualLayout((8, 120, 130), "u2")
+    for part in range(2):
+        write_hdf5(tmp_path / f"part{part}.h5", images(8)[4 * part : 4 * part + 4])
+        layout[4 * part : 4 * part + 4] = h5py.VirtualSource(f"part{part}.h5", DATASET, (4, 120, 130))
+    with h5py.File(tmp_path / "all.h5", "w") as file:
+        file.create_virtual_dataset(DATASET, layout)
+    run = list(StreamRun(uri_of(tmp_path / "all.h5"), motor=True).step_scan(8))
+    settle()
+    first = derived_of(run, cfg)
+    reduced.clear()
+    assert_same(derived_of(run, cfg, resume=first), first)
+    assert numbers_of(reduced) == [0]
+    with h5py.File(tmp_path / "part1.h5", "r+") as file:
+        file[DATASET][2] = images(8)[2]
+    reduced.clear()
+    again = derived_of(run, cfg, resume=first)
+    assert numbers_of(reduced) == [0, 4, 5, 6, 7]
+    assert_same(again, derived_of(run, cfg))
+
+
+def test_the_file_behind_a_link_is_looked_at(cfg, tmp_path, reduced):
+    write_hdf5(tmp_path / "data.h5", images(6))
+    with h5py.File(tmp_path / "master.h5", "w") as file:
+        file["entry/data/data"] = h5py.ExternalLink("data.h5", DATASET)
+    run = list(StreamRun(uri_of(tmp_path / "master.h5"), motor=True).step_scan(6))
+    settle()
+    first = derived_of(run, cfg)
+    reduced.clear()
+    assert_same(derived_of(run, cfg, resume=first), first)
+    assert len(reduced) == 1
+    with h5py.File(tmp_path / "data.h5", "r+") as file:
+        file[DATASET][3:] = np.asarray(images(3))
+    assert_same(derived_of(run, cfg, resume=first), derived_of(run, cfg))
+
+
+def test_images_in_events_are_known_by_their_pixels(cfg, reduced):
+    run = list(raw_run(images(6)))
+    first = derived_of(run, cfg)
+    other = copy.deepcopy(run)
+    other[2 + 3][1]["data"]["image"] = images(6)[3] * 2
+    reduced.clear()
+    again = derived_of(other, cfg, resume=first)
+    assert 2 <= len(reduced) <= 4
+    assert_same(again, derived_of(other, cfg))
+
+
+def test_another_monitor_is_another_frame(cfg, run, reduced):
+    cfg = {**cfg, "normalization": "motor"}
+    run = [(name, {**doc, "data": {"motor": 2.0}} if name == "event" else doc) for name, doc in run]
+    first = derived_of(run, cfg)
+    other = [(name, {**doc, "data": {"motor": 4.0}} if doc.get("seq_num") == 6 else doc) for name, doc in run]
+    again = derived_of(other, cfg, resume=first)
+    assert_same(again, derived_of(other, cfg))
+
+
+def test_files_that_a_reader_names_are_looked_at(cfg, motor, npy_detector, tmp_path, reduced):
+    import bluesky.plans as bp
+
+    live = run_live(cfg, bp.scan([npy_detector], motor, 0, 3, 6))
+    settle()
+    first = derived_of(live.raw, cfg)
+    reduced.clear()
+    assert_same(derived_of(live.raw, cfg, resume=first), first)
+    assert len(reduced) == 1
+    rewritten = sorted(tmp_path.glob("*_3.npy"))
+    np.save(rewritten[0], np.load(rewritten[0]) // 2)
+    assert_same(derived_of(live.raw, cfg, resume=first), derived_of(live.raw, cfg))
+
+
+def test_what_does_not_say_which_frame_it_was_is_computed_again(cfg, run, reduced):
+    first = derived_of(run, cfg)
+    for doc in first.of("event")[1:]:
+        doc["data"]["frame_digest"] = ""
+    reduced.clear()
+    derived_of(run, cfg, resume=first)
+    assert len(reduced) == 8
+
+
+# -- calibrations that were changed -----------------------------------------------------------------------------------
+
+
+def test_a_calibration_that_was_loaded_before_the_first_frame_is_the_streams(cfg, run, tmp_path, reduced, caplog):
+    """The start document, which is out by then, tells of the one before; the numbers agree by chance."""
+    first = derived_of(run, cfg)
+    other = write_poni(tmp_path / "other.poni", shape=(120, 130), pixel=(6e-4, 5e-4), rot=(0.02, -0.03, 0.1))
+    told = copy.deepcopy(first)
+    told.of("start")[0]["calibration"] = {**told.of("start")[0]["calibration"], "sha256": "0" * 64}
+    reduced.clear()
+    assert_same(derived_of(run, cfg, resume=told), first)
+    assert len(reduced) == 1  # the stream was computed with the one that is given now
+    settings = first.of("descriptor")[0]["configuration"]["diffractogram"]["data"]
+    settings["provenance"] = json.dumps({**json.loads(settings["provenance"]), "calibration": {"sha256": "0" * 64}})
+    reduced.clear()
+    derived_of(run, cfg, resume=first)
+    assert len(reduced) == 8
+    assert "another calibration" in caplog.text
+    assert other.exists()
+
+
+def test_a_live_run_with_a_calibration_loaded_in_its_midst(cfg, run, tmp_path, reduced):
+    from bluesky_diffractogram import ReductionCallback
+
+    other = write_poni(tmp_path / "other.poni", shape=(120, 130), pixel=(6e-4, 5e-4), rot=(0.02, -0.03, 0.1))
+    derived = Collected()
+    with ReductionCallback(cfg, background=False) as diff:
+        diff.subscribe(derived)
+        for name, doc in run:
+            if name == "stream_datum" and doc["indices"]["start"] == 3:
+                diff.configure({"calibration": str(other)})
+            diff(name, doc)
+    assert [doc["name"] for doc in derived.of("descriptor")] == ["diffractogram", "diffractogram_2"]
+    for calibration in (cfg["calibration"], str(other)):
+        wanted = {**cfg, "calibration": calibration}
+        assert_same(derived_of(run, wanted, resume=derived), derived_of(run, wanted))
+
+
+def test_frames_behind_another_followed_peak_are_not_tried_for_ever(cfg, tmp_path, reduced, caplog):
+    """The second frame is computed again, and is another one by now: all behind it followed another peak then."""
+    write_hdf5(tmp_path / "frames.h5", images(14))
+    settle()
+    run = list(StreamRun(uri_of(tmp_path / "frames.h5"), motor=True).step_scan(14))
+    first = derived_of(run, cfg)
+    events = first.of("event")
+    events[1]["data"]["frame_digest"] = "another"
+    for doc in events[1:]:
+        doc["data"]["peak_1_position"] += 1e-9
+    reduced.clear()
+    assert_same(derived_of(run, cfg, resume=first), derived_of(run, cfg))
+    assert numbers_of(reduced[:14]) == list(range(14))
+    assert "other peaks are followed" in caplog.text

@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 from documents.conftest import Collected, raw_run
-from documents.stream_runs import DATASET, StreamRun, images, uri_of, write_hdf5
+from documents.stream_runs import DATASET, StreamRun, images, settle, uri_of, write_hdf5
 from killing_handler import KillingHandler, datum_run
 from live_runs import run_live
 from ponis import write_poni
@@ -31,15 +31,6 @@ from bluesky_diffractogram.replay.blocks import Job
 pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("workers")]
 
 BITSHUFFLE = {"chunks": (1, 120, 130), **hdf5plugin.Bitshuffle(cname="lz4")}
-
-
-@pytest.fixture(scope="module")
-def pool():
-    """Two worker processes for all tests, as `replay(…, workers=2)` starts them."""
-    cluster, client = workers._start(2)
-    yield client
-    client.close()
-    cluster.close()
 
 
 @pytest.fixture
@@ -80,6 +71,7 @@ def frames_of(blocks):
 def hdf5_run(tmp_path):
     path = tmp_path / "frames.h5"
     write_hdf5(path, images(30), **BITSHUFFLE)
+    settle()
     return list(StreamRun(uri_of(path), motor=True).step_scan(30))
 
 
@@ -292,6 +284,7 @@ def test_runs_whose_first_frames_have_other_shapes(cfg, pool, tmp_path, small_bl
 
 
 def test_a_script_without_a_guard_is_told_of_it(cfg, tmp_path):
+    """And dask is imported by nobody before processes are wanted."""
     path = tmp_path / "frames.h5"
     write_hdf5(path, images(4))
     documents = tmp_path / "raw.jsonl"
@@ -299,7 +292,10 @@ def test_a_script_without_a_guard_is_told_of_it(cfg, tmp_path):
     documents.write_text("".join(json.dumps(pair) + "\n" for pair in run))
     script = tmp_path / "script.py"
     script.write_text(
+        "import sys\n"
         "from bluesky_diffractogram import replay\n"
+        "import bluesky_diffractogram.replay.replayed, bluesky_diffractogram.replay.reduced_ahead\n"
+        "assert 'distributed' not in sys.modules\n"
         f"print(sum(name == 'event' for name, _ in replay({str(documents)!r}, {cfg!r}, workers=1)))\n"
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
@@ -353,15 +349,6 @@ def test_the_missing_extra_is_named(cfg, hdf5_run, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ReplayError, match=r"bluesky-diffractogram\[dask\]"):
         replay(hdf5_run, cfg, workers=2)
-
-
-def test_replaying_without_workers_imports_no_dask(cfg, hdf5_run):
-    code = (
-        "import sys; import bluesky_diffractogram.replay.replayed, bluesky_diffractogram.replay.reduced_ahead;"
-        "print('distributed' in sys.modules)"
-    )
-    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    assert out.strip() == "False"
 
 
 @pytest.mark.slow

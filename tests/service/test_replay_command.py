@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from bluesky_tiled_plugins import TiledWriter
 from click.testing import Result
+from documents.stream_runs import StreamRun, images, uri_of, write_hdf5
 from event_model import NumpyEncoder
+from ponis import write_poni
 from tiled.client import from_uri
 
 from bluesky_diffractogram import ReductionCallback
@@ -302,18 +311,88 @@ def test_what_was_there_stays_if_a_replay_is_interrupted(
     assert len(list(folder.glob("derived-*.part"))) == 1
 
 
+@pytest.fixture
+def long_run(tmp_path: Path) -> tuple[Path, Path]:
+    """The documents of a run of 3000 points whose frames lie in a file, and the configuration."""
+    write_hdf5(tmp_path / "frames.h5", images(20))
+    stream = StreamRun(uri_of(tmp_path / "frames.h5"), motor=True)
+    documents = list(stream.begin())
+    for n in range(3000):
+        documents += [stream.datum(n % 20, n % 20 + 1, seq_num=n + 1), stream.event(n + 1, motor=float(n))]
+    raw, config = tmp_path / "raw.jsonl", tmp_path / "configuration.json"
+    raw.write_text("".join(json.dumps(pair) + "\n" for pair in [*documents, stream.stop()]))
+    poni = write_poni(tmp_path / "small.poni", shape=(120, 130), pixel=(6e-4, 5e-4))
+    config.write_text(json.dumps({"calibration": str(poni), "npt": 50, "peaks": None}))
+    return raw, config
+
+
 @pytest.mark.slow
-def test_workers(
-    run_command: Run,
-    beamline: SimulatedBeamline,
-    configuration_file: Path,
-    runs: list[Documents],
-    files: list[Path],
-    tmp_path: Path,
+def test_an_interrupt_from_the_keyboard_ends_workers_and_is_gone_on_with(
+    run_command: Run, long_run: tuple[Path, Path], tmp_path: Path
 ) -> None:
+    """As a terminal does it: all processes get the signal."""
+    raw, config = long_run
+    command = ["replay", str(raw), "--config", str(config), "--to", "jsonl", "--output"]
     out = tmp_path / "out"
-    options = ["--config", configuration_file, "--output", out, "--workers", 2, *NO_PICTURE]
-    result = run_command("replay", *files, *options)
+    code = "import sys; from bluesky_diffractogram.service.cli import main; sys.exit(main())"
+    with (tmp_path / "told").open("w+") as told:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *command, str(out), "--workers", "2"],
+            stdout=told, stderr=told, start_new_session=True, cwd=tmp_path,
+        )  # fmt: skip
+        workers: list[psutil.Process] = []
+        try:
+            end = time.monotonic() + 120
+            while not sum(path.stat().st_size for path in out.glob("*/derived-*.part")) > 300_000:
+                assert process.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.02)
+            workers = psutil.Process(process.pid).children(recursive=True)
+            os.killpg(process.pid, signal.SIGINT)
+            assert process.wait(60) == 130
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait(10)
+        told.seek(0)
+        said = " ".join(told.read().split())
+    assert "Traceback" not in said
+    found = re.search(r"interrupted: at frame (\d+) of run (\S+); start the same command again to go on", said)
+    assert found is not None, said
+    assert found[2] == json.loads(raw.read_text().partition("\n")[0])[1]["uid"]
+    assert len(workers) >= 2
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
+    result = run_command(*command, out)
     assert result.exit_code == 0, result.output
-    for run in runs:
-        check_folder(out / run[0][1]["uid"][:8], beamline, run)
+    taken = re.search(r"(\d+) frames were taken over", result.stdout)
+    assert taken is not None
+    assert 50 < int(taken[1]) <= int(found[1])
+    (folder,) = out.iterdir()
+    assert [path.name for path in folder.iterdir()] == ["derived.jsonl"]
+    with (folder / "derived.jsonl").open() as lines:
+        events = [line["doc"]["data"] for line in map(json.loads, lines) if line["name"] == "event"]
+    assert [event["raw_seq_num"] for event in events] == list(range(1, 3001))
+    assert all(event["diff_1"] == events[n % 20]["diff_1"] for n, event in enumerate(events))
+
+
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_an_interrupt_is_one_line(
+    run_command: Run, configuration_file: Path, runs: list[Documents], files: list[Path], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, when: str,
+) -> None:  # fmt: skip
+    from bluesky_diffractogram.reduction.reducer import Reducer
+
+    frames: list[Any] = []
+
+    def interrupted(self: Reducer, frame: Any, reduce: Any = Reducer.reduce) -> Any:
+        frames.append(frame)
+        if len(frames) == (1 if when == "before" else 3):
+            raise KeyboardInterrupt
+        return reduce(self, frame)
+
+    monkeypatch.setattr(Reducer, "reduce", interrupted)
+    result = run_command("replay", files[0], "--config", configuration_file, "--output", tmp_path / "out")
+    assert result.exit_code == 130
+    where = "before the first frame" if when == "before" else f"at frame 2 of run {runs[0][0][1]['uid']}"
+    assert f"interrupted: {where}; start the same command again to go on" in " ".join(result.stderr.split())
+    assert "Traceback" not in result.output

@@ -20,8 +20,10 @@ from tiled.profiles import load_profiles
 from tiled_servers import TiledServer, public_tiled_server, tiled_server
 
 from bluesky_diffractogram import replay
+from bluesky_diffractogram.reduction.reducer import Reducer
 from bluesky_diffractogram.replay.columns import to_chi, to_fxye
 from bluesky_diffractogram.replay.read_derived import read_derived
+from bluesky_diffractogram.service.spool import spool_folder
 from bluesky_diffractogram.sim.beamline import SimulatedBeamline
 
 Run = Callable[..., Result]
@@ -108,6 +110,104 @@ def test_a_server_alone_gets_no_folder(
     assert len(client) == before + 2
     stored = [run.metadata["start"] for run in client.values()[before:]]
     assert [start["raw_uid"] for start in stored] == [uid_of(run) for run in runs]
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the frames that are computed."""
+    names, reduce = [], Reducer.reduce
+
+    def spy(self: Reducer, frame: Any) -> Any:
+        names.append(frame.imagename)
+        return reduce(self, frame)
+
+    monkeypatch.setattr(Reducer, "reduce", spy)
+    return names
+
+
+@pytest.fixture
+def into_tiled(
+    module_beamline: SimulatedBeamline,
+    with_key: TiledServer,
+    jsonl: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> tuple[list[Any], Any]:
+    """A command that stores into the server alone, with a configuration that no other test has, and a client."""
+    configuration = {**module_beamline.configuration, "npt": 200 + len(request.node.name)}
+    options = ["--tool-configuration", json.dumps(configuration), "--to", with_key.uri, "--output", tmp_path / "out"]
+    return ["replay", jsonl, *options], from_uri(with_key.uri, api_key=with_key.key)
+
+
+def test_what_is_in_the_server_is_neither_computed_nor_stored_again(
+    run_command: Run, into_tiled: tuple[list[Any], Any], computed: list[str]
+) -> None:
+    command, client = into_tiled
+    before = len(client)
+    assert run_command(*command).exit_code == 0
+    assert len(computed) == 5
+    stored = [run.metadata["start"]["uid"] for run in client.values()[before:]]
+    assert len(stored) == 2
+    computed.clear()
+    result = run_command(*command)
+    assert result.exit_code == 0, result.output
+    assert len(computed) == 2  # the first of each run
+    assert len(client) == before + 2
+    assert "3 frames were taken over" in result.stdout
+    for uid in stored:
+        assert f"{uid} in " in result.stdout
+    assert result.stdout.count("where it was already") == 2
+    assert list(spool_folder().iterdir()) == []
+
+
+def test_what_was_interrupted_on_its_way_to_the_server_is_gone_on_with(
+    run_command: Run, into_tiled: tuple[list[Any], Any], computed: list[str], monkeypatch: pytest.MonkeyPatch,
+    runs: list[Documents], module_beamline: SimulatedBeamline,
+) -> None:  # fmt: skip
+    """Killed, as far as it can be seen here: of the third frame nothing is there, and nobody has tidied up."""
+    command, client = into_tiled
+    before, reduce = len(client), Reducer.reduce
+
+    def killed(self: Reducer, frame: Any) -> Any:
+        if len(computed) == 2:
+            raise KeyboardInterrupt
+        return reduce(self, frame)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Reducer, "reduce", killed)
+        assert run_command(*command).exit_code == 130
+    assert len(client) == before  # nothing that is half there
+    (spool,) = spool_folder().iterdir()
+    spool.write_bytes(spool.read_bytes()[:-7])
+    computed.clear()
+    result = run_command(*command)
+    assert result.exit_code == 0, result.output
+    assert "1 frames were taken over" not in result.stdout  # the second event is cut: the first is compared
+    assert len(computed) == 5
+    assert len(client) == before + 2
+    for run, derived in zip(runs, client.values()[before:], strict=True):
+        expected = replay(run, json.loads(command[3])).to_xarray()
+        np.testing.assert_array_equal(derived["diffractogram/diff_1"].read()[:, 1], expected["diff_1"].values)
+    assert list(spool_folder().iterdir()) == []
+
+
+def test_a_derived_run_in_the_server_without_its_end_is_gone_on_with(
+    run_command: Run, into_tiled: tuple[list[Any], Any], computed: list[str], runs: list[Documents], jsonl: Path
+) -> None:
+    """As somebody's own writer leaves it that stores each event at once."""
+    command, client = into_tiled
+    write = TiledWriter(client, max_array_size=0, batch_size=1)
+    stored = [json.loads(line) for line in jsonl.read_text().splitlines()]
+    derived = list(replay([(name, doc) for name, doc in stored[: len(runs[0])]], json.loads(command[3])))
+    for name, doc in derived[:4]:  # start, descriptor, two events
+        write(name, doc)
+    before = len(client)
+    computed.clear()
+    result = run_command(*command)
+    assert result.exit_code == 0, result.output
+    assert "1 frames were taken over" in result.stdout
+    assert len(computed) == 4
+    assert len(client) == before + 2
 
 
 def test_runs_by_scan_id_and_by_how_a_uid_begins(

@@ -1,0 +1,40 @@
+"""What a raw frame is known by: its files as they are, or its pixels."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+DIGITS = 16
+
+
+def frame_digest(states: Iterable[str | None], monitor: float | None) -> str:
+    """The digest of a frame, the same as long as reducing it gives the same.
+
+    Parameters
+    ----------
+    states
+        Of its images: of their files (`files.file_state`), or of their pixels.
+    monitor
+        What divides it.
+
+    Returns
+    -------
+    str
+        Hexadecimal digits; none where the state of an image is not known.
+    """
+    known = list(dict.fromkeys(states))
+    if not known or None in known:
+        return ""
+    return hashlib.sha256(json.dumps([known, monitor]).encode()).hexdigest()[:DIGITS]
+
+
+def state_of_pixels(image: NDArray) -> str:
+    """SHA-256 of an image's dtype, shape and pixels."""
+    digest = hashlib.sha256(f"{image.dtype.str}{image.shape}".encode())
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
