@@ -74,10 +74,10 @@ def npt(value: Any, info: ValidationInfo) -> int | tuple[int, ...]:
 
 def detector_shape(value: Any, info: ValidationInfo) -> tuple[int, ...]:
     """Rows and columns."""
-    allowed = f"[rows, columns], integers of at least 1, of {MOST_PIXELS} pixels at most"
+    allowed = "[rows, columns], integers of at least 1"
     shape = integers(1, length=2, allowed=allowed)(value, info)
     if shape[0] * shape[1] > MOST_PIXELS:
-        raise ConfigError(key_of(info), value, allowed)
+        raise ConfigError(key_of(info), value, allowed, f"those are more than {MOST_PIXELS} pixels")
     return shape
 
 

@@ -53,7 +53,7 @@ class _Run:
         """How many events of streams of images never came."""
         of_images = {place[0] for place, image_key in self.image_keys.items() if image_key is not None}
         names = {self.descriptors[uid].get("name", "") for uid in of_images}
-        return sum(self.seen[name].missing(int(announced.get(name) or 0)) for name in names)
+        return sum(self.seen[name].missing(_count(announced.get(name))) for name in names)
 
 
 class Intake:
@@ -215,7 +215,8 @@ class Intake:
         if not run.derived:
             for join in run.joins.values():
                 yield from run.noted(join.flush())
-            yield RunStopped(run_uid, doc, run.missing(doc.get("num_events") or {}))
+            announced = doc.get("num_events")
+            yield RunStopped(run_uid, doc, run.missing(announced if isinstance(announced, Mapping) else {}))
 
     def _forget(self, run_uid: str) -> _Run:
         run = self._runs.pop(run_uid)
@@ -227,3 +228,8 @@ class Intake:
         if not self.ignored[kind]:
             logger.warning("a document of kind %s is ignored: %s (further ones are counted only)", kind, why)
         self.ignored[kind] += 1
+
+
+def _count(announced: object) -> int:
+    """A number of events that a stop document announces; 0 for what is none."""
+    return announced if isinstance(announced, int) else 0

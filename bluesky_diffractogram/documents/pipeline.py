@@ -17,6 +17,7 @@ from .earlier import Earlier
 from .frames import reduce_aside
 from .messages import (
     AssetDescribed,
+    Document,
     FramesPassedOver,
     ImagesDescribed,
     ImagesReceived,
@@ -37,6 +38,8 @@ from .subscribers import Subscribers
 logger = logging.getLogger(__name__)
 
 OnReduction = Callable[[Reduction, Reducer, OriginOfFrame, str], None]
+
+EXIT_STATUSES = ("success", "abort", "fail")
 
 
 class Pipeline:
@@ -95,6 +98,9 @@ class Pipeline:
             case RunStarted(start, setting):
                 if setting.config.reset_on_start:
                     self.reset()
+                before = self._runs.pop(start["uid"], None)
+                if before is not None:  # it has ended, and waits for its files; as Kafka may give a run twice
+                    before.give_up("the run is given again")
                 self._runs[start["uid"]] = OneRun(
                     start, setting.config, self._reducers, self._assets, self._emit, self._announce, self._on_error,
                     self._file_timeout, self._ahead, self._earlier,
@@ -119,7 +125,7 @@ class Pipeline:
                     run.reduce_next(images, setting)
             case RunStopped(run_uid, stop, missing):
                 self._offering.not_requested(last=True)
-                self._runs[run_uid].stop(stop.get("exit_status", "success"), stop.get("reason") or "", missing)
+                self._runs[run_uid].stop(*_ending(stop), missing)
             case RunAbandoned(run_uid, reason):
                 self._runs[run_uid].give_up(reason)
             case SettingChanged(setting):
@@ -202,3 +208,11 @@ class Pipeline:
 
 def _buffers(setting: Setting) -> tuple[DiffractogramBuffer, ...]:
     return tuple(DiffractogramBuffer(setting.config.buffer_size, npt) for npt in setting.config.npts)
+
+
+def _ending(stop: Document) -> tuple[str, str]:
+    """Exit status and reason of a raw stop, as a derived one may have them whatever is in the raw one."""
+    exit_status, reason = stop.get("exit_status", "success"), stop.get("reason") or ""
+    if not (isinstance(exit_status, str) and exit_status in EXIT_STATUSES):
+        return "fail", f"the raw run ended with the exit status {exit_status!r:.100}"
+    return exit_status, reason if isinstance(reason, str) else repr(reason)

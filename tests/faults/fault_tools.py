@@ -12,7 +12,7 @@ import bluesky.plans as bp
 import numpy as np
 from bluesky import RunEngine
 from documents.conftest import Collected, raw_run, send
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from ophyd.sim import SynSignal
 from ponis import write_poni
 
@@ -34,6 +34,12 @@ def examples(number):
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         print_blob=True,
+        phases=[
+            Phase.explicit,
+            Phase.reuse,
+            Phase.generate,
+            *([Phase.shrink] if "FAULTS_SHRINK" in os.environ else []),
+        ],
     )
 
 

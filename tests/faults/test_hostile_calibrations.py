@@ -38,11 +38,11 @@ Rot2: -0.03
 Rot3: 0.0
 Wavelength: 4e-11
 """
-PONI_2_1 = PONI_2.replace("version: 2", "version: 2.1").replace('[60, 80]', '[60, 80], "orientation": 3')
+PONI_2_1 = PONI_2.replace("version: 2", "version: 2.1").replace("[60, 80]", '[60, 80], "orientation": 3')
 PONI_NAMED = PONI_2_1.replace("Detector: Detector", "Detector: Pilatus100k").replace(
     '{"pixel1": 6e-4, "pixel2": 5e-4, "max_shape": [60, 80], "orientation": 3}', '{"orientation": 2}'
 )
-PONI_3 = PONI_2_1.replace("version: 2.1", "version: 3") + 'Parallax: false\nSensor: null\n'
+PONI_3 = PONI_2_1.replace("version: 2.1", "version: 3") + "Parallax: false\nSensor: null\n"
 PONI_JSON = json.dumps({
     "poni_version": 2.1, "detector": "Detector", "dist": 0.1, "poni1": 0.018, "poni2": 0.02, "rot1": 0.02, "rot2": -0.03,
     "rot3": 0.0, "wavelength": 4e-11,
@@ -71,7 +71,9 @@ CONFIGS = [
 def usable_or_refused(path, **settings):
     """Whether it is taken: then it reduces frames of its own shape, and of ours, or says what shape it expects."""
     try:
-        setting = Setting.open(load_config({"calibration": str(path), "npt": 30, "diff_units": "2th [deg]", **settings}))
+        setting = Setting.open(
+            load_config({"calibration": str(path), "npt": 30, "diff_units": "2th [deg]", **settings})
+        )
     except ConfigError as error:
         assert error.key in ("calibration", "diff_units"), error
         return False

@@ -152,7 +152,9 @@ def test_a_thousand_brackets_are_refused(poni, levels, key):
 
 
 @pytest.mark.parametrize("key", ["nonsense", "mask", "peaks"])
-@pytest.mark.parametrize("content", [BOMB, "m: &m [*m]", "m: &m {m: *m}"], ids=["bomb", "list in itself", "mapping in itself"])
+@pytest.mark.parametrize(
+    "content", [BOMB, "m: &m [*m]", "m: &m {m: *m}"], ids=["bomb", "list in itself", "mapping in itself"]
+)
 def test_a_few_lines_of_yaml_that_stand_for_a_billion_are_refused_at_once(poni, tmp_path, key, content):
     path = tmp_path / "bomb.yaml"
     path.write_text(f"{content}\ncalibration: {poni}\n{key}: *m\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections import Counter
 
 import numpy as np
@@ -11,13 +12,13 @@ import pytest
 from documents.conftest import Collected, raw_run, send
 from documents.stream_runs import StreamRun, uri_of, write_hdf5
 from documents.test_streams import area_detector_run
+from event_model import pack_event_page
 from fault_tools import SHAPE, accounted, curves_of, examples, frame, next_good_frame_is_reduced
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bluesky_diffractogram import ReductionCallback
 
-MOST_FRAMES = 4
 KINDS = ("array", "list", "stack", "stream", "fly", "datum")
 
 
@@ -53,11 +54,10 @@ def empty_run():
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, cfg):
-    """Three runs of each kind, with 0 to 4 points; they are sent again and again."""
+    """Two runs of each kind, of arrays one without a frame too; they are sent again and again."""
     folder = tmp_path_factory.mktemp("runs")
-    return [
-        Raw(1 + 3 * k + i, kind, folder, n, cfg) for k, kind in enumerate(KINDS) for i, n in enumerate((MOST_FRAMES, 2, 0))
-    ]  # fmt: skip
+    chosen = [(kind, n) for kind in KINDS for n in (3, 1)] + [("array", 0)]
+    return [Raw(number, kind, folder, n, cfg) for number, (kind, n) in enumerate(chosen, 1)]
 
 
 @st.composite
@@ -177,7 +177,7 @@ def expected_accounts(sent):
     return Counter(ended), {uid: n for uid, (n, described) in opened.items() if described}
 
 
-@examples(40)
+@examples(15)
 @given(data=st.data())
 def test_runs_of_arrays_in_any_order_are_accounted_for_to_the_frame(cfg, runs, data):
     """Against a count of what a run that is open brings; in documents that are well-formed nothing is an error."""
@@ -195,7 +195,7 @@ def test_runs_of_arrays_in_any_order_are_accounted_for_to_the_frame(cfg, runs, d
     assert told == {"success": ended, "abort": Counter(still_open.items())}
 
 
-@examples(40)
+@examples(10)
 @given(data=st.data())
 def test_runs_of_files_in_any_order_are_never_mixed(cfg, runs, data):
     chosen, sent = data.draw(interleaved(runs))
@@ -204,14 +204,14 @@ def test_runs_of_files_in_any_order_are_never_mixed(cfg, runs, data):
     nothing_is_mixed(derived, chosen)
 
 
-@examples(60)
+@examples(20)
 @given(data=st.data())
 def test_documents_with_anything_in_them_never_raise(cfg, runs, data):
     _, sent = data.draw(interleaved(runs))
     reduced(cfg, data.draw(mutated(data.draw(disturbed(sent)) or sent)))
 
 
-@examples(8)
+@examples(4)
 @given(data=st.data())
 def test_a_worker_survives_them_too(cfg, runs, data):
     _, sent = data.draw(interleaved(runs))
@@ -223,3 +223,58 @@ def test_a_worker_survives_them_too(cfg, runs, data):
         assert diff.wait(20)
         next_good_frame_is_reduced(cfg, diff, derived)
     accounted(derived)
+
+
+# -- found by the above ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change", [{"exit_status": 7}, {"exit_status": np.ones(2)}, {"reason": 5}, {"num_events": "x"},
+               {"num_events": {"primary": "x"}}, {"num_events": {"primary": math.inf}}, {"time": None}],
+)  # fmt: skip
+def test_a_stop_with_anything_in_it_ends_its_run(cfg, change):
+    documents = list(raw_run([frame(0)]))
+    documents[-1][1].update(change)
+    derived = Collected()
+    with ReductionCallback(cfg, background=False) as diff:
+        diff.subscribe(derived)
+        send(diff, documents)
+        accounted(derived, 1, reduced=1)
+        assert not diff.errors
+    assert derived.of("stop")[0]["exit_status"] == ("fail" if "exit_status" in change else "success")
+
+
+@pytest.mark.parametrize("kind", ["event_page", "bulk_events"])
+def test_of_a_page_with_a_damaged_event_the_others_before_it_are_reduced(cfg, kind):
+    start, descriptor, *events, stop = raw_run([frame(n) for n in range(3)])
+    events = [doc for _, doc in events]
+    events[2]["descriptor"] = []
+    page = {events[0]["descriptor"]: events}
+    if kind == "event_page":
+        page = pack_event_page(*events)
+        page["descriptor"] = events[0]["descriptor"]
+        page["data"]["image"].pop()
+    derived = Collected()
+    with ReductionCallback(cfg, background=False) as diff:
+        diff.subscribe(derived)
+        send(diff, [start, descriptor, (kind, page), stop])
+    assert accounted(derived)["reduced"] == 2
+
+
+def test_a_run_that_is_given_again_while_its_files_are_waited_for(cfg, tmp_path):
+    """As by Kafka, to a service that goes on with a partition: the first one ends before the second begins."""
+    documents = list(StreamRun(uri_of(tmp_path / "late.h5"), shape=[1, *SHAPE]).step_scan(2))
+    derived = Collected()
+    with ReductionCallback(cfg, file_timeout=20) as diff:
+        diff.subscribe(derived)
+        send(diff, documents)
+        while diff.processing:
+            time.sleep(0.01)
+        send(diff, documents[:-1])
+        write_hdf5(tmp_path / "late.h5", [frame(0), frame(1)])
+        send(diff, documents[-1:])
+        assert diff.wait(20)
+        accounted(derived, 2, reduced=2)
+    first, second = derived.of("stop")
+    assert first["frames"]["reasons"] == {"file": 2}
+    assert "given again" in first["frames"]["messages"]["file"]

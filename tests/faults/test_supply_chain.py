@@ -42,7 +42,9 @@ class Findings(ast.NodeVisitor):
 
     def visit_Import(self, node):
         for each in node.names:
-            self._names[each.asname or each.name.partition(".")[0]] = each.name if each.asname else each.name.partition(".")[0]
+            self._names[each.asname or each.name.partition(".")[0]] = (
+                each.name if each.asname else each.name.partition(".")[0]
+            )
 
     def visit_ImportFrom(self, node):
         for each in node.names:
