@@ -107,5 +107,5 @@ def _is_shape(shape: Any) -> bool:
     if not shape:  # it may be ()
         return True
     rows, columns = shape
-    are_counts = all(isinstance(n, Integral) and not isinstance(n, bool) and n >= 1 for n in (rows, columns))
-    return are_counts and rows * columns <= MOST_PIXELS
+    are_counts = all(isinstance(n, Integral) and not isinstance(n, bool) and int(n) >= 1 for n in (rows, columns))
+    return are_counts and int(rows) * int(columns) <= MOST_PIXELS

@@ -48,19 +48,21 @@ JSON = st.recursive(
     max_leaves=12,
 )  # fmt: skip
 ANYTHING = st.one_of(JSON, st.binary(max_size=4), st.builds(object), st.sampled_from([
-    np.zeros(SHAPE), np.ones((3, 4), bool), np.array([1, 2]), np.array(None), np.float32(2), np.int8(3), 1j, {1, 2}, range(4),
+    np.zeros(SHAPE), np.ones((3, 4), bool), np.array([1, 2]), np.array(None), np.float32(2), np.int8(3), 1j, {1, 2},
 ]))  # fmt: skip
 
 
 def usable_or_refused(source, poni):
     """What is loaded round-trips and reduces a frame; all else is a ConfigError. Whether it was loaded."""
+    refused = None
     try:
         config = load_config(source)
         setting = Setting.open(config)
     except ConfigError as error:
-        assert isinstance(error.key, str)
-        assert str(error)
-        assert len(str(error)) < 20_000
+        refused = error
+    if refused is not None:
+        assert isinstance(refused.key, str)
+        assert 0 < len(str(refused)) < 20_000
         return False
     assert load_config(configuration(config)) == config
     assert update_config(config, configuration(config)) == config
@@ -81,7 +83,7 @@ def usable_or_refused(source, poni):
     return True
 
 
-@examples(150)
+@examples(60)
 @given(data=st.data())
 def test_settings_with_anything_in_them(poni, data):
     base = {"calibration": str(poni), "npt": 30, "diff_units": "2th [deg]"}
@@ -89,12 +91,16 @@ def test_settings_with_anything_in_them(poni, data):
     usable_or_refused({**base, **changed}, poni)
 
 
-@examples(60)
+@examples(40)
 @given(source=st.one_of(ANYTHING, st.dictionaries(WORDS, JSON, max_size=4)))
 def test_anything_at_all(poni, source):
     usable_or_refused(source, poni)
 
 
+TOKENS = [
+    "&a ", "*a", "!!python/object:os.system ", "<<: ", "{", "}", "[", "]", "- ", ": ", "\n", "NaN", "Infinity", "1e999",
+    "null", "\x00", "\ud800", "%YAML 9\n", "--- ", "? ", "|", "\t",
+]  # fmt: skip
 TEXT = st.text(st.sampled_from(string.printable), max_size=6)
 
 
@@ -111,15 +117,13 @@ def edited(draw, text):
         elif how == "delete":
             text = text[:at] + text[min(to, at + 5) :]
         elif how == "token":
-            text = text[:at] + draw(st.sampled_from(["&a ", "*a", "!!python/object:os.system ", "<<: ", "{", "}", "[", "]",
-                                                     "- ", ": ", "\n", "NaN", "Infinity", "1e999", "null", "\x00", "\ud800",
-                                                     "%YAML 9\n", "--- ", "? ", "|", "\t"])) + text[at:]  # fmt: skip
+            text = text[:at] + draw(st.sampled_from(TOKENS)) + text[at:]
         else:
             text = text[:at] + draw(TEXT) + text[at:]
     return text
 
 
-@examples(100)
+@examples(40)
 @given(data=st.data())
 def test_files_with_anything_in_them(poni, tmp_path_factory, data):
     settings = {"calibration": str(poni), "npt": 30, "diff_ranges": [[10, 20, 2, 10], None], "diff_units": "2th [deg]",
@@ -180,6 +184,7 @@ def test_what_no_memory_holds_is_refused_when_it_is_given(poni, wrong):
 
 real = st.floats(-1e6, 1e6).map(lambda x: 0.0 if x == 0 else x)
 limit = st.none() | st.integers(-170, 170) | st.floats(-170, 170)
+colour = st.tuples(*[st.integers(0, 255)] * 3).map(list) | st.just("C3")
 a_range = st.none() | st.tuples(limit, limit, limit, limit).map(list)
 names = st.lists(st.text("abc_é", min_size=1, max_size=4), max_size=3)
 
@@ -201,16 +206,18 @@ def valid_settings(draw, poni):
         "buffer_size": draw(st.integers(1, 5000)), "buffering": draw(st.booleans()), "collect": draw(st.booleans()),
         "show_diff": draw(st.booleans()), "main_plot": draw(st.sampled_from(["image", "buffer 1"])),
         "correct_solid_angle": draw(st.booleans()), "polarization_factor": draw(st.none() | st.floats(-1, 1)),
-        "error_model": draw(st.sampled_from([None, "poisson"])), "method": draw(st.sampled_from(["no", "bbox", "full"])),
+        "error_model": draw(st.sampled_from([None, "poisson"])),
+        "method": draw(st.sampled_from(["no", "bbox", "full"])),
         "energy": draw(st.none() | st.floats(0.1, 1000)), "normalization": draw(st.none() | st.just("i0")),
         "transformation": draw(st.sampled_from(["none", "rot-180", "flip-up-down"])),
         "dark": array if image == "array" else array.tolist() if image == "list" else None,
-        "mask_invalid": draw(st.booleans()), "dummy": draw(st.none() | real), "valid_range": draw(st.none() | st.just([low, high])),
+        "mask_invalid": draw(st.booleans()), "dummy": draw(st.none() | real),
+        "valid_range": draw(st.none() | st.just([low, high])),
         "image_key": draw(st.none() | st.just("det")), "stream": draw(st.sampled_from(["primary", "fly"])),
         "frames_per_event": draw(st.sampled_from(["each", "mean", "sum"])), "carry": draw(st.none() | names),
         "queue_size": draw(st.integers(1, 100)), "when_full": draw(st.sampled_from(["block", "drop_oldest", "latest"])),
         "reset_on_start": draw(st.booleans()), "hinted": draw(st.none() | names),
-        "colors": draw(st.none() | st.lists(st.tuples(*[st.integers(0, 255)] * 3).map(list) | st.just("C3"), max_size=3)),
+        "colors": draw(st.none() | st.lists(colour, max_size=3)),
         "peaks": draw(st.sampled_from([None, False, True, {}, {"method": "lavue", "max_peaks": 3}, {"min_snr": 3.5}])),
         "npt": draw(st.integers(1, 500)),
     }  # fmt: skip
@@ -227,7 +234,7 @@ def _differ(a, b, period):
     return abs((a - b) % period if math.isfinite(period) else a - b) > 1e-6 and abs(a - b) > 1e-6
 
 
-@examples(60)
+@examples(25)
 @given(data=st.data())
 def test_configurations_round_trip(poni, tmp_path_factory, data):
     """Through a dictionary, JSON, YAML, and a change that changes nothing."""

@@ -12,7 +12,6 @@ import threading
 import time
 
 import numpy as np
-import psutil
 import pytest
 from documents.conftest import Collected, raw_run
 from documents.stream_runs import StreamRun, uri_of, write_hdf5
@@ -32,7 +31,7 @@ PACE_S = 0.02
 
 
 class Topics:
-    """librdkafka's mock brokers, to which raw runs are published at a steady pace, and from which derived ones are read."""
+    """librdkafka's mock brokers: raw runs are published to them at a steady pace, derived ones are read from them."""
 
     def __init__(self, documents):
         confluent_kafka = pytest.importorskip("confluent_kafka", reason="the extra kafka is not installed")
@@ -46,7 +45,8 @@ class Topics:
         self._producer.list_topics("derived", timeout=10)  # makes it
         source = KafkaSource(parse_address(f"kafka://{self.brokers}/derived"), "reader", settings=KAFKA)
         self._threads = [
-            threading.Thread(target=self._publish, args=(documents,)), threading.Thread(target=self._read, args=(source,)),
+            threading.Thread(target=self._publish, args=(documents,)),
+            threading.Thread(target=self._read, args=(source,)),
         ]  # fmt: skip
         for each in self._threads:
             each.start()
@@ -147,7 +147,7 @@ def test_workers_that_are_killed_cost_nothing_but_time(cfg, tmp_path, seed, monk
             if moments and len(derived) >= moments[0]:
                 moments.pop(0)
                 time.sleep(chance.uniform(0, 0.05))
-                alive = [pid for pid in client.run(os.getpid).values() if psutil.pid_exists(pid)]
+                alive = [each.pid for each in cluster.workers.values() if each.pid]
                 os.kill(chance.choice(alive), signal.SIGKILL)
                 killed += 1
     finally:

@@ -1,6 +1,7 @@
 """Neighbouring arcs share the ring out: every pixel is in one of them, wherever they start and end.
 
-A pixel whose centre lies on the azimuth where two meet, within 1e-4 degrees, may be in both, as pyFAI has it: twice, and no more.
+A pixel whose centre lies on the azimuth where two meet, within 1e-4 degrees, may be in both, as pyFAI has it: it counts
+twice then, and no more.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def opened(poni):
 
 
 def pixels_on(poni, edges):
-    """How many pixels have their centres exactly at these azimuths, up to 2θ = 12.5 degrees (the first and last bin take pixels from outside the range)."""
+    """How many pixels have their centres at these azimuths; the first and last bin take some from outside the range."""
     chi, tth = angles(poni)
     wanted = {np.float32((edge + 180) % 360 - 180) for edge in edges}
     wanted |= {np.float32(180)} if np.float32(-180) in wanted else set()

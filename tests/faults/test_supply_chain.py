@@ -20,7 +20,8 @@ RUNS_CODE = {
     "eval", "exec", "compile", "__import__", "os.system", "os.popen", "os.execv", "os.execvp", "os.spawnv", "pty.spawn",
     "pickle.load", "pickle.loads", "pickle.Unpickler", "dill.load", "dill.loads", "cloudpickle.load",
     "cloudpickle.loads", "joblib.load", "marshal.load", "marshal.loads", "shelve.open", "yaml.unsafe_load",
-    "yaml.full_load", "yaml.unsafe_load_all", "yaml.full_load_all", "subprocess.getoutput", "subprocess.getstatusoutput",
+    "yaml.full_load", "yaml.unsafe_load_all", "yaml.full_load_all",
+    "subprocess.getoutput", "subprocess.getstatusoutput",
     "code.interact", "runpy.run_path", "runpy.run_module", "tempfile.mktemp",
     "pandas.read_pickle", "numpy.fromstring",
 }  # fmt: skip
@@ -101,7 +102,8 @@ def test_nothing_in_the_package_or_the_profiles_runs_what_it_is_given():
     "code",
     [
         "import pickle\npickle.loads(b)", "from pickle import load as l\nl(f)", "import pickle as p\np.Unpickler(f)",
-        "import yaml\nyaml.load(t)", "import yaml\nyaml.load(t, Loader=yaml.Loader)", "from yaml import load\nload(t, 1)",
+        "import yaml\nyaml.load(t)", "import yaml\nyaml.load(t, Loader=yaml.Loader)",
+        "from yaml import load\nload(t, 1)",
         "eval(x)", "exec(x)", "import os\nos.system(x)", "import subprocess\nsubprocess.run(x, shell=True)",
         "import subprocess as s\ns.Popen(x, shell=flag)", "import numpy as np\nnp.load(p)",
         "import numpy as np\nnp.load(p, allow_pickle=True)", "def f():\n    def g():\n        eval(x)",
@@ -112,5 +114,7 @@ def test_the_check_finds_what_it_is_to_find(code):
 
 
 def test_the_check_passes_what_is_safe():
-    code = "import yaml, numpy as np\nclass L(yaml.SafeLoader): ...\nyaml.load(t, Loader=L)\nnp.load(p, allow_pickle=False)"
+    code = (
+        "import yaml, numpy\nclass L(yaml.SafeLoader): ...\nyaml.load(t, Loader=L)\nnumpy.load(p, allow_pickle=False)"
+    )
     assert Findings(code).found == []
