@@ -108,11 +108,12 @@ def next_good_frame_is_reduced(cfg, diff, derived):
     send(diff, raw_run([frame(999)]))
     assert diff.wait(20)
     accounted(derived, 1, open_runs=len(derived.of("start")) - len(derived.of("stop")), reduced=1)
-    np.testing.assert_array_equal(derived.of("event")[-1]["data"]["diff_1"], _good_curve(json.dumps(cfg)))
+    np.testing.assert_array_equal(derived.of("event")[-1]["data"]["diff_1"], good_curve(json.dumps(cfg)))
 
 
 @functools.cache
-def _good_curve(cfg):
+def good_curve(cfg):
+    """``(2, npt)`` what the next good frame gives under a configuration, written as JSON."""
     return curves_of(json.loads(cfg), [frame(999)])[0]
 
 

@@ -34,7 +34,6 @@ from bluesky_diffractogram import DiffractogramCallback  # noqa: E402
 
 SIZES = {"small": ((60, 80), (6e-4, 5e-4)), "4 Mpx": ((2167, 2070), (7.5e-5, 7.5e-5))}
 BUFFER_ROWS = 200
-LOOKS = 40
 
 
 def runs(folder: Path, size: str, number: int):
@@ -76,7 +75,7 @@ def slope_per_1000(looks: list[dict[str, float]], key: str) -> float:
     return float(np.polyfit(frames, [each[key] for each in later], 1)[0])
 
 
-def soak(frames: int, size: str = "small", points: int = 50) -> dict:
+def soak(frames: int, size: str = "small", points: int = 50, looks_at: int = 40) -> dict:
     """Reduce so many frames in runs of so many points; gives slopes, and what there was at the end."""
     shape, pixel = SIZES[size]
     process = psutil.Process()
@@ -105,7 +104,7 @@ def soak(frames: int, size: str = "small", points: int = 50) -> dict:
                 diff.figure.draw()
                 gc.collect()
                 looks.append(look(process, diff, done))
-                due += frames / LOOKS
+                due += frames / looks_at
             if done >= frames:
                 break
         assert diff.wait(300)
