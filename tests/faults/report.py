@@ -165,7 +165,8 @@ def _tests(found: dict) -> list[str]:
     lines = [
         f"{total['passed']} tests passed, {total['failed']} failed, {total['skipped']} were skipped, in "
         f"{found['seconds'] / 60:.0f} minutes; hypothesis made {sum(found['inputs'].values())} inputs for them.", "",
-        *(f"- failed: `{each}`" for each in found["failed"]), "| file | passed | failed | skipped |", "|---|---|---|---|",
+        *(f"- failed: `{each}`" for each in found["failed"]),
+        "| file | passed | failed | skipped |", "|---|---|---|---|",
     ]  # fmt: skip
     for name, each in found["outcomes"].items():
         lines.append(f"| {name} | {each.get('passed', 0)} | {each.get('failed', 0)} | {each.get('skipped', 0)} |")
@@ -187,7 +188,7 @@ def _soak(found: dict) -> list[str]:
 
 def _fuzz(found: dict) -> list[str]:
     rows = [
-        f"| {what} | {each['inputs']} | {each['usable']} | {each['seconds']} | {'YES' if each['exit code'] else 'none'} |"
+        f"| {what} | {each['inputs']} | {each['usable']} | {each['seconds']} | {'yes' if each['exit code'] else 'no'} |"
         for what, each in found.items()
         if isinstance(each, dict)
     ]
