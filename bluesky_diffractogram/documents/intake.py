@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 
 from .derived_run import PURPOSE
 from .images import count_frames, find_image_key, is_in_file
@@ -232,4 +234,4 @@ class Intake:
 
 def _count(announced: object) -> int:
     """A number of events that a stop document announces; 0 for what is none."""
-    return announced if isinstance(announced, int) else 0
+    return int(float(announced)) if isinstance(announced, Real) and math.isfinite(announced) else 0

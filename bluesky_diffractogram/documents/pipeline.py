@@ -212,7 +212,7 @@ def _buffers(setting: Setting) -> tuple[DiffractogramBuffer, ...]:
 
 def _ending(stop: Document) -> tuple[str, str]:
     """Exit status and reason of a raw stop, as a derived one may have them whatever is in the raw one."""
-    exit_status, reason = stop.get("exit_status", "success"), stop.get("reason") or ""
+    exit_status, reason = stop.get("exit_status", "success"), stop.get("reason")
     if not (isinstance(exit_status, str) and exit_status in EXIT_STATUSES):
         return "fail", f"the raw run ended with the exit status {exit_status!r:.100}"
-    return exit_status, reason if isinstance(reason, str) else repr(reason)
+    return exit_status, reason if isinstance(reason, str) else "" if reason is None else f"{reason!r:.1000}"

@@ -229,7 +229,8 @@ def test_a_worker_survives_them_too(cfg, runs, data):
 
 
 @pytest.mark.parametrize(
-    "change", [{"exit_status": 7}, {"exit_status": np.ones(2)}, {"reason": 5}, {"num_events": "x"},
+    "change", [{"exit_status": 7}, {"exit_status": np.ones(2)}, {"reason": 5}, {"reason": np.ones(2)},
+               {"num_events": {"primary": np.int64(1)}}, {"num_events": "x"},
                {"num_events": {"primary": "x"}}, {"num_events": {"primary": math.inf}}, {"time": None}],
 )  # fmt: skip
 def test_a_stop_with_anything_in_it_ends_its_run(cfg, change):
