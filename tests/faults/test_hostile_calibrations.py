@@ -167,7 +167,7 @@ def test_calibrations_with_anything_in_them(tmp_path_factory, data):
     usable_or_refused(path)
 
 
-@examples(40)
+@examples(15)
 @given(content=st.binary(max_size=200) | st.text(max_size=60).map(str.encode) | st.sampled_from(
     [b"", b"\x89HDF\r\n\x1a\n" + bytes(500), b"{", b"[]", b"null", b"# only a comment", b"\xff\xfe", bytes(3)]
 ))  # fmt: skip
