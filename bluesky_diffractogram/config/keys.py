@@ -13,6 +13,8 @@ from .units import ALLOWED_UNITS, UNITS, parse_unit
 from .values import as_integer, as_list, as_real, integer, integers, key_of
 
 MOST_BINS = 10_000_000
+MOST_PIXELS = 2**28
+"""More than any detector has; with a calibration that says more, the first frame would take all memory there is."""
 SPLITS = ("no", "bbox", "full")
 TRANSFORMATIONS = (
     "none",
@@ -80,7 +82,11 @@ def npt(value: Any, info: ValidationInfo) -> int | tuple[int, ...]:
 
 def detector_shape(value: Any, info: ValidationInfo) -> tuple[int, ...]:
     """Rows and columns."""
-    return integers(1, length=2, allowed="[rows, columns], integers of at least 1")(value, info)
+    allowed = "[rows, columns], integers of at least 1"
+    shape = integers(1, length=2, allowed=allowed)(value, info)
+    if shape[0] * shape[1] > MOST_PIXELS:
+        raise ConfigError(key_of(info), value, allowed, f"those are more than {MOST_PIXELS} pixels")
+    return shape
 
 
 def binning(value: Any, info: ValidationInfo) -> tuple[int, ...]:

@@ -13,6 +13,9 @@ import yaml
 
 from .errors import ConfigError
 
+MOST_BY_ALIASES = 10_000
+"""So many entries the aliases of a YAML file may add; a few lines of them can stand for a billion."""
+
 _ALLOWED = "a mapping of keys to values, a JSON string, or the path of a .json, .yaml or .yml file"
 
 
@@ -90,7 +93,11 @@ def _parse_json(text: str, source: str) -> Any:
 
 def _parse_yaml(text: str, source: str) -> Any:
     try:
-        return yaml.load(text, Loader=_Loader)
+        content = yaml.load(text, Loader=_Loader)
+        written, meant = _entries(content, {})
+        if meant > 2 * written + MOST_BY_ALIASES:
+            raise ValueError(f"its aliases make {meant} entries of {written}")
+        return content
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
@@ -100,6 +107,35 @@ def _parse_yaml(text: str, source: str) -> Any:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0]
     raise ConfigError("configuration", source, "well-formed YAML", reason)
+
+
+def _entries(content: Any, known: dict[int, int]) -> tuple[int, int]:
+    """How many entries lists and mappings have as they are written, and with aliases written out.
+
+    Parameters
+    ----------
+    content
+        What was read.
+    known
+        What was counted before, by `id`; 0 where the counting has begun and not ended.
+
+    Raises
+    ------
+    ValueError
+        A list or mapping is an entry of itself.
+    """
+    if not isinstance(content, (list, dict)):
+        return 0, 0
+    if id(content) in known:
+        if not known[id(content)]:
+            raise ValueError("an alias stands for what holds it")
+        return 0, known[id(content)]
+    known[id(content)] = 0
+    entries = content.values() if isinstance(content, dict) else content
+    counted = [_entries(entry, known) for entry in entries]
+    meant = len(counted) + sum(each for _, each in counted)
+    known[id(content)] = max(meant, 1)
+    return len(counted) + sum(each for each, _ in counted), meant
 
 
 _PARSERS: dict[str, Callable[[str, str], Any]] = {

@@ -153,9 +153,7 @@ class ReductionCallback:
             self._arriving += 1
         try:
             # The lock is not held while a message waits for room: a subscriber in the worker may need it.
-            with self._lock:
-                messages = [self._decide(m) for m in self._intake.receive(name, doc, self._setting)]
-            for message in messages:
+            for message in self._received(name, doc):
                 self._turns.put(message)
             self._turns.retry()
         except Exception as error:
@@ -164,6 +162,17 @@ class ReductionCallback:
             with self._lock:
                 self._arriving -= 1
         self._raise_if_strict()
+
+    def _received(self, name: str, doc: dict[str, Any]) -> list[Message]:
+        """The messages that a document amounts to; those before the part of a page that is damaged."""
+        messages: list[Message] = []
+        with self._lock:
+            try:
+                for message in self._intake.receive(name, doc, self._setting):
+                    messages.append(self._decide(message))
+            except Exception as error:
+                self._on_error(error)
+        return messages
 
     def _decide(self, message: Message) -> Message:
         if not isinstance(message, ImagesReceived):

@@ -211,7 +211,7 @@ class DerivedRun:
 def ending_of(raw_stop: Document) -> tuple[str, str]:
     """Exit status and reason of a raw stop document, as a derived one may have them."""
     status, reason = raw_stop.get("exit_status", "success"), raw_stop.get("reason") or ""
-    if status not in EXIT_STATUSES:
+    if not isinstance(status, str) or status not in EXIT_STATUSES:
         return "fail", f"the raw exit status is {str(status)[:100]!r}"
     return status, reason if isinstance(reason, str) else str(reason)[:1000]
 

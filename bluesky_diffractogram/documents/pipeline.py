@@ -42,6 +42,8 @@ logger = logging.getLogger(__name__)
 
 OnReduction = Callable[[Reduction, Reducer, OriginOfFrame, str], None]
 
+EXIT_STATUSES = ("success", "abort", "fail")
+
 
 class Pipeline:
     """Keeps the runs, reduces their frames, and fills the buffers.
@@ -102,6 +104,11 @@ class Pipeline:
             case RunStarted(start, setting):
                 if setting.config.reset_on_start:
                     self.reset()
+                before = self._runs.get(start["uid"])
+                if before is not None:  # it has ended, and waits for its files; as Kafka may give a run twice
+                    before.give_up("the run is given again", 0)
+                    with self._counting:
+                        self._ended += self._runs.pop(start["uid"]).tally.counts()
                 run = OneRun(
                     start, setting.config, self._reducers, self._assets, self._emit, self._announce, self._on_error,
                     self._file_timeout, self._ahead, self._earlier, self._buffers.expect,

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from ..config import DiffractogramConfig, alters_stream, empties_buffers
+from ..config import ConfigError, DiffractogramConfig, alters_stream, empties_buffers
 from ..reduction.corrections import read_images
 from ..reduction.geometry import Geometry
 from ..reduction.reducer import Reducer, known_shape, open_geometry
@@ -57,8 +58,10 @@ class Setting:
         Raises
         ------
         ConfigError
-            The configuration does not go with its calibration, or a file cannot be read or written.
+            The configuration does not go with its calibration, a file cannot be read or written, or there is no
+            room for its buffers.
         """
+        _check_room(config)
         images = read_images(config)
         geometry = open_geometry(config, images)
         described = provenance(config, geometry, images)
@@ -83,6 +86,16 @@ class Setting:
         config = self.config.model_copy(update=switches)
         described = {**self.provenance, "configuration": configuration_text(config, self.provenance)}
         return replace(self, config=config, provenance=described)
+
+
+def _check_room(config: DiffractogramConfig) -> None:
+    """Refuse buffers that this machine will not give, before anything depends on them."""
+    bins = sum(config.npts)
+    try:
+        np.empty((config.buffer_size, bins))  # given back at once, and never written to
+    except (MemoryError, ValueError) as error:
+        allowed = f"as many rows of {bins} bins as there is memory for"
+        raise ConfigError("buffer_size", config.buffer_size, allowed, str(error)) from None
 
 
 def _digests(described: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 from ..config.errors import ConfigError
+from ..config.keys import MOST_PIXELS
 from .geometry import Geometry
 from .pyfai_library import load_integrator
 
@@ -19,6 +21,8 @@ Shape = tuple[int, int]
 # Shorter than gamma rays at beamlines, longer than soft X-rays and neutrons: a wavelength given in Å instead of
 # metres falls outside by orders of magnitude.
 WAVELENGTH_LIMITS_M = (1e-14, 1e-7)
+# Of pixels and distances: atoms are smaller, and no beamline is longer.
+LENGTH_LIMITS_M = (1e-10, 1e6)
 
 
 def load_geometry(path: str | Path, *, wavelength: float | None = None, shape: Shape | None = None) -> Geometry:
@@ -64,20 +68,44 @@ def load_geometry(path: str | Path, *, wavelength: float | None = None, shape: S
 
 def _check(integrator: Any, path: str, allowed: str) -> None:
     """Refuse what pyFAI loads although no detector can be like that."""
-
-    def refuse(reason: str) -> None:
+    try:
+        reason = _impossible(integrator)
+    except Exception as error:  # texts and lists where numbers belong
+        reason = f"{type(error).__name__}: {error}"
+    if reason is not None:
         raise ConfigError("calibration", path, allowed, f"is no usable calibration: {reason}")
 
+
+def _impossible(integrator: Any) -> str | None:
+    """What is impossible about a calibration; None if nothing is."""
     detector = integrator.detector
+    smallest, largest = LENGTH_LIMITS_M
     for name, size in (("pixel1", detector.pixel1), ("pixel2", detector.pixel2)):
-        if size is None or not math.isfinite(size) or size <= 0:
-            refuse(f"{name} is {size}")
-    if not math.isfinite(integrator.dist) or integrator.dist <= 0:
-        refuse(f"the distance is {integrator.dist} m")
-    for name in ("poni1", "poni2", "rot1", "rot2", "rot3"):
+        if size is None or not smallest < size < largest:
+            return f"{name} is {size} m"
+    if not smallest < integrator.dist < largest:
+        return f"the distance is {integrator.dist} m"
+    for name in ("poni1", "poni2"):
+        if not abs(getattr(integrator, name)) < largest:
+            return f"{name} is {getattr(integrator, name)} m"
+    for name in ("rot1", "rot2", "rot3"):
         if not math.isfinite(getattr(integrator, name)):
-            refuse(f"{name} is {getattr(integrator, name)}")
+            return f"{name} is {getattr(integrator, name)}"
     wavelength = integrator.wavelength
     low, high = WAVELENGTH_LIMITS_M
     if wavelength is not None and not low < wavelength < high:
-        refuse(f"the wavelength is {wavelength} m (PONI files give it in metres)")
+        return f"the wavelength is {wavelength} m (PONI files give it in metres)"
+    for shape in (detector.shape, detector.max_shape):
+        if not _is_shape(shape):
+            return f"the detector's shape is {shape}, expected rows and columns, {MOST_PIXELS} pixels at most"
+    str(integrator)  # which `check` shows, and which fails on other nonsense, such as a sensor of no thickness
+    return None
+
+
+def _is_shape(shape: Any) -> bool:
+    """Whether it is none, or rows and columns of what may be a detector."""
+    if not shape:  # it may be ()
+        return True
+    rows, columns = shape
+    are_counts = all(isinstance(n, Integral) and not isinstance(n, bool) and int(n) >= 1 for n in (rows, columns))
+    return are_counts and int(rows) * int(columns) <= MOST_PIXELS

@@ -46,7 +46,7 @@ class Geometry:
     def shape(self) -> Shape | None:
         """``(ny, nx)`` of the frames this geometry describes; None where the calibration does not say."""
         shape = self._ai.detector.shape or self._ai.detector.max_shape
-        return None if shape is None else (int(shape[0]), int(shape[1]))
+        return (int(shape[0]), int(shape[1])) if shape else None
 
     @property
     def wavelength(self) -> float | None:

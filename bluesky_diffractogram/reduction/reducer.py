@@ -73,16 +73,21 @@ def open_geometry(config: DiffractogramConfig, images: Mapping[str, NDArray] | N
     if shape is not None:
         try:
             geometry = geometry.for_shape(transformed_shape(shape, config.transformation))
-            geometry.detector_mask()
         except ValueError as error:
             key = "binning" if config.detector_shape is None else "detector_shape"
             raise ConfigError(key, getattr(config, key), f"{geometry.shape} or a binning of it", str(error)) from error
         except (RuntimeError, AssertionError) as error:
-            raise ConfigError(
-                "calibration", config.calibration, "a calibration whose detector pyFAI can build", str(error)
-            ) from error
+            raise _no_detector(config, error) from error
+        try:
+            geometry.detector_mask()
+        except Exception as error:  # each of pyFAI's detectors has a way of its own
+            raise _no_detector(config, error) from error
         make_corrections(config, geometry, images)
     return geometry
+
+
+def _no_detector(config: DiffractogramConfig, error: Exception) -> ConfigError:
+    return ConfigError("calibration", config.calibration, "a calibration whose detector pyFAI can build", str(error))
 
 
 def known_shape(config: DiffractogramConfig, geometry: Geometry, images: Mapping[str, NDArray]) -> Shape | None:
