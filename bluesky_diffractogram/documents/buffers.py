@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..config import ConfigError, DiffractogramConfig
 from ..reduction.buffer import DiffractogramBuffer
 from ..reduction.diffractogram import Reduction
 from ..reduction.reducer import Reducer
@@ -58,7 +57,7 @@ class Buffers:
         self._setting, self._tell = setting, tell
         self._filled_by: Reducer | None = None
         self._collecting: bool | None = None
-        self.ranges = make_buffers(setting.config)
+        self.ranges = _new(setting)
 
     def reset(self) -> None:
         """Empty them."""
@@ -70,7 +69,7 @@ class Buffers:
         """Go on under another setting: with empty buffers, if it alters their numbers or their size."""
         before, self._setting = self._setting, setting
         if setting.buffer_number != before.buffer_number:
-            self.ranges = make_buffers(setting.config)
+            self.ranges = _new(setting)
             self._filled_by = None
             self._tell(BuffersEmptied(setting.config.buffer_size))
         self._say_whether(self._collects(setting))
@@ -111,15 +110,5 @@ class Buffers:
             self._tell(Collecting(collecting))
 
 
-def make_buffers(config: DiffractogramConfig) -> tuple[DiffractogramBuffer, ...]:
-    """The buffers of a configuration, empty: they take memory with the rows that come.
-
-    Raises
-    ------
-    ConfigError
-        The system would never have so much.
-    """
-    try:
-        return tuple(DiffractogramBuffer(config.buffer_size, npt) for npt in config.npts)
-    except (MemoryError, ValueError) as error:
-        raise ConfigError("buffer_size", config.buffer_size, "rows that fit into memory", str(error)) from error
+def _new(setting: Setting) -> tuple[DiffractogramBuffer, ...]:
+    return tuple(DiffractogramBuffer(setting.config.buffer_size, npt) for npt in setting.config.npts)

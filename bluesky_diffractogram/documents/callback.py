@@ -26,7 +26,7 @@ from ..reduction.diffractogram import Reduction
 from ..reduction.reducer import Reducer
 from .ahead import Ahead
 from .assets import Assets
-from .buffers import BufferNews, make_buffers
+from .buffers import BufferNews
 from .earlier import Earlier
 from .fence import Fence
 from .intake import Intake
@@ -394,10 +394,8 @@ class ReductionCallback:
         Raises
         ------
         ConfigError
-            Its buffers do not fit into memory; or another reason, where more is known than here.
+            Where more is known than here.
         """
-        if setting.buffer_number != self._setting.buffer_number:
-            make_buffers(setting.config)
 
     def _given(self, keys: Collection[str]) -> None:
         """Hear which settings somebody has just set, be they changed or not."""

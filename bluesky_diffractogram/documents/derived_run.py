@@ -210,10 +210,10 @@ class DerivedRun:
 
 def ending_of(raw_stop: Document) -> tuple[str, str]:
     """Exit status and reason of a raw stop document, as a derived one may have them."""
-    status, reason = raw_stop.get("exit_status", "success"), raw_stop.get("reason") or ""
+    status, reason = raw_stop.get("exit_status", "success"), raw_stop.get("reason", "")
     if not isinstance(status, str) or status not in EXIT_STATUSES:
         return "fail", f"the raw exit status is {str(status)[:100]!r}"
-    return status, reason if isinstance(reason, str) else str(reason)[:1000]
+    return status, "" if reason is None else reason if isinstance(reason, str) else str(reason)[:1000]
 
 
 def derived_hints(raw_hints: Document, carried: Collection[str], *, one_to_one: bool) -> dict[str, Any]:

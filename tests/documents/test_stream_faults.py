@@ -282,7 +282,7 @@ def test_no_more_images_wait_for_their_files_than_may(cfg, path, collected, monk
         diff.subscribe(collected)
         send(diff, documents)
         deadline = time.monotonic() + 10
-        while diff._turns._worker._unfinished and time.monotonic() < deadline:
+        while diff._turns._worker.busy and time.monotonic() < deadline:
             time.sleep(0.02)
         write_hdf5(path, images(8))
         diff(*stop)

@@ -127,14 +127,14 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def into_tiled(
-    module_beamline: SimulatedBeamline,
+    beamline: SimulatedBeamline,
     with_key: TiledServer,
     jsonl: Path,
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> tuple[list[Any], Any]:
     """A command that stores into the server alone, with a configuration that no other test has, and a client."""
-    configuration = {**module_beamline.configuration, "npt": 200 + len(request.node.name)}
+    configuration = {**beamline.configuration, "npt": 200 + len(request.node.name)}
     options = ["--tool-configuration", json.dumps(configuration), "--to", with_key.uri, "--output", tmp_path / "out"]
     return ["replay", jsonl, *options], from_uri(with_key.uri, api_key=with_key.key)
 
@@ -162,7 +162,7 @@ def test_what_is_in_the_server_is_neither_computed_nor_stored_again(
 
 def test_what_was_interrupted_on_its_way_to_the_server_is_gone_on_with(
     run_command: Run, into_tiled: tuple[list[Any], Any], computed: list[str], monkeypatch: pytest.MonkeyPatch,
-    runs: list[Documents], module_beamline: SimulatedBeamline,
+    runs: list[Documents], beamline: SimulatedBeamline,
 ) -> None:  # fmt: skip
     """Killed, as far as it can be seen here: of the third frame nothing is there, and nobody has tidied up."""
     command, client = into_tiled

@@ -13,7 +13,7 @@ import pytest
 from documents.conftest import SHAPE, image, raw_run, send
 from documents.test_callback import frames_add_up
 from ponis import write_poni
-from service.served import ServiceElsewhere
+from served import ServiceElsewhere
 
 from bluesky_diffractogram.sim.beamline import simulated_beamline
 

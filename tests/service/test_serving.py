@@ -12,7 +12,7 @@ import pytest
 from documents.conftest import SHAPE, Collected, image, raw_run, send
 from documents.test_callback import assert_valid, frames_add_up
 from ponis import write_poni
-from service.served import Publisher, ServiceHere
+from served import Publisher, ServiceHere
 from typer.testing import CliRunner
 
 from bluesky_diffractogram import ReductionCallback
