@@ -8,7 +8,7 @@ differences, for the same reason.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -22,6 +22,9 @@ Array = NDArray[np.float64]
 HALF_NORMAL_MEDIAN = 0.6744897501960817
 # The background is rather below than above the median, where lines are.
 BACKGROUND_QUANTILE = 0.3
+# The part of a block's bins, the lowest, that is looked at alone; its noise, a median, has a relative deviation of 1.17
+# over the root of how many they are, and must be quieter by more than so many of these for lines to be the reason.
+LOW_PART, CHANCE = 0.35, 3.2 * 1.17
 # Smaller blocks follow the background better, larger ones bear more peaks.
 BLOCK_BINS, MOST_BLOCKS = 100, 8
 LARGEST_WIDTH = 64.0
@@ -49,21 +52,6 @@ class CurveNoise:
     background: Array
     given: Array | None
     correlation: float
-
-    @property
-    def uneven(self) -> float:
-        """The largest noise relative to the square root of the background, over the smallest; 1 if there is none."""
-        relative = self._relative()
-        least = float(relative.min())
-        return float(relative.max()) / least if least > 0.0 else 1.0
-
-    def as_quiet_as_the_quietest(self) -> CurveNoise:
-        """This noise if it everywhere were what the quietest block says, for the level of its background."""
-        relative = self._relative()
-        return replace(self, quiet=self.quiet * relative.min() / relative)
-
-    def _relative(self) -> Array:
-        return self.quiet / np.sqrt(np.maximum(self.background, np.fmax(self.quiet, np.finfo(float).tiny)))
 
     @np.errstate(all="ignore")
     def sigma(self, bins: NDArray[np.intp], level: Array) -> Array:
@@ -185,9 +173,21 @@ def _in_blocks(y: Array, lag: int) -> tuple[Array, Array]:
     blocks = min(max(1, len(usable) // max(BLOCK_BINS, 8 * lag)), MOST_BLOCKS)
     size = len(usable) // blocks
     blockwise = usable[: blocks * size].reshape(blocks, size)
-    middle, low = size // 2, int(BACKGROUND_QUANTILE * (size - 1))
+    middle, third = size // 2, int(BACKGROUND_QUANTILE * (size - 1))
     quiet = np.partition(differences[blockwise], middle, axis=1)[:, middle] / HALF_NORMAL_MEDIAN
-    background = np.partition(y[blockwise + lag], low, axis=1)[:, low]
+    background = np.partition(y[blockwise + lag], third, axis=1)[:, third]
+    # Lines are where the curve is high, and differ by more than noise there. The mean of the three bins that make a
+    # difference is independent of it, as far as it is noise, so that to choose by one does not alter the other.
+    level = (y[: -2 * lag] + y[lag:-lag] + y[2 * lag :]) / 3.0
+    low = max(int(LOW_PART * size), 1)
+    lowest = np.argpartition(level[blockwise], low - 1, axis=1)[:, :low]
+    rows = np.arange(blocks)[:, None]
+    quiet_low = np.median(differences[blockwise][rows, lowest], axis=1) / HALF_NORMAL_MEDIAN
+    background_low = np.median(level[blockwise][rows, lowest], axis=1)
+    # Where the lowest bins are much quieter, beyond what their level explains, the others are lines.
+    by_chance = max(1.0 - CHANCE / np.sqrt(low), 0.4)
+    lined = by_chance * quiet > quiet_low * np.sqrt(np.fmax(background / background_low, 1.0))
+    quiet, background = np.where(lined, quiet_low, quiet), np.where(lined, background_low, background)
     if blocks == 1:
         return np.full(len(y), quiet[0]), np.full(len(y), background[0])
     if blocks > 2:  # a block may be full of peaks
