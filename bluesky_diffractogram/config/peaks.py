@@ -28,6 +28,11 @@ class PeaksConfig(BaseModel):
     min_snr: Annotated[float, BeforeValidator(real("a number above 0", 0.0, above=True))] = Field(
         default=5.0, description="The least prominence of a peak, in units of the curve's noise."
     )
+    fit: Annotated[Literal["pseudo-voigt"] | None, BeforeValidator(optional(one_of("pseudo-voigt")))] = Field(
+        default=None,
+        description="What the peaks are fitted with, pseudo-voigt on a linear background, for figures with standard "
+        "uncertainties; null for not at all.",
+    )
     min_fwhm_bins: Annotated[
         float | None, BeforeValidator(optional(real("a number of bins above 0", 0.0, above=True)))
     ] = Field(default=None, description="The least full width at half maximum of a peak, in bins.")

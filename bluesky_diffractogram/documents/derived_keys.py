@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..config import DiffractogramConfig
 from ..reduction.diffractogram import Peaks, Reduction
 from ..reduction.follow import follow
 from ..reduction.reducer import Reducer
@@ -44,6 +45,19 @@ def _text() -> dict[str, Any]:
     return {"source": SOURCE, "dtype": "string", "shape": [], "object_name": OBJECT}
 
 
+def figures(config: DiffractogramConfig) -> dict[str, str]:
+    """The figures of a peak that is followed, and their units."""
+    unit, counts = config.unit.symbol, COUNTS if config.normalization is None else f"{COUNTS}/{config.normalization}"
+    of_peak = {"position": unit, "height": counts, "fwhm": unit, "area": f"{counts} {unit}"}
+    fitted = config.peaks is not None and config.peaks.fit is not None
+    return of_peak | {f"{name}_error": units for name, units in of_peak.items() if fitted}
+
+
+def figure(peaks: Peaks, name: str) -> np.ndarray:
+    """``(n,)`` one of `figures`."""
+    return getattr(peaks, "net_height" if name == "height" else name)
+
+
 def data_keys(reducer: Reducer, carried: Mapping[str, Document]) -> dict[str, Any]:
     """The data keys of the stream that `reducer` fills.
 
@@ -70,9 +84,7 @@ def data_keys(reducer: Reducer, carried: Mapping[str, Document]) -> dict[str, An
             keys[f"peaks_{i}"] = _array(size, ("position_height", "peak"), f"{unit}, {counts}")
             keys[f"n_peaks_{i}"] = _number(dtype="integer", dtype_numpy="<i8")
             keys[f"peaks_{i}_error"] = _number(unit)
-            for name, units in (
-                ("position", unit), ("height", counts), ("fwhm", unit), ("area", f"{counts} {unit}"),
-            ):  # fmt: skip
+            for name, units in figures(config).items():
                 keys[f"peak_{i}_{name}"] = _number(units)
         keys[f"mean_{i}"] = _number(counts)
         keys[f"total_{i}"] = _number(COUNTS)
@@ -236,15 +248,12 @@ class EventData:
         listed[0, :n], listed[1, :n] = peaks.position[:n], peaks.height[:n]
         step = float(radial[1] - radial[0]) if len(radial) > 1 else 0.0
         which, self._references[i - 1] = follow(self._references[i - 1], peaks, step)
-        followed = {
-            "position": peaks.position, "height": peaks.net_height, "fwhm": peaks.fwhm, "area": peaks.area,
-        }  # fmt: skip
         return {
             f"peaks_{i}": listed,
             f"n_peaks_{i}": n,
             f"peaks_{i}_error": float(np.max(peaks.position_error)) if n else math.nan,
             **{
-                f"peak_{i}_{name}": math.nan if which is None else float(values[which])
-                for name, values in followed.items()
+                f"peak_{i}_{name}": math.nan if which is None else float(figure(peaks, name)[which])
+                for name in figures(self._reducer.config)
             },
         }

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from .fit_kernel import GAUSS_AREA
 from .peak_bend import Bends
 from .peak_scale import Bins, Curve
-from .peak_shape import Shapes
+from .peak_shape import GAUSS_AREA, Shapes
 
 # Nearer than this, in the width of what was measured, another line is a part of it; nearer than that, in the width of
 # a line, a line hides the flank of another.

@@ -32,7 +32,7 @@ def find_peaks(
     There are two ways to be one. The maxima of `scipy.signal.find_peaks` whose prominence is at least `min_snr` times
     the noise of a bin (`curve_noise`), if at their own scale their middle is higher than both sides by `min_snr` times
     the noise of that difference: wide peaks and halos. And where the curve, seen at one of eight scales, bends down by
-    `min_snr` times the noise of that (`bends`): lines that are weaker than the noise of a bin, or hidden by a neighbour.
+    `min_snr` times the noise of that (`bends`): lines weaker than the noise of a bin, or hidden by a neighbour.
     Both flanks must be seen: bins that are NaN or infinite split the curve, and nothing is known beyond its ends.
 
     Parameters

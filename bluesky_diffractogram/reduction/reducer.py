@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from numpy.typing import NDArray
 
 from ..config import ConfigError, DiffractogramConfig
 from .calibration import load_geometry
 from .corrections import Corrections, make_corrections, read_images
-from .diffractogram import Diffractogram, Peaks, Reduction
+from .diffractogram import Reduction
 from .frame import Frame, FrameError, check_image
 from .geometry import Geometry
 from .geometry_cache import keep_arrays, provide_arrays
 from .integrator import Integrator, PyFAIIntegrator
 from .limits import IntegrationRange, check_limits, integration_ranges, open_limits
 from .onepass import OnePassIntegrator
+from .peak_search import PeakSearch
 from .preparation import prepare
 from .pyfai_library import check_method
 from .table import Prepared
@@ -141,7 +142,8 @@ class Reducer:
         self.validity = Validity.from_config(config, self.geometry.detector_dummy())
         self.mask = corrections.mask
         self.axes = self.integrator.axes
-        self._find_peaks = _peak_finder(config)
+        table = None if self.prepared is None else self.prepared.table
+        self._find_peaks = PeakSearch(config, table, [len(axis) for axis in self.axes])
         self._first = True
         self._report_empty_ranges()
         # Angles and solid angles of all pixels are some 400 MB on large detectors, and the tables are built.
@@ -169,7 +171,8 @@ class Reducer:
         if self._first:
             self._report_masked(frame, validity)
         diffractograms = self.integrator.integrate(frame.image, validity, monitor=monitor, exposures=frame.exposures)
-        return Reduction(frame, diffractograms, tuple(self._find_peaks(each) for each in diffractograms))
+        peaks = (self._find_peaks(i, each, frame.exposures) for i, each in enumerate(diffractograms))
+        return Reduction(frame, diffractograms, tuple(peaks))
 
     def _report_masked(self, frame: Frame, validity: Validity) -> None:
         self._first = False
@@ -229,19 +232,3 @@ def make_integrator(
         keep_arrays(geometry, config)
         store_prepared(key, prepared)
     return OnePassIntegrator(prepared, variance=config.error_model is not None)
-
-
-def _peak_finder(config: DiffractogramConfig) -> Callable[[Diffractogram], Peaks]:
-    settings = config.peaks
-    if settings is None:
-        return lambda _: Peaks.none()
-    from .lavue_peaks import lavue_peaks, lavue_simple_peaks
-    from .peaks import find_peaks
-
-    if settings.method == "lavue":
-        return lambda d: lavue_peaks(d, max_peaks=settings.max_peaks)
-    if settings.method == "lavue-simple":
-        return lambda d: lavue_simple_peaks(d, max_peaks=settings.max_peaks)
-    return lambda d: find_peaks(
-        d, max_peaks=settings.max_peaks, min_snr=settings.min_snr, min_fwhm_bins=settings.min_fwhm_bins
-    )
