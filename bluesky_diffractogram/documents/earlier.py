@@ -13,7 +13,7 @@ from .messages import OriginOfFrame
 
 logger = logging.getLogger(__name__)
 
-References = tuple[float | None, ...]
+References = tuple[float | int | None, ...]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -25,7 +25,7 @@ class EarlierEvent:
     data
         As it was stored.
     references
-        Where the followed peak of each range was last seen before it.
+        What the followed peaks of each range were known by before it (`derived_keys.references_after`).
     """
 
     data: Mapping[str, Any]

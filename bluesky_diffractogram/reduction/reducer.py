@@ -24,6 +24,7 @@ from .pyfai_library import check_method
 from .table import Prepared
 from .table_cache import load_prepared, store_prepared
 from .table_key import table_key
+from .tracked_lines import check_tracked, tracked_lines
 from .transformation import transform, transformed_shape
 from .validity import Validity
 
@@ -62,6 +63,7 @@ def open_geometry(config: DiffractogramConfig, images: Mapping[str, NDArray] | N
             )  # fmt: skip
     check_method(config.split_method)
     check_limits(config, geometry)
+    check_tracked(config, geometry)
     images = read_images(config) if images is None else images
     shape = known_shape(config, geometry, images)
     if shape is not None:
@@ -143,6 +145,11 @@ class Reducer:
         self.mask = corrections.mask
         self.axes = self.integrator.axes
         table = None if self.prepared is None else self.prepared.table
+        self.tracked = tuple(
+            tracked_lines(config, wanted, axis, self.geometry)
+            for wanted, axis in zip(self.ranges, self.axes, strict=True)
+        )
+        """The peaks of each range that are followed by name."""
         self._find_peaks = PeakSearch(config, table, [len(axis) for axis in self.axes])
         self._first = True
         self._report_empty_ranges()

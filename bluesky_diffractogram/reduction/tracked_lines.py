@@ -52,12 +52,7 @@ def tracked_lines(
     wanted, axis
         The range, and its ``(npt,)`` bin centres.
     geometry
-        To convert units.
-
-    Raises
-    ------
-    ConfigError
-        A calibrant is not known, or a unit cannot be converted to that of the axis.
+        To convert units; checked with `check_tracked`.
     """
     settings = config.peaks
     if settings is None or not settings.tracked:
@@ -71,17 +66,34 @@ def tracked_lines(
             named.append((f"{phase.name}_{name}", d * (1.0 - phase.within), d * (1.0 + phase.within), D_A))
     lines = []
     for name, one, other, unit in named:
-        low, high = sorted(_on_axis(name, value, unit, wanted, geometry) for value in (one, other))
+        low, high = sorted(_on_axis(value, unit, wanted, geometry) for value in (one, other))
         if low <= axis[-1] and high >= axis[0]:
             lines.append(TrackedLine(name, low, high))
     return (*lines, *(TrackedLine(f"p{k}") for k in range(1, settings.auto + 1)))
 
 
-def _on_axis(name: str, value: float, unit: RadialUnit, wanted: IntegrationRange, geometry: Geometry) -> float:
-    try:
-        at = convert_limit(value, unit, wanted.unit, wanted.arc, geometry)
-    except ValueError as error:
-        raise ConfigError("peaks", name, f"a unit that {wanted.unit.label} can be told from", str(error)) from error
+def check_tracked(config: DiffractogramConfig, geometry: Geometry) -> None:
+    """Check the peaks that are followed against the calibration and what pyFAI knows.
+
+    Raises
+    ------
+    ConfigError
+        A calibrant is not known, or a unit cannot be converted to that of the axis without a wavelength.
+    """
+    settings = config.peaks
+    if settings is None:
+        return
+    units = [] if not settings.phases else [(f"phases[0].name = {settings.phases[0].name}", D_A)]
+    units += [(peak.name, parse_unit(peak.unit)) for peak in settings.track or () if peak.unit is not None]
+    for name, unit in units:
+        if geometry.wavelength is None and unit.needs_wavelength != config.unit.needs_wavelength:
+            raise ConfigError("peaks", name, "a unit that needs no wavelength, or the keys wavelength or energy")
+    for phase in settings.phases or ():
+        phase_lines(phase)
+
+
+def _on_axis(value: float, unit: RadialUnit, wanted: IntegrationRange, geometry: Geometry) -> float:
+    at = convert_limit(value, unit, wanted.unit, wanted.arc, geometry)
     return at if math.isfinite(at) else math.inf
 
 
