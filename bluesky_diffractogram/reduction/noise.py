@@ -142,6 +142,11 @@ def _differences(y: Array, lag: int) -> Array:
     return np.abs(y[lag:-lag] - (y[: -2 * lag] + y[2 * lag :]) / 2.0) / np.sqrt(1.5)
 
 
+def _level(y: Array, lag: int) -> Array:
+    """``(npt - 2 lag,)`` means of the bins that make the differences."""
+    return (y[: -2 * lag] + y[lag:-lag] + y[2 * lag :]) / 3.0
+
+
 def _lag_of_curve(y: Array) -> int:
     """The lag from which on the noise no longer grows, where pixel counts tell nothing of the splitting.
 
@@ -151,16 +156,18 @@ def _lag_of_curve(y: Array) -> int:
     """
     lag, here = 1, 0.0
     while lag <= 16 and 4 * lag < len(y):
-        found = _differences(y, lag)
-        found = found[np.isfinite(found)]
-        if not len(found):
+        found, level = _differences(y, lag), _level(y, lag)
+        there = np.isfinite(found)
+        if not there.any():
             break
-        there = float(np.median(found))
-        if lag > 1 and there > 3.0 * here:
+        # Lines make differences grow with the lag as well.
+        found = found[there & (level <= np.quantile(level[there], LOW_PART))]
+        now = float(np.median(found))
+        if lag > 1 and now > 3.0 * here:
             return 1
-        if lag > 1 and there < 1.25 * here:
+        if lag > 1 and now < 1.25 * here:
             break
-        lag, here = 2 * lag, there
+        lag, here = 2 * lag, now
     return max(1, lag // 2)
 
 
@@ -178,7 +185,7 @@ def _in_blocks(y: Array, lag: int) -> tuple[Array, Array]:
     background = np.partition(y[blockwise + lag], third, axis=1)[:, third]
     # Lines are where the curve is high, and differ by more than noise there. The mean of the three bins that make a
     # difference is independent of it, as far as it is noise, so that to choose by one does not alter the other.
-    level = (y[: -2 * lag] + y[lag:-lag] + y[2 * lag :]) / 3.0
+    level = _level(y, lag)
     low = max(int(LOW_PART * size), 1)
     lowest = np.argpartition(level[blockwise], low - 1, axis=1)[:, :low]
     rows = np.arange(blocks)[:, None]

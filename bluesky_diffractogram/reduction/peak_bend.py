@@ -139,8 +139,8 @@ def _in_sigma(strength: Array, t: float, variance: Array, correlation: float) ->
 
 def _best_scale(responses: Array) -> Bins:
     """``(n,)`` which of the scales sees a bend best: the last to which `responses` ``(scales, n)`` rise."""
-    falls = responses[1:] < responses[:-1]
-    return np.where(falls.any(axis=0), falls.argmax(axis=0), len(responses) - 1)
+    falls = np.vstack([responses[1:] < responses[:-1], np.ones_like(responses[:1], dtype=bool)])
+    return falls.argmax(axis=0)
 
 
 def _falls(y: Array, variance: Array, correlation: float, at: Bins, t: float) -> Mask:

@@ -63,3 +63,18 @@ def test_the_quick_benchmark_of_the_window_gives_a_table_and_json(benchmark):
     assert (without["window"], drawn["window"]) == ("none", "agg")
     assert without["drawings"]["draw"] == 0
     assert drawn["scan_s"] > 0
+
+
+@pytest.mark.long
+def test_the_quick_benchmark_of_peaks_gives_a_table_and_json(benchmark):
+    printed, figures = benchmark("peaks.py", "--quick")
+    assert "false in 100 curves" in printed
+    assert figures["lines of calibrants"]["default"]["recall_snr_10"] > 0.5
+    assert figures["no lines"]["default"]["false_per_100_curves"] < 10
+
+
+@pytest.mark.long
+def test_the_quick_benchmark_of_fits_gives_a_table_and_json(benchmark):
+    printed, figures = benchmark("peak_fits.py", "--quick")
+    assert "covariance of the table" in printed
+    assert figures["ratios"]["lmfit / ours"] > 10
