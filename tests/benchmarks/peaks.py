@@ -112,6 +112,7 @@ def in_bins(finder: Callable[[PowderCurve], np.ndarray]) -> Callable[[PowderCurv
 def summary(score: Score) -> dict:
     """Figures of a finder."""
     misses, pulls = np.array(score.misses or [np.nan]), np.array(score.pulls or [np.nan])
+    close = np.array(score.close_misses or [np.nan])
     return {
         "curves": score.curves,
         "recall": {
@@ -129,6 +130,8 @@ def summary(score: Score) -> dict:
             "95 %": float(np.quantile(np.abs(misses), 0.95)),
             "bias": float(np.mean(misses)),
             "deviation over the least": float(np.std(pulls)),
+            "median beside another": float(np.median(np.abs(close))),
+            "95 % beside another": float(np.quantile(np.abs(close), 0.95)),
         },
     }
 

@@ -11,6 +11,7 @@ from scipy import signal
 
 from bluesky_diffractogram.reduction.diffractogram import Diffractogram
 from bluesky_diffractogram.reduction.lavue_peaks import lavue_peaks
+from bluesky_diffractogram.reduction.peak_fit import fit_peaks
 from bluesky_diffractogram.reduction.peaks import find_peaks
 from bluesky_diffractogram.reduction.pyfai_library import calibrant_lines
 
@@ -150,6 +151,8 @@ class Score:
         Peaks farther than a FWHM from every line; curves.
     misses, pulls
         Position errors of lines with 3 FWHM to the next and an SNR above 10: in bins, and in least deviations.
+    close_misses
+        Position errors of lines with less to the next and an SNR above 30, in bins.
     """
 
     wanted: np.ndarray = field(default_factory=lambda: np.zeros((len(ISOLATION) - 1, len(SNR) - 1), int))
@@ -159,6 +162,7 @@ class Score:
     curves: int = 0
     misses: list[float] = field(default_factory=list)
     pulls: list[float] = field(default_factory=list)
+    close_misses: list[float] = field(default_factory=list)
 
     def add(self, name: str, curve: PowderCurve, position: np.ndarray) -> None:
         """Count the peaks at `position`, in bins."""
@@ -183,8 +187,10 @@ class Score:
                 self.missed_lines.append((name, curve.position[k], isolation[k], curve.snr[k], eclipse[k]))
                 continue
             self.found[cell] += 1
+            miss = position[nearest] - curve.position[k]
+            if isolation[k] <= 3.0 and curve.snr[k] > 30.0:
+                self.close_misses.append(miss)
             if isolation[k] > 3.0 and curve.snr[k] > 10.0:
-                miss = position[nearest] - curve.position[k]
                 self.misses.append(miss)
                 # as of a Gaussian in even noise
                 self.pulls.append(miss / (0.6 * curve.fwhm[k] / curve.snr[k]))
@@ -204,6 +210,11 @@ def default(curve: PowderCurve) -> np.ndarray:
     return find_peaks(curve.diffractogram, max_peaks=1000).position
 
 
+def fitted(curve: PowderCurve) -> np.ndarray:
+    """This package's finder, and its fits."""
+    return fit_peaks(curve.diffractogram, find_peaks(curve.diffractogram, max_peaks=1000)).position
+
+
 def lavue(curve: PowderCurve) -> np.ndarray:
     """lavue's, which is told how many lines there are; else it gives as many peaks as it may."""
     return lavue_peaks(curve.diffractogram, max_peaks=max(len(curve.position), 1)).position
@@ -216,7 +227,12 @@ def plain_scipy(curve: PowderCurve) -> np.ndarray:
     return signal.find_peaks(y, prominence=5.0 * noise)[0].astype(float)
 
 
-FINDERS: dict[str, Finder] = {"default": default, "lavue": lavue, "plain find_peaks": plain_scipy}
+FINDERS: dict[str, Finder] = {
+    "default": default,
+    "default, fitted": fitted,
+    "lavue": lavue,
+    "plain find_peaks": plain_scipy,
+}
 
 
 def compare(curves: Iterable[tuple[str, PowderCurve]], finders: dict[str, Finder]) -> dict[str, Score]:
