@@ -26,6 +26,8 @@ APART = 1.15
 DIP = 0.5
 # So many scales from a bend that was found at a finer scale, one at a coarser scale is the same.
 SAME = 1.25
+# So much smaller a scale than that of a line so many times as strong, within so many of its scales, is no line's.
+RIPPLE, RIPPLE_OF, RIPPLE_WITHIN = 0.2, 3.0, 1.5
 # So many scales from a gap or an end nothing is looked for.
 ROOM = 3.0
 # The curve, seen at that scale, must fall to both sides, within so many scales and by so many deviations. Else it is a
@@ -120,6 +122,7 @@ def bends(curve: Curve, noise: CurveNoise, min_snr: float) -> Bends:
         found += zip(at.tolist(), (at + np.clip(off, -0.5, 0.5)).tolist(), [t] * len(at), here.tolist(), strict=True)
     columns = np.array(sorted(found), dtype=np.float64).reshape(-1, 4).T
     columns = columns[:, np.isfinite(columns).all(axis=0)]
+    columns = columns[:, ~_ripples(columns[0].astype(np.intp), responses, np.array(sizes))]
     return Bends(columns[0].astype(np.intp), *columns[1:])
 
 
@@ -152,6 +155,18 @@ def _falls(y: Array, variance: Array, correlation: float, at: Bins, t: float) ->
     left = smooth[np.maximum(at[:, None] - steps, 0)].min(axis=1)
     right = smooth[np.minimum(at[:, None] + steps, len(y) - 1)].min(axis=1)
     return smooth[at] - np.maximum(left, right) >= FALLS_BY * np.sqrt(spread[at])
+
+
+def _ripples(at: Bins, responses: Array, sizes: Array) -> Mask:
+    """``(n,)`` which bends are far too sharp for lines beside a strong one, as the lines of a powder are alike.
+
+    They are what grains and the edges of pixels make of its flanks.
+    """
+    largest = sizes[_best_scale(responses[:, at])]
+    strength = responses[:, at].max(axis=0, initial=0.0)
+    near = np.abs(at[:, None] - at) <= RIPPLE_WITHIN * largest
+    sharper = (largest[:, None] <= RIPPLE * largest) & (RIPPLE_OF * strength[:, None] < strength)
+    return (near & sharper).any(axis=1)
 
 
 def _known(at: Bins, known: Bins, response: Array, near: float) -> Mask:

@@ -177,9 +177,9 @@ class Score:
         inside = (curve.position > 4.0 * curve.fwhm) & (curve.position < n - 4.0 * curve.fwhm)
         isolation, eclipse = curve.isolation, curve.eclipse
         for k in np.flatnonzero(inside & (isolation >= ISOLATION[0]) & (curve.snr >= SNR[0])):
-            cell = (
-                np.searchsorted(ISOLATION, isolation[k], "right") - 1,
-                np.searchsorted(SNR, curve.snr[k], "right") - 1,
+            cell = (  # infinity is in the last class
+                np.searchsorted(ISOLATION[:-1], isolation[k], "right") - 1,
+                np.searchsorted(SNR[:-1], curve.snr[k], "right") - 1,
             )
             self.wanted[cell] += 1
             nearest = int(distance[:, k].argmin()) if len(position) else -1
