@@ -15,6 +15,9 @@ from bluesky_diffractogram.reduction.frame import Frame
 from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
 from bluesky_diffractogram.sim.beamline import simulated_beamline
 
+# Fits are compiled once, in one of the processes.
+pytestmark = pytest.mark.xdist_group("fits")
+
 # bcc iron's 110 and fcc iron's 111 are 2 and 1 of 3 and 10 lines each; d in Å as `heated_iron` has them.
 ALPHA, GAMMA = 2.8665 / math.sqrt(2.0), 3.573 / math.sqrt(3.0)
 PEAKS = {
