@@ -64,15 +64,14 @@ def through_frames(folder: Path, seed: int, splits: tuple[str, ...]) -> Iterator
     """The first lines of every calibrant on a detector, integrated over a quarter of a ring."""
     rng = np.random.default_rng(seed)
     for name in calibrant_names():
-        spacings = np.unique(calibrant_lines(name))[::-1][:25]
+        spacings = np.unique(calibrant_lines(name))[::-1][:15]
         wavelength = 0.4e-10 if spacings[0] < 20.0 else 1.2e-10
         sine = wavelength * 1e10 / 2.0 / spacings
         largest = 2.0 * np.arcsin(min(sine.max(), 0.35))
         distance = 0.075 / np.tan(largest)
         poni = folder / f"{name}.poni"
         poni.write_text(PONI.format(distance=distance, wavelength=wavelength))
-        radius = 1e3 * distance * np.tan(2.0 * np.arcsin(np.minimum(sine, 0.35)))  # in mm, of a flat detector
-        fwhm_deg = np.rad2deg(2e-3 / distance) * 0.7  # seven pixels near the beam
+        fwhm_deg = np.rad2deg(0.8e-3 / distance)  # four pixels near the beam
         heights = 2.0 * (150.0 / 2.0) ** rng.uniform(0.0, 1.0, len(spacings)) * 0.25
         phase = Phase(name, tuple(spacings), tuple(heights), 0.0)
         for split in splits:
@@ -89,7 +88,7 @@ def through_frames(folder: Path, seed: int, splits: tuple[str, ...]) -> Iterator
             (curve,) = reducer.reduce(Frame(frames.frame(0, 300.0), 0.0)).diffractograms
             at = sample.two_theta(300.0, wavelength)
             step = curve.radial[1] - curve.radial[0]
-            there = np.isfinite(at) & (radius < 73.0) & (at > curve.radial[0]) & (at < curve.radial[-1])
+            there = np.isfinite(at) & (at > curve.radial[0]) & (at < curve.radial[-1])
             order = np.argsort(at[there])
             position, height = at[there][order], heights[there][order]
             bins, widths = (position - curve.radial[0]) / step, np.full(len(position), fwhm_deg / step)
