@@ -19,6 +19,8 @@ from .peak_scale import Array, Bins, Curve, Mask
 
 # Deviations of the Gaussians: lines up to some 30 bins wide; wider ones need no such help.
 SCALES = tuple(float(t) for t in 2.0 ** (np.arange(8) / 2.0))
+# But none that is finer than so much of a pixel's width: at that, the edges of pixels are seen.
+OF_PIXEL = 0.5
 REACH = 3.5
 # A bend between two others is one of its own if it stands out from them by so much more than it has to be.
 APART = 1.15
@@ -100,7 +102,8 @@ def bends(curve: Curve, noise: CurveNoise, min_snr: float) -> Bends:
     n = len(curve.finite)
     y = _filled(curve)
     variance = noise.sigma(np.arange(n), ndimage.uniform_filter1d(y, 3, mode="nearest")) ** 2
-    sizes = [t for t in SCALES if REACH * t <= n / 4.0]
+    least = OF_PIXEL * (noise.correlation - 1.0)
+    sizes = [t for t in SCALES if least <= t and REACH * t <= n / 4.0]
     if not len(sizes) or not (variance > 0.0).any():
         return Bends(np.empty(0, np.intp), *np.empty((3, 0)))
     strengths = np.array([ndimage.convolve1d(y, _kernels(t)[1], mode="nearest") for t in sizes])
