@@ -62,6 +62,28 @@ def covariance_of_table(table: PixelTable, number: int) -> BinCovariance:
     return BinCovariance(per_level, of_dark, correlation)
 
 
+def shared_noise(table: PixelTable, number: int, most_rows: int = 400_000) -> tuple[float, ...]:
+    """What a bin of range `number` shares with itself, the next one, and so on, averaged over the range.
+
+    Told from a part of the table, as it is the same everywhere on a detector but for the direction of its pixels.
+
+    Parameters
+    ----------
+    most_rows
+        How much of the table is looked at, in stretches from all over it.
+    """
+    begin, end = int(table.bins[number]), int(table.bins[number + 1]) - 1
+    stretches = max(1, min(64, most_rows // 1000))
+    length = most_rows // stretches
+    starts = np.linspace(0, max(len(table.pixel) - length, 0), stretches).astype(np.intp)
+    pick = np.unique(starts[:, None] + np.arange(min(length, len(table.pixel))))
+    rows = table.pixel[pick], table.first_bin[pick], table.first_part[pick], table.second_part[pick]
+    reach = min(int(widest_pixel(rows[0], rows[1], rows[3], begin, end)), MOST_REACH)
+    shared = shared_variance(*rows, np.ones(len(pick), np.float32), begin, end, reach)
+    own = shared[:, 0].sum()
+    return tuple(round(float(each), 3) for each in shared.sum(axis=0) / own) if own > 0.0 else (1.0,)
+
+
 def correlation_of_width(npt: int, width: float) -> NDArray[np.float64]:
     """``(npt, reach + 1)``: what two bins share of pixels that are evenly `width` bins wide and split over them.
 

@@ -46,12 +46,15 @@ class CurveNoise:
         ``(npt,)`` the diffractogram's own sigma with zeros for NaN, or None.
     correlation
         Over how many bins the noise of one pixel is spread; 1 where bins are independent.
+    shared
+        As `curve_noise` was given it.
     """
 
     quiet: Array
     background: Array
     given: Array | None
     correlation: float
+    shared: tuple[float, ...] | None = None
 
     @np.errstate(all="ignore")
     def sigma(self, bins: NDArray[np.intp], level: Array) -> Array:
@@ -70,7 +73,9 @@ class CurveNoise:
 
 
 @np.errstate(all="ignore")
-def curve_noise(diffractogram: Diffractogram, lines: NDArray[np.bool_] | None = None) -> CurveNoise:
+def curve_noise(
+    diffractogram: Diffractogram, lines: NDArray[np.bool_] | None = None, shared: tuple[float, ...] | None = None
+) -> CurveNoise:
     """Estimate the noise of a diffractogram, in blocks of a hundred bins or more.
 
     From the median of ``|y[i] - (y[i - k] + y[i + k]) / 2|`` at a lag k of a quarter of the splitting width,
@@ -83,6 +88,9 @@ def curve_noise(diffractogram: Diffractogram, lines: NDArray[np.bool_] | None = 
         Bins of its `intensity` ``(npt,)`` that are NaN or infinite are left out.
     lines
         ``(npt,)`` True where peaks are known to be: left out as well.
+    shared
+        Correlation of the noise of a bin with itself, the next one, and so on, where it is known; else it is told
+        from the splitting width, as if pixels were all alike, which makes the noise a third too large.
     """
     usable = np.isfinite(diffractogram.intensity)
     if lines is not None:
@@ -96,16 +104,19 @@ def curve_noise(diffractogram: Diffractogram, lines: NDArray[np.bool_] | None = 
         width = max(width, float(lag))
     lag = max(1, min(lag, (len(y) - 1) // 4))
     if part is None:
-        part = visible_part(lag, round(width - 1.0, 1))
-    quiet, background = _in_blocks(y, lag)
-    quiet /= part
+        part = visible_part(lag, round(width - 1.0, 1)) if shared is None else known_part(lag, shared)
+    # Within a block the number of pixels may change much, at the ends of a range above all.
+    root = np.sqrt(diffractogram.normalization)
+    root = np.where(root > 0.0, root, 1.0)
+    quiet, background = _in_blocks(y, lag, root)
+    quiet /= part * root
     empty = background == 0.0
     if empty.any():
         quiet = np.where(empty, np.maximum(quiet, _one_quantum(y, diffractogram)), quiet)
     given = diffractogram.sigma
     if given is not None:
         given = np.where(np.isfinite(given), given, 0.0)
-    return CurveNoise(quiet, background, given, width)
+    return CurveNoise(quiet, background, given, width, shared)
 
 
 def splitting_width(diffractogram: Diffractogram) -> float:
@@ -135,6 +146,12 @@ def visible_part(lag: int, width: float) -> float:
 
     near, far = shared(lag) / shared(0.0), shared(2 * lag) / shared(0.0)
     return float(np.sqrt((4.0 * (1.0 - near) - (1.0 - far)) / 3.0))
+
+
+def known_part(lag: int, shared: tuple[float, ...]) -> float:
+    """As `visible_part`, where the correlation of bins at every distance is known."""
+    near, far = (shared[k] if k < len(shared) else 0.0 for k in (lag, 2 * lag))
+    return float(np.sqrt(max(4.0 * (1.0 - near) - (1.0 - far), 0.03) / 3.0))
 
 
 def _differences(y: Array, lag: int) -> Array:
@@ -171,9 +188,9 @@ def _lag_of_curve(y: Array) -> int:
     return max(1, lag // 2)
 
 
-def _in_blocks(y: Array, lag: int) -> tuple[Array, Array]:
-    """Deviation and level of the background, ``(npt,)`` each, from blocks of equally many usable bins."""
-    differences = _differences(y, lag)
+def _in_blocks(y: Array, lag: int, root: Array) -> tuple[Array, Array]:
+    """Deviation times `root` and level of the background, ``(npt,)`` each, from blocks of equally many usable bins."""
+    differences = _differences(y, lag) * root[lag:-lag]
     usable = np.flatnonzero(np.isfinite(differences))
     if not len(usable):
         return np.zeros(len(y)), np.zeros(len(y))

@@ -49,9 +49,10 @@ def _kernels(t: float) -> tuple[Array, Array]:
 
 
 @lru_cache(maxsize=256)
-def _noise_factors(t: float, correlation: float) -> tuple[float, float]:
+def _noise_factors(t: float, correlation: float | tuple[float, ...]) -> tuple[float, float]:
     """How much larger the variance of `_kernels` is than with independent bins."""
-    shared = correlation_of_width(1, correlation)[0]
+    known = isinstance(correlation, tuple)
+    shared = np.array(correlation) if known else correlation_of_width(1, correlation)[0]  # type: ignore[arg-type]
     factors = []
     for kernel in _kernels(t):
         own = np.correlate(kernel, kernel, "full")[len(kernel) - 1 :]
@@ -106,8 +107,9 @@ def bends(curve: Curve, noise: CurveNoise, min_snr: float) -> Bends:
     sizes = [t for t in SCALES if least <= t and REACH * t <= n / 4.0]
     if not len(sizes) or not (variance > 0.0).any():
         return Bends(np.empty(0, np.intp), *np.empty((3, 0)))
+    spread = noise.correlation if noise.shared is None else noise.shared
     strengths = np.array([ndimage.convolve1d(y, _kernels(t)[1], mode="nearest") for t in sizes])
-    responses = np.array([_in_sigma(*each, variance, noise.correlation) for each in zip(strengths, sizes, strict=True)])
+    responses = np.array([_in_sigma(*each, variance, spread) for each in zip(strengths, sizes, strict=True)])
     found: list[tuple[int, float, float, float]] = []
     for t, strength, response in zip(sizes, strengths, responses, strict=True):
         every, of_each = signal.find_peaks(response, height=min_snr, prominence=APART * min_snr)
@@ -119,7 +121,7 @@ def bends(curve: Curve, noise: CurveNoise, min_snr: float) -> Bends:
         if not len(at):
             continue
         largest = np.array([sizes[k] for k in _best_scale(responses[:, every])])
-        at = at[_falls(y, variance, noise.correlation, at, t) | _beside(at, every, response, t, largest)]
+        at = at[_falls(y, variance, spread, at, t) | _beside(at, every, response, t, largest)]
         before, here, after = strength[at - 1], strength[at], strength[at + 1]
         off = 0.5 * (before - after) / (before - 2.0 * here + after)
         found += zip(at.tolist(), (at + np.clip(off, -0.5, 0.5)).tolist(), [t] * len(at), here.tolist(), strict=True)
@@ -137,7 +139,7 @@ def _filled(curve: Curve) -> Array:
     return np.interp(np.arange(len(curve.finite)), there, curve.intensity[there])
 
 
-def _in_sigma(strength: Array, t: float, variance: Array, correlation: float) -> Array:
+def _in_sigma(strength: Array, t: float, variance: Array, correlation: float | tuple[float, ...]) -> Array:
     """``(npt,)`` the bend in units of its own noise."""
     spread = _noise_factors(t, correlation)[1] * ndimage.convolve1d(variance, _kernels(t)[1] ** 2, mode="nearest")
     return strength / np.where(spread > 0.0, np.sqrt(spread), np.inf)
@@ -149,7 +151,7 @@ def _best_scale(responses: Array) -> Bins:
     return falls.argmax(axis=0)
 
 
-def _falls(y: Array, variance: Array, correlation: float, at: Bins, t: float) -> Mask:
+def _falls(y: Array, variance: Array, correlation: float | tuple[float, ...], at: Bins, t: float) -> Mask:
     """``(n,)`` whether the curve, seen at the scale, falls to both sides."""
     gauss = _kernels(t)[0]
     smooth = ndimage.convolve1d(y, gauss, mode="nearest")

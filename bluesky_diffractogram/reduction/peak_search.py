@@ -28,7 +28,7 @@ class PeakSearch:
     """
 
     def __init__(self, config: DiffractogramConfig, table: PixelTable | None, npts: Sequence[int]) -> None:
-        self._find = _finder(config)
+        self._find = _finders(config, table, len(npts))
         self._fit: list[Callable[..., Peaks]] = []
         if config.peaks is None or config.peaks.fit is None:
             return
@@ -52,24 +52,29 @@ class PeakSearch:
         exposures
             How many frames were added up in that.
         """
-        found = self._find(diffractogram)
+        found = self._find[number](diffractogram)
         return self._fit[number](diffractogram, found, exposures=exposures) if self._fit else found
 
 
-def _finder(config: DiffractogramConfig) -> Callable[[Diffractogram], Peaks]:
+def _finders(
+    config: DiffractogramConfig, table: PixelTable | None, ranges: int
+) -> list[Callable[[Diffractogram], Peaks]]:
+    """One for each range."""
     settings = config.peaks
     if settings is None:
-        return lambda _: Peaks.none()
+        return [lambda _: Peaks.none()] * ranges
     if settings.method != "default":
         from .lavue_peaks import lavue_peaks, lavue_simple_peaks
 
         theirs = lavue_peaks if settings.method == "lavue" else lavue_simple_peaks
-        return partial(theirs, max_peaks=settings.max_peaks)
+        return [partial(theirs, max_peaks=settings.max_peaks)] * ranges
+    from .bin_covariance import shared_noise
     from .peaks import find_peaks
 
-    return partial(
+    find = partial(
         find_peaks, max_peaks=settings.max_peaks, min_snr=settings.min_snr, min_fwhm_bins=settings.min_fwhm_bins
     )
+    return [partial(find, shared=None if table is None else shared_noise(table, i)) for i in range(ranges)]
 
 
 def _warm_up(fit: Callable[..., Peaks], npt: int) -> None:

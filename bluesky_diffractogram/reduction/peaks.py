@@ -26,6 +26,7 @@ def find_peaks(
     max_peaks: int = 20,
     min_snr: float = 5.0,
     min_fwhm_bins: float | None = None,
+    shared: tuple[float, ...] | None = None,
 ) -> Peaks:
     """Find the peaks of a diffractogram.
 
@@ -45,6 +46,8 @@ def find_peaks(
         Signal to noise.
     min_fwhm_bins
         Narrower peaks are left out: a single hot bin has a width of 1.
+    shared
+        How neighbouring bins share their noise, where it is known (`curve_noise`).
 
     Returns
     -------
@@ -65,13 +68,13 @@ def find_peaks(
     curve = Curve(diffractogram.intensity)
     if int(curve.finite.sum()) < FEWEST_BINS:
         return Peaks.none()
-    noise = curve_noise(diffractogram)
+    noise = curve_noise(diffractogram, None, shared)
     tops, scale = _by_prominence(curve, noise, min_snr)
     for _ in range(MOST_AGAIN):
         lines = _under(tops, scale, len(curve.finite))
         if not MANY_LINES < lines.mean() < ALL_LINES:
             break
-        beside = curve_noise(diffractogram, lines)
+        beside = curve_noise(diffractogram, lines, shared)
         if beside.quiet.mean() > QUIETER * noise.quiet.mean():
             break
         noise = beside
