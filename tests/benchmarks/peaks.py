@@ -31,6 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bluesky_diffractogram.config import load_config
+from bluesky_diffractogram.reduction.bin_covariance import shared_noise
 from bluesky_diffractogram.reduction.frame import Frame
 from bluesky_diffractogram.reduction.pyfai_library import calibrant_lines, calibrant_names
 from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
@@ -86,6 +87,8 @@ def through_frames(folder: Path, seed: int, splits: tuple[str, ...]) -> Iterator
             frames = PowderFrames(geometry, sample, seed=seed)
             reducer = Reducer(config, geometry, frames.shape)
             (curve,) = reducer.reduce(Frame(frames.frame(0, 300.0), 0.0)).diffractograms
+            assert reducer.prepared is not None
+            shared = shared_noise(reducer.prepared.table, 0)
             at = sample.two_theta(300.0, wavelength)
             step = curve.radial[1] - curve.radial[0]
             there = np.isfinite(at) & (at > curve.radial[0]) & (at < curve.radial[-1])
@@ -94,7 +97,7 @@ def through_frames(folder: Path, seed: int, splits: tuple[str, ...]) -> Iterator
             bins, widths = (position - curve.radial[0]) / step, np.full(len(position), fwhm_deg / step)
             variance = sample.pattern(curve.radial, 300.0, wavelength) / np.maximum(curve.normalization, 1.0)
             snr = height / least_uncertainty(bins, widths, height, variance)
-            yield name, PowderCurve(curve, bins, widths, height, snr)
+            yield name, PowderCurve(curve, bins, widths, height, snr, shared)
 
 
 def in_bins(finder: Callable[[PowderCurve], np.ndarray]) -> Callable[[PowderCurve], np.ndarray]:

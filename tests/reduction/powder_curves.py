@@ -36,6 +36,8 @@ class PowderCurve:
     snr
         ``(n,)`` height over the least standard uncertainty that counting gives it, where background, and heights and
         positions of all lines are free: what a joint fit of all lines could tell (`least_uncertainty`).
+    shared
+        What neighbouring bins share of their noise, where a table tells it.
     """
 
     diffractogram: Diffractogram
@@ -43,6 +45,7 @@ class PowderCurve:
     fwhm: np.ndarray
     height: np.ndarray
     snr: np.ndarray
+    shared: tuple[float, ...] | None = None
 
     @property
     def isolation(self) -> np.ndarray:
@@ -207,12 +210,13 @@ Finder = Callable[[PowderCurve], np.ndarray]
 
 def default(curve: PowderCurve) -> np.ndarray:
     """This package's finder."""
-    return find_peaks(curve.diffractogram, max_peaks=1000).position
+    return find_peaks(curve.diffractogram, max_peaks=1000, shared=curve.shared).position
 
 
 def fitted(curve: PowderCurve) -> np.ndarray:
     """This package's finder, and its fits."""
-    return fit_peaks(curve.diffractogram, find_peaks(curve.diffractogram, max_peaks=1000)).position
+    found = find_peaks(curve.diffractogram, max_peaks=1000, shared=curve.shared)
+    return fit_peaks(curve.diffractogram, found).position
 
 
 def lavue(curve: PowderCurve) -> np.ndarray:
