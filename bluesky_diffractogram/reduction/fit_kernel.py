@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from .least_squares import covariance, factor, hold, normal_equations, solve
 from .peak_shape import GAUSS_AREA, LORENTZ_AREA
 
 FOUR_LN2 = 4.0 * np.log(2.0)
@@ -54,73 +55,6 @@ def _model(theta: NDArray, first: int, stop: int, middle: float, curve: NDArray,
 
 
 @njit(nogil=True, cache=True)
-def _factor(a: NDArray) -> bool:
-    """Cholesky's lower triangle in the place of `a` ``(n, n)``; False if it is not positive definite."""
-    n = len(a)
-    for j in range(n):
-        pivot = a[j, j]
-        for k in range(j):
-            pivot -= a[j, k] * a[j, k]
-        if not pivot > 0.0:
-            return False
-        pivot = np.sqrt(pivot)
-        a[j, j] = pivot
-        for i in range(j + 1, n):
-            s = a[i, j]
-            for k in range(j):
-                s -= a[i, k] * a[j, k]
-            a[i, j] = s / pivot
-    return True
-
-
-@njit(nogil=True, cache=True)
-def _solve(lower: NDArray, b: NDArray) -> None:
-    """Solve L·Lᵀ·x = b in the place of `b` ``(n,)``."""
-    n = len(b)
-    for i in range(n):
-        s = b[i]
-        for k in range(i):
-            s -= lower[i, k] * b[k]
-        b[i] = s / lower[i, i]
-    for i in range(n - 1, -1, -1):
-        s = b[i]
-        for k in range(i + 1, n):
-            s -= lower[k, i] * b[k]
-        b[i] = s / lower[i, i]
-
-
-@njit(nogil=True, cache=True)
-def _normal(slopes: NDArray, weight: NDArray, y: NDArray, curve: NDArray, matrix: NDArray, gradient: NDArray) -> None:
-    """JᵀWJ (its lower triangle) and JᵀWr of the residuals r = y − curve."""
-    n, m = slopes.shape
-    for p in range(n):
-        g = 0.0
-        for i in range(m):
-            g += slopes[p, i] * weight[i] * (y[i] - curve[i])
-        gradient[p] = g
-        for q in range(p + 1):
-            s = 0.0
-            for i in range(m):
-                s += slopes[p, i] * weight[i] * slopes[q, i]
-            matrix[p, q] = s
-
-
-@njit(nogil=True, cache=True)
-def _hold(matrix: NDArray, gradient: NDArray, held: NDArray) -> None:
-    """Take the parameters that are held out of the normal equations."""
-    n = len(gradient)
-    for p in range(n):
-        if held[p]:
-            gradient[p] = 0.0
-            for q in range(n):
-                if q <= p:
-                    matrix[p, q] = 0.0
-                else:
-                    matrix[q, p] = 0.0
-            matrix[p, p] = 1.0
-
-
-@njit(nogil=True, cache=True)
 def _descend(
     theta: NDArray, low: NDArray, high: NDArray, y: NDArray, weight: NDArray, first: int, stop: int, middle: float
 ) -> bool:
@@ -136,11 +70,11 @@ def _descend(
     for i in range(m):
         cost += weight[i] * (y[i] - curve[i]) ** 2
     for _ in range(MOST_STEPS):
-        _normal(slopes, weight, y, curve, matrix, gradient)
+        normal_equations(slopes, weight, y, curve, matrix, gradient)
         for p in range(n):
             outward = (theta[p] <= low[p] and gradient[p] < 0.0) or (theta[p] >= high[p] and gradient[p] > 0.0)
             held[p] = outward or not matrix[p, p] > 0.0
-        _hold(matrix, gradient, held)
+        hold(matrix, gradient, held)
         better = False
         for _ in range(12):
             for p in range(n):
@@ -148,10 +82,10 @@ def _descend(
                     damped[p, q] = matrix[p, q]
                 damped[p, p] *= 1.0 + damping
                 step[p] = gradient[p]
-            if not _factor(damped):
+            if not factor(damped):
                 damping = max(10.0 * damping, 1e-6)
                 continue
-            _solve(damped, step)
+            solve(damped, step)
             small = True
             for p in range(n):
                 trial[p] = min(max(theta[p] + step[p], low[p]), high[p])
@@ -180,44 +114,6 @@ def _descend(
 
 
 @njit(nogil=True, cache=True)
-def _covariance(
-    slopes: NDArray, weight: NDArray, deviation: NDArray, correlation: NDArray, first: int, held: NDArray
-) -> tuple[bool, NDArray]:
-    """(JᵀWJ)⁻¹ JᵀWCWJ (JᵀWJ)⁻¹, where C is the covariance of the bins: right whatever the weights."""
-    n, m = slopes.shape
-    matrix, nothing = np.empty((n, n)), np.empty(n)
-    _normal(slopes, weight, weight, weight, matrix, nothing)
-    _hold(matrix, nothing, held)
-    if not _factor(matrix):
-        return False, matrix
-    weighted, spread = np.empty((n, m)), np.zeros((n, m))
-    for p in range(n):
-        for i in range(m):
-            weighted[p, i] = 0.0 if held[p] else slopes[p, i] * weight[i] * deviation[i]
-        for i in range(m):
-            spread[p, i] += weighted[p, i] * correlation[first + i, 0]
-            for k in range(1, min(correlation.shape[1], m - i)):
-                shared = correlation[first + i, k]
-                spread[p, i] += shared * weighted[p, i + k]
-                spread[p, i + k] += shared * weighted[p, i]
-    middle = np.empty((n, n))
-    for p in range(n):
-        for q in range(p + 1):
-            s = 0.0
-            for i in range(m):
-                s += weighted[p, i] * spread[q, i]
-            middle[p, q] = middle[q, p] = s
-    for p in range(n):  # symmetric, so that rows are columns
-        _solve(matrix, middle[p])
-    turned = np.empty((n, n))
-    for p in range(n):
-        for q in range(n):
-            turned[p, q] = middle[q, p]
-        _solve(matrix, turned[p])
-    return True, turned
-
-
-@njit(nogil=True, cache=True)
 def _start(theta: NDArray, y: NDArray, weight: NDArray, first: int, stop: int, middle: float) -> None:
     """Background and heights by linear least squares, where that leaves every line a height above 0."""
     n, m = len(theta), stop - first
@@ -226,11 +122,11 @@ def _start(theta: NDArray, y: NDArray, weight: NDArray, first: int, stop: int, m
     matrix, gradient, held = np.empty((n, n)), np.empty(n), np.zeros(n, np.bool_)
     for at in range(BACKGROUND, n, OF_LINE):
         held[at + 1] = held[at + 2] = held[at + 3] = True
-    _normal(slopes, weight, y, curve, matrix, gradient)
-    _hold(matrix, gradient, held)
-    if not _factor(matrix):
+    normal_equations(slopes, weight, y, curve, matrix, gradient)
+    hold(matrix, gradient, held)
+    if not factor(matrix):
         return
-    _solve(matrix, gradient)
+    solve(matrix, gradient)
     for at in range(BACKGROUND, n, OF_LINE):
         if not theta[at] + gradient[at] > 0.1 * theta[at]:
             return
@@ -335,7 +231,7 @@ def fit_lines(
         held = np.zeros(n, np.bool_)
         for p in range(n):
             held[p] = theta[p] <= low[p] or theta[p] >= high[p]
-        fine, covariance = _covariance(slopes, weight, deviation, correlation, first[g], held)
+        fine, spreads = covariance(slopes, weight, deviation, correlation, first[g], held)
         if not fine:
             continue
         used, cost = 0, 0.0
@@ -352,14 +248,14 @@ def fit_lines(
             figures[k, 0], figures[k, 1], figures[k, 2] = p, h, width
             figures[k, 3], figures[k, 4] = h * width * unit_area, mixing
             figures[k, 5] = theta[0] + theta[1] * (p - middle)
-            deviations[k, 0] = np.sqrt(covariance[at + 1, at + 1])
-            deviations[k, 1] = np.sqrt(covariance[at, at])
-            deviations[k, 2] = np.sqrt(covariance[at + 2, at + 2])
+            deviations[k, 0] = np.sqrt(spreads[at + 1, at + 1])
+            deviations[k, 1] = np.sqrt(spreads[at, at])
+            deviations[k, 2] = np.sqrt(spreads[at + 2, at + 2])
             grows[0], grows[1], grows[2] = width * unit_area, 0.0, h * unit_area
             grows[3] = h * width * (LORENTZ_AREA - GAUSS_AREA)
             spread = 0.0
             for a in range(OF_LINE):
                 for b in range(OF_LINE):
-                    spread += grows[a] * grows[b] * covariance[at + a, at + b]
+                    spread += grows[a] * grows[b] * spreads[at + a, at + b]
             deviations[k, 3] = np.sqrt(spread)
     return figures, deviations, quality
