@@ -20,6 +20,7 @@ from .model import DiffractogramConfig
 from .peaks import PeaksConfig
 from .source import read_settings
 from .statistic import StatisticConfig
+from .tracked import TrackedPeak, TrackedPhase
 
 Source: TypeAlias = "Mapping[str, Any] | DiffractogramConfig | str | os.PathLike[str]"
 
@@ -191,12 +192,14 @@ def _one_error(details: dict[str, Any]) -> ConfigError:
     inside = "".join(f"{part}." for part in place[:-1])
     raised = details.get("ctx", {}).get("error")
     if isinstance(raised, ConfigError):
+        if place and not raised.key.startswith(place[-1]):  # it is of something in what that names
+            inside += f"{place[-1]}."
         return ConfigError(inside + raised.key, raised.value, raised.allowed, raised.reason)
     key = place[-1] if place else "configuration"
     if details["type"] == "extra_forbidden":
         return _unknown_key(key, inside, details["input"])
     if details["type"] == "missing":
-        return ConfigError(key, None, ALLOWED_CALIBRATION, "it is missing")
+        return ConfigError(inside + key, None, "a value" if inside else ALLOWED_CALIBRATION, "it is missing")
     return ConfigError(inside + key, details["input"], details["msg"])
 
 
@@ -204,7 +207,9 @@ _PARTS: dict[str, type[BaseModel]] = {"cake": CakeConfig, "peaks": PeaksConfig, 
 
 
 def _unknown_key(key: str, inside: str, value: Any) -> ConfigError:
-    model = _PARTS.get(inside.partition(".")[0], DiffractogramConfig)
+    model = DiffractogramConfig if not inside else _PARTS[inside.partition(".")[0]]
+    if ".track." in inside or ".phases." in inside:
+        model = TrackedPeak if ".track." in inside else TrackedPhase
     known = [*model.model_fields, *(() if inside else COMMANDS)]
     nearest = difflib.get_close_matches(key.strip().lower().replace("-", "_"), known, n=1, cutoff=0.5)
     if nearest:

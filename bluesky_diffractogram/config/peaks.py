@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from .errors import ConfigError
+from .tracked import TrackedPeak, TrackedPhase, check_names, entries
 from .values import integer, one_of, optional, real
 
+AUTOMATIC = 5
 Method = Literal["default", "lavue", "lavue-simple"]
 
 
@@ -28,9 +30,45 @@ class PeaksConfig(BaseModel):
     min_snr: Annotated[float, BeforeValidator(real("a number above 0", 0.0, above=True))] = Field(
         default=5.0, description="The least prominence of a peak, in units of the curve's noise."
     )
+    fit: Annotated[Literal["pseudo-voigt"] | None, BeforeValidator(optional(one_of("pseudo-voigt")))] = Field(
+        default=None,
+        description="What the peaks are fitted with, pseudo-voigt on a linear background, for figures with standard "
+        "uncertainties; null for not at all.",
+    )
     min_fwhm_bins: Annotated[
         float | None, BeforeValidator(optional(real("a number of bins above 0", 0.0, above=True)))
     ] = Field(default=None, description="The least full width at half maximum of a peak, in bins.")
+
+    track: Annotated[tuple[TrackedPeak, ...] | None, BeforeValidator(entries)] = Field(
+        default=None,
+        description="The peaks that are followed, each with name, near, within and perhaps unit; or auto for the five "
+        "strongest.",
+    )
+    phases: Annotated[tuple[TrackedPhase, ...] | None, BeforeValidator(entries)] = Field(
+        default=None,
+        description="Phases whose lines are followed, each with name and calibrant or spacings, and perhaps most, "
+        "within.",
+    )
+    auto: Annotated[int, BeforeValidator(integer(0, 100))] = Field(
+        default=0, description="How many peaks are followed besides as p1, p2, ..., the strongest when first seen."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _automatic(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("track"), str) and value["track"].lower() == "auto":
+            return {"auto": AUTOMATIC, **value, "track": None}
+        return value
+
+    @model_validator(mode="after")
+    def _different_names(self) -> PeaksConfig:
+        check_names(self.track, self.phases)
+        return self
+
+    @property
+    def tracked(self) -> bool:
+        """Whether peaks are followed by name."""
+        return bool(self.track or self.phases or self.auto)
 
 
 def check_peaks(value: Any, info: ValidationInfo) -> Any:

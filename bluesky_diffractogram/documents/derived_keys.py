@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ import numpy as np
 from ..reduction.diffractogram import Peaks, Reduction
 from ..reduction.follow import follow
 from ..reduction.reducer import Reducer
-from .earlier import EarlierEvent, as_computed
+from ..reduction.tracking import PeakTracker
+from .earlier import EarlierEvent, References, as_computed
+from .followed import COUNTS, SEEN, as_measured, figure, figures, references_after
 from .messages import Document, OriginOfFrame
 
 logger = logging.getLogger(__name__)
@@ -22,8 +24,6 @@ SOURCE = "bluesky-diffractogram"
 OBJECT = "diffractogram"
 READBACK = "diffractogram_readback"
 """The raw stream in which plans read the results of a point after the point: it has the point's motors again."""
-
-COUNTS = "counts"
 
 
 def _array(shape: tuple[int, ...], dims: tuple[str, ...], units: str, dtype_numpy: str = "<f8") -> dict[str, Any]:
@@ -72,10 +72,12 @@ def data_keys(reducer: Reducer, carried: Mapping[str, Document]) -> dict[str, An
             keys[f"peaks_{i}"] = _array(size, ("position_height", "peak"), f"{unit}, {counts}")
             keys[f"n_peaks_{i}"] = _number(dtype="integer", dtype_numpy="<i8")
             keys[f"peaks_{i}_error"] = _number(unit)
-            for name, units in (
-                ("position", unit), ("height", counts), ("fwhm", unit), ("area", f"{counts} {unit}"),
-            ):  # fmt: skip
+            for name, units in figures(config).items():
                 keys[f"peak_{i}_{name}"] = _number(units)
+            for line in reducer.tracked[i - 1]:
+                for name, units in figures(config).items():
+                    keys[f"peak_{i}_{line.name}_{name}"] = _number(units)
+                keys[f"peak_{i}_{line.name}_{SEEN}"] = _number(dtype="integer", dtype_numpy="<i8")
         keys[f"mean_{i}"] = _number(counts)
         keys[f"total_{i}"] = _number(COUNTS)
     if reducer.cake is not None and config.cake is not None:
@@ -176,25 +178,20 @@ def stream_configuration(reducer: Reducer, described: Mapping[str, Any], time: f
     return {OBJECT: {"data": values, "timestamps": dict.fromkeys(values, time), "data_keys": keys}}
 
 
-def references_after(before: Sequence[float | None], data: Mapping[str, Any]) -> tuple[float | None, ...]:
-    """Where the followed peak of each range was last seen, after an event with `data`; one that was not seen stays."""
-    positions = [data.get(f"peak_{i}_position") for i in range(1, len(before) + 1)]
-    return tuple(
-        old if position is None or math.isnan(position) else float(position)
-        for old, position in zip(before, positions, strict=True)
-    )
-
-
 class EventData:
-    """Makes the data of derived events; remembers which peak of each range is ``peak_i``.
+    """Makes the data of derived events; remembers which peak of each range is which.
 
-    That is the one that was the strongest when a peak was first seen: it does not jump to another line that
-    becomes stronger.
+    ``peak_i`` is the first of those that are followed by name; where there is none, the one that was the strongest
+    when a peak was first seen: it does not jump to another line that becomes stronger.
     """
 
     def __init__(self, reducer: Reducer) -> None:
         self._reducer = reducer
-        self._references: list[float | None] = [None] * len(reducer.ranges)
+        self._references: References = (None,) * len(reducer.ranges)
+        self._trackers = [
+            PeakTracker(lines, _step(axis)) for lines, axis in zip(reducer.tracked, reducer.axes, strict=True)
+        ]
+        self._figures = tuple(figures(reducer.config))
         self._like: dict[str, Any] = {}
 
     def data(self, reduction: Reduction, origin: OriginOfFrame) -> dict[str, Any]:
@@ -230,16 +227,17 @@ class EventData:
             "frame_index": origin.frame_index,
             "frame_digest": frame.digest,
         }
+        self._references = references_after(self._references, data)
         self._like = data
         return data
 
     def again(self, earlier: EarlierEvent, origin: OriginOfFrame) -> dict[str, Any] | None:
         """The same out of an earlier derived run, after at least one `data`.
 
-        None if another peak was followed there, so that the frame would not give the same now, or if what was stored
+        None if other peaks were followed there, so that the frame would not give the same now, or if what was stored
         is no such event.
         """
-        if self._reducer.config.peaks is not None and earlier.references != tuple(self._references):
+        if self._reducer.config.peaks is not None and earlier.references != self._references:
             return None
         try:
             data = {key: as_computed(like, earlier.data[key]) for key, like in self._like.items()}
@@ -247,24 +245,35 @@ class EventData:
             logger.warning("an event of the earlier derived run is not taken over: %s", error)
             return None
         data |= {"raw_event": origin.event_uid, "raw_seq_num": origin.seq_num, "frame_index": origin.frame_index}
-        self._references = list(references_after(self._references, data))
+        self._references = references_after(self._references, data)
+        for i, tracker in enumerate(self._trackers, 1):
+            tracker.resume([as_measured(data, f"peak_{i}_{line.name}_") for line in tracker.lines])
         return data
 
     def _peaks(self, i: int, peaks: Peaks, most: int, radial: np.ndarray) -> dict[str, Any]:
         listed = np.full((2, most), np.nan)
         n = min(len(peaks), most)
         listed[0, :n], listed[1, :n] = peaks.position[:n], peaks.height[:n]
-        step = float(radial[1] - radial[0]) if len(radial) > 1 else 0.0
-        which, self._references[i - 1] = follow(self._references[i - 1], peaks, step)
-        followed = {
-            "position": peaks.position, "height": peaks.net_height, "fwhm": peaks.fwhm, "area": peaks.area,
-        }  # fmt: skip
-        return {
+        tracker = self._trackers[i - 1]
+        named = tracker.follow(peaks)
+        which = named[0] if named else follow(self._references[i - 1], peaks, _step(radial))[0]
+        data = {
             f"peaks_{i}": listed,
             f"n_peaks_{i}": n,
             f"peaks_{i}_error": float(np.max(peaks.position_error)) if n else math.nan,
-            **{
-                f"peak_{i}_{name}": math.nan if which is None else float(values[which])
-                for name, values in followed.items()
-            },
+            **self._figures_of(f"peak_{i}_", peaks, which),
         }
+        for line, k in zip(tracker.lines, named, strict=True):
+            data |= self._figures_of(f"peak_{i}_{line.name}_", peaks, k)
+            seen = f"peak_{i}_{line.name}_{SEEN}"
+            data[seen] = int(k is not None)
+            if k is None and self._like.get(seen) == 1:
+                logger.info("range %d: the peak %s is lost", i, line.name)
+        return data
+
+    def _figures_of(self, stem: str, peaks: Peaks, which: int | None) -> dict[str, float]:
+        return {stem + name: math.nan if which is None else float(figure(peaks, name)[which]) for name in self._figures}
+
+
+def _step(radial: np.ndarray) -> float:
+    return float(radial[1] - radial[0]) if len(radial) > 1 else 0.0

@@ -13,7 +13,7 @@ from .messages import OriginOfFrame
 
 logger = logging.getLogger(__name__)
 
-References = tuple[float | None, ...]
+References = tuple[float | int | None, ...]
 Digest = Callable[[], str]
 """What a frame is known by now (`digests.frame_digest`), asked for where the frame is there at all."""
 
@@ -29,7 +29,7 @@ class EarlierEvent:
     data
         As it was stored.
     references
-        Where the followed peak of each range was last seen before it.
+        What the followed peaks of each range were known by before it (`derived_keys.references_after`).
     """
 
     data: Mapping[str, Any]

@@ -99,6 +99,22 @@ class Cake:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class FittedPeaks(Peaks):
+    """Peaks that were fitted, strongest first.
+
+    Attributes
+    ----------
+    height_error, fwhm_error, area_error
+        ``(n,)`` standard uncertainties of `net_height`, `fwhm` and `area`; NaN for a peak whose fit failed, whose other
+        figures are the finder's.
+    """
+
+    height_error: NDArray[np.float64]
+    fwhm_error: NDArray[np.float64]
+    area_error: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Reduction:
     """All that is computed from one frame: for every range, in order, a diffractogram and its peaks; perhaps a cake."""
 

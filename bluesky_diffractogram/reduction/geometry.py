@@ -236,7 +236,8 @@ class Geometry:
         return {
             name: np.asarray(array)
             for name, array in found
-            if name.startswith(group) and not name.endswith("_corner") and array is not None
+            # pyFAI keeps polarization there as well, under a tuple
+            if isinstance(name, str) and name.startswith(group) and not name.endswith("_corner") and array is not None
         }
 
     def adopt_arrays(self, arrays: dict[str, NDArray]) -> None:

@@ -8,7 +8,7 @@ differences, for the same reason.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -22,6 +22,9 @@ Array = NDArray[np.float64]
 HALF_NORMAL_MEDIAN = 0.6744897501960817
 # The background is rather below than above the median, where lines are.
 BACKGROUND_QUANTILE = 0.3
+# The part of a block's bins, the lowest, that is looked at alone; its noise, a median, has a relative deviation of 1.17
+# over the root of how many they are, and must be quieter by more than so many of these for lines to be the reason.
+LOW_PART, CHANCE = 0.35, 3.2 * 1.17
 # Smaller blocks follow the background better, larger ones bear more peaks.
 BLOCK_BINS, MOST_BLOCKS = 100, 8
 LARGEST_WIDTH = 64.0
@@ -43,27 +46,15 @@ class CurveNoise:
         ``(npt,)`` the diffractogram's own sigma with zeros for NaN, or None.
     correlation
         Over how many bins the noise of one pixel is spread; 1 where bins are independent.
+    shared
+        As `curve_noise` was given it.
     """
 
     quiet: Array
     background: Array
     given: Array | None
     correlation: float
-
-    @property
-    def uneven(self) -> float:
-        """The largest noise relative to the square root of the background, over the smallest; 1 if there is none."""
-        relative = self._relative()
-        least = float(relative.min())
-        return float(relative.max()) / least if least > 0.0 else 1.0
-
-    def as_quiet_as_the_quietest(self) -> CurveNoise:
-        """This noise if it everywhere were what the quietest block says, for the level of its background."""
-        relative = self._relative()
-        return replace(self, quiet=self.quiet * relative.min() / relative)
-
-    def _relative(self) -> Array:
-        return self.quiet / np.sqrt(np.maximum(self.background, np.fmax(self.quiet, np.finfo(float).tiny)))
+    shared: tuple[float, ...] | None = None
 
     @np.errstate(all="ignore")
     def sigma(self, bins: NDArray[np.intp], level: Array) -> Array:
@@ -82,7 +73,9 @@ class CurveNoise:
 
 
 @np.errstate(all="ignore")
-def curve_noise(diffractogram: Diffractogram, lines: NDArray[np.bool_] | None = None) -> CurveNoise:
+def curve_noise(
+    diffractogram: Diffractogram, lines: NDArray[np.bool_] | None = None, shared: tuple[float, ...] | None = None
+) -> CurveNoise:
     """Estimate the noise of a diffractogram, in blocks of a hundred bins or more.
 
     From the median of ``|y[i] - (y[i - k] + y[i + k]) / 2|`` at a lag k of a quarter of the splitting width,
@@ -95,6 +88,9 @@ def curve_noise(diffractogram: Diffractogram, lines: NDArray[np.bool_] | None = 
         Bins of its `intensity` ``(npt,)`` that are NaN or infinite are left out.
     lines
         ``(npt,)`` True where peaks are known to be: left out as well.
+    shared
+        Correlation of the noise of a bin with itself, the next one, and so on, where it is known; else it is told
+        from the splitting width, as if pixels were all alike, which makes the noise a third too large.
     """
     usable = np.isfinite(diffractogram.intensity)
     if lines is not None:
@@ -108,16 +104,19 @@ def curve_noise(diffractogram: Diffractogram, lines: NDArray[np.bool_] | None = 
         width = max(width, float(lag))
     lag = max(1, min(lag, (len(y) - 1) // 4))
     if part is None:
-        part = visible_part(lag, round(width - 1.0, 1))
-    quiet, background = _in_blocks(y, lag)
-    quiet /= part
+        part = visible_part(lag, round(width - 1.0, 1)) if shared is None else known_part(lag, shared)
+    # Within a block the number of pixels may change much, at the ends of a range above all.
+    root = np.sqrt(diffractogram.normalization)
+    root = np.where(root > 0.0, root, 1.0)
+    quiet, background = _in_blocks(y, lag, root)
+    quiet /= part * root
     empty = background == 0.0
     if empty.any():
         quiet = np.where(empty, np.maximum(quiet, _one_quantum(y, diffractogram)), quiet)
     given = diffractogram.sigma
     if given is not None:
         given = np.where(np.isfinite(given), given, 0.0)
-    return CurveNoise(quiet, background, given, width)
+    return CurveNoise(quiet, background, given, width, shared)
 
 
 def splitting_width(diffractogram: Diffractogram) -> float:
@@ -149,9 +148,20 @@ def visible_part(lag: int, width: float) -> float:
     return float(np.sqrt((4.0 * (1.0 - near) - (1.0 - far)) / 3.0))
 
 
+def known_part(lag: int, shared: tuple[float, ...]) -> float:
+    """As `visible_part`, where the correlation of bins at every distance is known."""
+    near, far = (shared[k] if k < len(shared) else 0.0 for k in (lag, 2 * lag))
+    return float(np.sqrt(max(4.0 * (1.0 - near) - (1.0 - far), 0.03) / 3.0))
+
+
 def _differences(y: Array, lag: int) -> Array:
     """``(npt - 2 lag,)`` absolute second differences, scaled to the deviation of independent bins."""
     return np.abs(y[lag:-lag] - (y[: -2 * lag] + y[2 * lag :]) / 2.0) / np.sqrt(1.5)
+
+
+def _level(y: Array, lag: int) -> Array:
+    """``(npt - 2 lag,)`` means of the bins that make the differences."""
+    return (y[: -2 * lag] + y[lag:-lag] + y[2 * lag :]) / 3.0
 
 
 def _lag_of_curve(y: Array) -> int:
@@ -163,31 +173,45 @@ def _lag_of_curve(y: Array) -> int:
     """
     lag, here = 1, 0.0
     while lag <= 16 and 4 * lag < len(y):
-        found = _differences(y, lag)
-        found = found[np.isfinite(found)]
-        if not len(found):
+        found, level = _differences(y, lag), _level(y, lag)
+        there = np.isfinite(found)
+        if not there.any():
             break
-        there = float(np.median(found))
-        if lag > 1 and there > 3.0 * here:
+        # Lines make differences grow with the lag as well.
+        found = found[there & (level <= np.quantile(level[there], LOW_PART))]
+        now = float(np.median(found))
+        if lag > 1 and now > 3.0 * here:
             return 1
-        if lag > 1 and there < 1.25 * here:
+        if lag > 1 and now < 1.25 * here:
             break
-        lag, here = 2 * lag, there
+        lag, here = 2 * lag, now
     return max(1, lag // 2)
 
 
-def _in_blocks(y: Array, lag: int) -> tuple[Array, Array]:
-    """Deviation and level of the background, ``(npt,)`` each, from blocks of equally many usable bins."""
-    differences = _differences(y, lag)
+def _in_blocks(y: Array, lag: int, root: Array) -> tuple[Array, Array]:
+    """Deviation times `root` and level of the background, ``(npt,)`` each, from blocks of equally many usable bins."""
+    differences = _differences(y, lag) * root[lag:-lag]
     usable = np.flatnonzero(np.isfinite(differences))
     if not len(usable):
         return np.zeros(len(y)), np.zeros(len(y))
     blocks = min(max(1, len(usable) // max(BLOCK_BINS, 8 * lag)), MOST_BLOCKS)
     size = len(usable) // blocks
     blockwise = usable[: blocks * size].reshape(blocks, size)
-    middle, low = size // 2, int(BACKGROUND_QUANTILE * (size - 1))
+    middle, third = size // 2, int(BACKGROUND_QUANTILE * (size - 1))
     quiet = np.partition(differences[blockwise], middle, axis=1)[:, middle] / HALF_NORMAL_MEDIAN
-    background = np.partition(y[blockwise + lag], low, axis=1)[:, low]
+    background = np.partition(y[blockwise + lag], third, axis=1)[:, third]
+    # Lines are where the curve is high, and differ by more than noise there. The mean of the three bins that make a
+    # difference is independent of it, as far as it is noise, so that to choose by one does not alter the other.
+    level = _level(y, lag)
+    low = max(int(LOW_PART * size), 1)
+    lowest = np.argpartition(level[blockwise], low - 1, axis=1)[:, :low]
+    rows = np.arange(blocks)[:, None]
+    quiet_low = np.median(differences[blockwise][rows, lowest], axis=1) / HALF_NORMAL_MEDIAN
+    background_low = np.median(level[blockwise][rows, lowest], axis=1)
+    # Where the lowest bins are much quieter, beyond what their level explains, the others are lines.
+    by_chance = max(1.0 - CHANCE / np.sqrt(low), 0.4)
+    lined = by_chance * quiet > quiet_low * np.sqrt(np.fmax(background / background_low, 1.0))
+    quiet, background = np.where(lined, quiet_low, quiet), np.where(lined, background_low, background)
     if blocks == 1:
         return np.full(len(y), quiet[0]), np.full(len(y), background[0])
     if blocks > 2:  # a block may be full of peaks

@@ -24,6 +24,8 @@ APEX_OVER_MIDDLE = 0.25
 # Beside a gap or an end, a flank must come down so far, compared with the other one.
 CUT_FLANK = 0.75
 FOUR_LN2 = 4.0 * np.log(2.0)
+# ∫ of a line of height 1 and width 1: π/2 if it is Lorentzian, ½√(π / ln 2) if it is Gaussian.
+LORENTZ_AREA, GAUSS_AREA = 0.5 * np.pi, 0.5 * np.sqrt(np.pi / np.log(2.0))
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -7,6 +7,8 @@ from scipy import signal
 
 from .diffractogram import Diffractogram, Peaks
 from .noise import CurveNoise, curve_noise
+from .peak_bend import Bends, bends
+from .peak_crowd import crowded_shapes
 from .peak_scale import Array, Bins, Curve, Mask, contrast, own_scale, scales
 from .peak_shape import Shapes, measure
 
@@ -14,8 +16,6 @@ FEWEST_BINS = 5
 # If peaks take so much of a curve, its noise is estimated again without them, as long as there is anything beside
 # them, and peaks are looked for again if it is so much smaller, and so on.
 MANY_LINES, ALL_LINES, QUIETER, MOST_AGAIN = 0.2, 0.85, 0.8, 3
-# By how much the noise of blocks may differ, beyond what their levels explain, before lines must be the reason.
-TOO_UNEVEN = 2.0
 # The contrast that makes a scale a peak's own, where no threshold is given.
 CLEAR = 5.0
 
@@ -26,13 +26,15 @@ def find_peaks(
     max_peaks: int = 20,
     min_snr: float = 5.0,
     min_fwhm_bins: float | None = None,
+    shared: tuple[float, ...] | None = None,
 ) -> Peaks:
     """Find the peaks of a diffractogram.
 
-    Candidates are the maxima of `scipy.signal.find_peaks` whose prominence is at least `min_snr` times the noise
-    of a bin (`curve_noise`). A candidate is a peak if at its own scale its middle is higher than both sides, by
-    `min_snr` times the noise of that difference, and if both flanks are seen: bins that are NaN or infinite split
-    the curve, and nothing is known beyond its ends. A halo is one wide peak.
+    There are two ways to be one. The maxima of `scipy.signal.find_peaks` whose prominence is at least `min_snr` times
+    the noise of a bin (`curve_noise`), if at their own scale their middle is higher than both sides by `min_snr` times
+    the noise of that difference: wide peaks and halos. And where the curve, seen at one of eight scales, bends down by
+    `min_snr` times the noise of that (`bends`): lines weaker than the noise of a bin, or hidden by a neighbour.
+    Both flanks must be seen: bins that are NaN or infinite split the curve, and nothing is known beyond its ends.
 
     Parameters
     ----------
@@ -44,6 +46,8 @@ def find_peaks(
         Signal to noise.
     min_fwhm_bins
         Narrower peaks are left out: a single hot bin has a width of 1.
+    shared
+        How neighbouring bins share their noise, where it is known (`curve_noise`).
 
     Returns
     -------
@@ -64,31 +68,49 @@ def find_peaks(
     curve = Curve(diffractogram.intensity)
     if int(curve.finite.sum()) < FEWEST_BINS:
         return Peaks.none()
-    noise = curve_noise(diffractogram)
-    tops, scale = _locate(curve, noise, min_snr)
-    if not len(tops) and noise.uneven > TOO_UNEVEN:
-        # Some blocks hold hardly anything but lines, which were taken for noise: the quietest tells of all.
-        noise = noise.as_quiet_as_the_quietest()
-        tops, scale = _locate(curve, noise, min_snr)
+    noise = curve_noise(diffractogram, None, shared)
+    tops, scale = _by_prominence(curve, noise, min_snr)
     for _ in range(MOST_AGAIN):
         lines = _under(tops, scale, len(curve.finite))
         if not MANY_LINES < lines.mean() < ALL_LINES:
             break
-        beside = curve_noise(diffractogram, lines)
+        beside = curve_noise(diffractogram, lines, shared)
         if beside.quiet.mean() > QUIETER * noise.quiet.mean():
             break
         noise = beside
-        tops, scale = _locate(curve, noise, min_snr)
+        tops, scale = _by_prominence(curve, noise, min_snr)
+    bent = bends(curve, noise, min_snr)
+    tops, scale = _joined(tops, scale, bent, curve, noise, min_snr)
     if not len(tops):
         return Peaks.none()
-    shapes = measure(curve, noise, tops, scale)
+    shapes = crowded_shapes(measure(curve, noise, tops, scale), curve, tops, bent)
     good = (shapes.fwhm > 0.0) & (shapes.fwhm >= (min_fwhm_bins or 0.0)) & (shapes.net_height > 0.0)
     strongest = np.argsort(np.where(good, -shapes.net_height, np.inf), kind="stable")
     return peaks_of(diffractogram.radial, shapes, strongest[: min(int(good.sum()), max_peaks)])
 
 
-def _locate(curve: Curve, noise: CurveNoise, min_snr: float) -> tuple[Bins, Bins]:
-    """The top bins of all peaks and their scales, ``(n,)`` each, from left to right."""
+def _joined(tops: Bins, scale: Bins, bent: Bends, curve: Curve, noise: CurveNoise, min_snr: float) -> tuple[Bins, Bins]:
+    """The top bins and scales of what was found either way, ``(n,)`` each, from left to right."""
+    at = bent.bins
+    if not len(at):
+        return tops, scale
+    # One that is found both ways is one, several are themselves; a halo on which lines stand is none.
+    near = np.abs(tops[:, None] - at) <= np.maximum(0.5 * scale, 2.0)[:, None]
+    several = near.sum(axis=1) > 1
+    one = near.sum(axis=1) == 1
+    new = ~near[one].any(axis=0)
+    height, sizes = curve.intensity[at], scales(len(curve.finite))
+    reach = _to_higher(at, height, np.ones(len(at), dtype=bool))
+    standing, least = contrast(curve, noise.sigma(at, height), noise.correlation, at, reach, sizes)
+    own_of_bent = sizes[own_scale(standing, least, min_snr)]
+    every = np.append(tops[~several], at[new])
+    own = np.append(scale[~several], own_of_bent[new])
+    order = np.argsort(every)
+    return every[order], own[order]
+
+
+def _by_prominence(curve: Curve, noise: CurveNoise, min_snr: float) -> tuple[Bins, Bins]:
+    """The top bins and scales of peaks whose highest bin stands out from the noise of a bin, from left to right."""
     # A gap is a wall: no maximum beside it, and no base of a peak beyond it.
     walled = np.where(curve.finite, curve.intensity, np.inf)
     tops = signal.find_peaks(walled)[0]

@@ -144,6 +144,27 @@ def calibrant_lines(name: str) -> NDArray[np.float64]:
     ValueError
         pyFAI does not know `name`; the message offers the names nearest to it and says where all are, or gives all.
     """
+    return np.asarray(_calibrant(name).dspacing, dtype=float)
+
+
+def calibrant_reflections(name: str) -> tuple[str, tuple[tuple[float, tuple[int, int, int] | None], ...]]:
+    """What is said of a calibrant's cell, and d in Å and hkl of its lines, largest d first.
+
+    Parameters
+    ----------
+    name
+        As for `calibrant_lines`, and so is what is raised.
+    """
+    calibrant = _calibrant(name)
+    spacings = np.asarray(calibrant.dspacing, dtype=float)
+    config = calibrant.config
+    if len(config.reflections) != len(spacings):  # a table without indices
+        return "", tuple((float(d), None) for d in spacings)
+    lines = ((float(each.dspacing), tuple(map(int, each.hkl)) or None) for each in config.reflections)
+    return str(config.cell or ""), tuple((d, hkl) for d, hkl in lines)  # type: ignore[misc]
+
+
+def _calibrant(name: str) -> Any:
     from pyFAI.calibrant import ALL_CALIBRANTS, get_calibrant
 
     known = {each.lower(): each for each in sorted(ALL_CALIBRANTS.keys())}
@@ -154,4 +175,4 @@ def calibrant_lines(name: str) -> NDArray[np.float64]:
             where = f"all {len(known)} names are those of pyFAI.calibrant.ALL_CALIBRANTS"
             raise ValueError(f"calibrant {name!r} is not known; near to it are {', '.join(near)}; {where}")
         raise ValueError(f"calibrant {name!r} is not known; all that pyFAI knows: {', '.join(known.values())}")
-    return np.asarray(get_calibrant(found).dspacing, dtype=float)
+    return get_calibrant(found)

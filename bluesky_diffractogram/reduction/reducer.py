@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from .background import backgrounds
 from .cake import CakeIntegrator
 from .calibration import load_geometry
 from .corrections import Corrections, make_corrections, read_images
-from .diffractogram import Diffractogram, Peaks, Reduction
+from .diffractogram import Reduction
 from .frame import Frame, FrameError, check_image
 from .geometry import Geometry
 from .geometry_cache import keep_arrays, provide_arrays
@@ -23,11 +23,13 @@ from .integrator import Integrator, PyFAIIntegrator
 from .limits import IntegrationRange, check_limits, integration_ranges, open_limits
 from .median import MedianIntegrator
 from .onepass import OnePassIntegrator
+from .peak_search import PeakSearch
 from .preparation import prepare
 from .pyfai_library import check_method
 from .table import Prepared
 from .table_cache import load_prepared, store_prepared
 from .table_key import table_key
+from .tracked_lines import check_tracked, tracked_lines
 from .transformation import transform, transformed_shape
 from .validity import Validity
 
@@ -68,6 +70,7 @@ def open_geometry(config: DiffractogramConfig, images: Mapping[str, NDArray] | N
             )  # fmt: skip
     check_method(config.split_method)
     check_limits(config, geometry)
+    check_tracked(config, geometry)
     images = read_images(config) if images is None else images
     shape = known_shape(config, geometry, images)
     if shape is not None:
@@ -158,7 +161,13 @@ class Reducer:
         self.axes = self.integrator.axes
         self.cake = None if config.cake is None else CakeIntegrator(config, self.geometry, corrections)
         self._backgrounds = backgrounds(config, self.geometry, images, self.ranges, self.axes)
-        self._find_peaks = _peak_finder(config)
+        table = None if self.prepared is None else self.prepared.table
+        self.tracked = tuple(
+            tracked_lines(config, wanted, axis, self.geometry)
+            for wanted, axis in zip(self.ranges, self.axes, strict=True)
+        )
+        """The peaks of each range that are followed by name."""
+        self._find_peaks = PeakSearch(config, table, [len(axis) for axis in self.axes])
         self._first = True
         self._report_empty_ranges()
         # Angles and solid angles of all pixels are some 400 MB on large detectors, and the tables are built.
@@ -200,7 +209,8 @@ class Reducer:
         cake = None
         if self.cake is not None:
             cake = self.cake.integrate(frame.image, validity, monitor=monitor, exposures=frame.exposures)
-        return Reduction(frame, diffractograms, tuple(self._find_peaks(each) for each in diffractograms), cake)
+        peaks = (self._find_peaks(i, each, frame.exposures) for i, each in enumerate(diffractograms))
+        return Reduction(frame, diffractograms, tuple(peaks), cake)
 
     def _report_masked(self, frame: Frame, validity: Validity) -> None:
         self._first = False
@@ -264,19 +274,3 @@ def make_integrator(
         keep_arrays(geometry, config)
         store_prepared(key, prepared)
     return OnePassIntegrator(prepared, variance=config.error_model is not None)
-
-
-def _peak_finder(config: DiffractogramConfig) -> Callable[[Diffractogram], Peaks]:
-    settings = config.peaks
-    if settings is None:
-        return lambda _: Peaks.none()
-    from .lavue_peaks import lavue_peaks, lavue_simple_peaks
-    from .peaks import find_peaks
-
-    if settings.method == "lavue":
-        return lambda d: lavue_peaks(d, max_peaks=settings.max_peaks)
-    if settings.method == "lavue-simple":
-        return lambda d: lavue_simple_peaks(d, max_peaks=settings.max_peaks)
-    return lambda d: find_peaks(
-        d, max_peaks=settings.max_peaks, min_snr=settings.min_snr, min_fwhm_bins=settings.min_fwhm_bins
-    )

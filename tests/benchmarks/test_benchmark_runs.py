@@ -66,3 +66,18 @@ def test_the_quick_benchmark_of_the_window_gives_a_table_and_json(benchmark):
     assert pair["without"]["draw"] == 0 < pair["with"]["draw"]
     assert case["wall"]["median"] == pair["with"]["wall_s"] / pair["without"]["wall_s"]
     assert case["cpu"]["median"] > 0
+
+
+@pytest.mark.long
+def test_the_quick_benchmark_of_peaks_gives_a_table_and_json(benchmark):
+    printed, figures = benchmark("peaks.py", "--quick")
+    assert "false in 100 curves" in printed
+    assert figures["lines of calibrants"]["default"]["recall_snr_10"] > 0.5
+    assert figures["no lines"]["default"]["false_per_100_curves"] < 10
+
+
+@pytest.mark.long
+def test_the_quick_benchmark_of_fits_gives_a_table_and_json(benchmark):
+    printed, figures = benchmark("peak_fits.py", "--quick")
+    assert "covariance of the table" in printed
+    assert figures["ratios"]["lmfit / ours"] > 10

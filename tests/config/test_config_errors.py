@@ -99,7 +99,7 @@ MESSAGES = [
     ({"peaks": {"min_snr": 0}}, "peaks.min_snr = 0: allowed: a number above 0"),
     (
         {"peaks": "lavue"},
-        "peaks = 'lavue': allowed: a mapping with any of method, max_peaks, min_snr, min_fwhm_bins; true; false or "
+        "peaks = 'lavue': allowed: a mapping with any of method, max_peaks, min_snr, fit, min_fwhm_bins, track, phases, auto; true; false or "
         "null for no peak search",
     ),
     (

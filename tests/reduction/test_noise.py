@@ -108,3 +108,34 @@ def test_nothing_to_tell_noise_from_is_zero():
         noise = curve_noise(plain(intensity))
         assert noise.quiet.shape == (len(intensity),)
         assert not noise.quiet.any()
+
+
+@pytest.mark.parametrize("method", ["no", "bbox", "full"])
+def test_noise_of_frames_is_right_where_the_table_tells_what_bins_share_and_pixels_are_few(tmp_path, method):
+    from ponis import write_poni
+
+    from bluesky_diffractogram.config import load_config
+    from bluesky_diffractogram.reduction.bin_covariance import covariance_of_table, shared_noise
+    from bluesky_diffractogram.reduction.frame import Frame
+    from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+
+    poni = write_poni(tmp_path / "corner.poni", shape=(200, 210), pixel=(4e-4, 4e-4), distance=0.2, centre=(10, 10))
+    ranges = [[5, 85, None, None]]  # to where a corner of the detector is all that is left
+    config = load_config({"calibration": str(poni), "diff_ranges": ranges, "npt": 300, "method": method})
+    geometry = open_geometry(config)
+    reducer = Reducer(config, geometry, geometry.shape)
+    table = reducer.prepared.table
+    per_level, shared = covariance_of_table(table, 0).per_level, shared_noise(table, 0)
+    rng = np.random.default_rng(11)
+    found, ratios = 0, []
+    for _ in range(25):
+        reduction = reducer.reduce(Frame(rng.poisson(30.0 * geometry.solid_angle()).astype(np.int32), 0.0))
+        (curve,) = reduction.diffractograms
+        filled = curve.normalization > 0.5
+        true = np.sqrt(30.0 * per_level[filled] / curve.normalization[filled])
+        ratios.append(curve_noise(curve, None, shared).quiet[filled] / true)
+        found += len(reduction.peaks[0])
+    ratio = np.mean(ratios, axis=0)
+    assert np.median(ratio) == pytest.approx(1.0, abs=0.08)
+    assert 0.6 < np.quantile(ratio, 0.05) < np.quantile(ratio, 0.95) < 1.6
+    assert found <= 1

@@ -1,0 +1,167 @@
+"""Peaks fitted with pseudo-Voigt lines on a linear background, with standard uncertainties."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bin_covariance import BinCovariance, correlation_of_counts
+from .diffractogram import Diffractogram, FittedPeaks, Peaks
+from .fit_kernel import fit_lines
+from .noise import ROUNDING, curve_noise
+
+Array = NDArray[np.float64]
+
+# Half of a window, in FWHM and at least in bins; lines so near to each other, in mean FWHM, are fitted jointly, but
+# not more of them than that.
+REACH, LEAST_REACH, JOINT, MOST_JOINT = 3.0, 6.0, 4.0, 8
+
+
+def fit_peaks(
+    diffractogram: Diffractogram,
+    peaks: Peaks,
+    covariance: BinCovariance | None = None,
+    *,
+    poisson: bool = False,
+    exposures: int = 1,
+) -> FittedPeaks:
+    """Fit the peaks of a diffractogram.
+
+    Each peak, or several jointly that stand within four FWHM, is fitted with pseudo-Voigt lines on a linear background
+    over three FWHM to both sides, or half-way to the next peak that is not fitted with it. Weights are the reciprocal
+    variances of the fitted curve's own level, not those of the data, which would pull it down where counts are few.
+
+    Parameters
+    ----------
+    diffractogram
+        With uniform bins.
+    peaks
+        Where to start, as a finder gives them.
+    covariance
+        Of the bins. If None, their variance is `diffractogram.sigma` squared, or else is told from the curve's noise,
+        and pixels are taken as all split alike.
+    poisson
+        Whether counts are those of photons; if not, variances are scaled so that they agree with the curve's noise.
+    exposures
+        How many frames were added up, and as often the dark subtracted.
+
+    Returns
+    -------
+    FittedPeaks
+        Highest above its background first, with uncertainties: of the generalised kind that hold for correlated bins,
+        (JᵀWJ)⁻¹ JᵀWCWJ (JᵀWJ)⁻¹. `height` is the background's plus that of the line. A peak whose fit finds no minimum
+        keeps its figures; its uncertainties are NaN, but for the position's, the bin step.
+    """
+    n, npt, radial = len(peaks), len(diffractogram.radial), diffractogram.radial
+    figures, deviations = np.full((n, 6), np.nan), np.full((n, 4), np.nan)
+    order = np.argsort(peaks.position)
+    step = (radial[-1] - radial[0]) / (npt - 1) if npt > 1 else 1.0
+    if n and npt >= LEAST_REACH:
+        start = (peaks.position[order] - radial[0]) / step
+        width = np.where(np.isfinite(peaks.fwhm), peaks.fwhm, 4.0 * step)[order] / step
+        noise = _noise(diffractogram, covariance, poisson, exposures)
+        each = (start, peaks.net_height[order], width)
+        figures, deviations, _ = fit_lines(diffractogram.intensity, *noise, *each, *_windows(start, width, npt))
+        failed = np.isnan(figures[:, 0])
+        if failed.any() and n > 1:  # one line that is none spoils the group; each has another chance by itself
+            alone = (*(part[failed] for part in _alone(start, width, npt)), np.arange(failed.sum() + 1))
+            again = fit_lines(diffractogram.intensity, *noise, *(part[failed] for part in each), *alone)
+            figures[failed], deviations[failed] = again[0], again[1]
+    return _put_together(peaks, order, figures, deviations, float(radial[0]) if npt else 0.0, step)
+
+
+def _put_together(
+    peaks: Peaks, order: NDArray[np.intp], figures: Array, deviations: Array, zero: float, step: float
+) -> FittedPeaks:
+    """The peaks with what was fitted, the highest first."""
+    position, height, fwhm, area, _, background = figures.T
+    fitted = np.isfinite(position) & np.isfinite(deviations).all(axis=1)
+
+    def either(new: Array, old: Array) -> Array:
+        return np.where(fitted, new, old[order])
+
+    net_height = either(height, peaks.net_height)
+    highest = np.argsort(-net_height, kind="stable")
+    return FittedPeaks(
+        position=either(zero + step * position, peaks.position)[highest],
+        height=either(height + background, peaks.height)[highest],
+        net_height=net_height[highest],
+        fwhm=either(step * fwhm, peaks.fwhm)[highest],
+        area=either(step * area, peaks.area)[highest],
+        position_error=either(step * deviations[:, 0], peaks.position_error)[highest],
+        height_error=np.where(fitted, deviations[:, 1], np.nan)[highest],
+        fwhm_error=np.where(fitted, step * deviations[:, 2], np.nan)[highest],
+        area_error=np.where(fitted, step * deviations[:, 3], np.nan)[highest],
+    )
+
+
+@np.errstate(all="ignore")
+def _noise(
+    diffractogram: Diffractogram, covariance: BinCovariance | None, poisson: bool, exposures: int
+) -> tuple[Array, Array, Array, Array]:
+    """What `fit_lines` wants of the noise: variance for a level, constant variance, least level, correlation."""
+    intensity, normalization = diffractogram.intensity, diffractogram.normalization
+    nothing = np.zeros(len(intensity))
+    if covariance is None:
+        correlation = correlation_of_counts(diffractogram)
+        if diffractogram.sigma is not None:
+            return nothing, np.nan_to_num(diffractogram.sigma) ** 2, nothing, correlation
+        noise = curve_noise(diffractogram)
+        sigma = noise.sigma(np.arange(len(intensity)), np.nan_to_num(intensity))
+        return nothing, sigma**2, nothing, correlation
+    filled = np.isfinite(intensity) & (normalization > 0.0)
+    level = np.where(filled, intensity, 0.0)
+    # The monitor, which the diffractogram does not hold: Σ signal over what it would be without.
+    divisor = float((normalization * level).sum())
+    monitor = float(diffractogram.signal[filled].sum()) / divisor if divisor else 1.0
+    monitor = monitor if np.isfinite(monitor) and monitor > 0.0 else 1.0
+    safe = np.where(filled, normalization, np.inf) * monitor
+    per_level = covariance.per_level / safe
+    constant = nothing if covariance.of_dark is None else exposures * covariance.of_dark / (safe * monitor)
+    least = 1.0 / safe
+    if not poisson:
+        noise = curve_noise(diffractogram)
+        expected = np.maximum(noise.background, least) * per_level + constant
+        there = filled & (expected > 0.0)
+        scale = float(np.median(noise.quiet[there] ** 2 / expected[there])) if there.any() else 0.0
+        per_level, constant = scale * per_level, scale * constant
+    # A sum in float32 is not better, and where there is no noise at all the weights must be numbers.
+    return per_level, constant + (ROUNDING * (np.abs(level).max(initial=0.0))) ** 2, least, covariance.correlation
+
+
+def _windows(position: Array, fwhm: Array, npt: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """First and last bin (one past it) of each group's window, and at which line each group begins."""
+    gaps = np.diff(position)
+    cuts = gaps > JOINT * 0.5 * (fwhm[1:] + fwhm[:-1])
+    while True:
+        group = np.concatenate([[0], np.flatnonzero(cuts) + 1, [len(position)]])
+        large = np.flatnonzero(np.diff(group) > MOST_JOINT)
+        if not len(large):
+            break
+        for g in large:
+            inside = np.arange(group[g], group[g + 1] - 1)
+            cuts[inside[gaps[inside].argmax()]] = True
+    first, last = group[:-1], group[1:] - 1
+    low, high = _reaches(position, fwhm)
+    start, stop = low[first], high[last]
+    between = 0.5 * (position[last[:-1]] + position[first[1:]])
+    start[1:], stop[:-1] = np.maximum(start[1:], between), np.minimum(stop[:-1], between)
+    return *_in_bins(start, stop, npt), group
+
+
+def _alone(position: Array, fwhm: Array, npt: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """As `_windows`, of every line by itself."""
+    low, high = _reaches(position, fwhm)
+    between = 0.5 * (position[1:] + position[:-1])
+    return _in_bins(
+        np.append(low[:1], np.maximum(low[1:], between)), np.append(np.minimum(high[:-1], between), high[-1:]), npt
+    )
+
+
+def _reaches(position: Array, fwhm: Array) -> tuple[Array, Array]:
+    reach = np.maximum(REACH * fwhm, LEAST_REACH)
+    return position - reach, position + reach
+
+
+def _in_bins(start: Array, stop: Array, npt: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    return np.maximum(np.ceil(start), 0).astype(np.intp), np.minimum(np.floor(stop) + 1, npt).astype(np.intp)

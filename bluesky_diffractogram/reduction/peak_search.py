@@ -1,0 +1,85 @@
+"""The search for peaks as it is configured: which finder, and whether what it finds is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+
+from ..config import DiffractogramConfig
+from .diffractogram import Diffractogram, Peaks
+from .table import PixelTable
+
+
+class PeakSearch:
+    """Finds the peaks of the diffractograms of one configuration.
+
+    Building it computes what does not depend on the frame, and compiles what is not compiled yet.
+
+    Parameters
+    ----------
+    config
+        Its ``peaks`` and ``error_model`` are used.
+    table
+        Of the ranges; None where pyFAI itself integrates.
+    npts
+        How many bins each range has.
+    """
+
+    def __init__(self, config: DiffractogramConfig, table: PixelTable | None, npts: Sequence[int]) -> None:
+        self._find = _finders(config, table, len(npts))
+        self._fit: list[Callable[..., Peaks]] = []
+        if config.peaks is None or config.peaks.fit is None:
+            return
+        from .bin_covariance import covariance_of_table
+        from .peak_fit import fit_peaks
+
+        covariances = [None if table is None else covariance_of_table(table, i) for i in range(len(npts))]
+        poisson = config.error_model == "poisson"
+        self._fit = [partial(fit_peaks, covariance=each, poisson=poisson) for each in covariances]
+        _warm_up(self._fit[0], npts[0])
+
+    def __call__(self, number: int, diffractogram: Diffractogram, exposures: int = 1) -> Peaks:
+        """The peaks of one diffractogram, strongest first.
+
+        Parameters
+        ----------
+        number
+            Of its range, counted from 0.
+        diffractogram
+            Of a frame.
+        exposures
+            How many frames were added up in that.
+        """
+        found = self._find[number](diffractogram)
+        return self._fit[number](diffractogram, found, exposures=exposures) if self._fit else found
+
+
+def _finders(
+    config: DiffractogramConfig, table: PixelTable | None, ranges: int
+) -> list[Callable[[Diffractogram], Peaks]]:
+    """One for each range."""
+    settings = config.peaks
+    if settings is None:
+        return [lambda _: Peaks.none()] * ranges
+    if settings.method != "default":
+        from .lavue_peaks import lavue_peaks, lavue_simple_peaks
+
+        theirs = lavue_peaks if settings.method == "lavue" else lavue_simple_peaks
+        return [partial(theirs, max_peaks=settings.max_peaks)] * ranges
+    from .bin_covariance import shared_noise
+    from .peaks import find_peaks
+
+    find = partial(
+        find_peaks, max_peaks=settings.max_peaks, min_snr=settings.min_snr, min_fwhm_bins=settings.min_fwhm_bins
+    )
+    return [partial(find, shared=None if table is None else shared_noise(table, i)) for i in range(ranges)]
+
+
+def _warm_up(fit: Callable[..., Peaks], npt: int) -> None:
+    """Fit one line, so that the first frame does not wait for the compiler."""
+    one = np.ones(npt)
+    flat = Diffractogram(np.arange(npt, dtype=np.float64), one, one.astype(np.int64), one, one)
+    middle = np.array([npt / 2.0])
+    fit(flat, Peaks(middle, middle, np.ones(1), np.full(1, 4.0), middle, np.ones(1)))

@@ -1,0 +1,121 @@
+"""Where on the axis of a range the peaks are that are to be followed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import ConfigError, DiffractogramConfig, RadialUnit, parse_unit
+from ..config.tracked import TrackedPhase
+from ..config.units import D_A
+from .conversion import convert_limit
+from .geometry import Geometry
+from .hkl import conventional, cubic_indices, hkl_name
+from .limits import IntegrationRange
+from .pyfai_library import calibrant_reflections
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedLine:
+    """A peak that is followed in one range.
+
+    Attributes
+    ----------
+    name
+        Of its data keys.
+    low, high
+        Between which positions it is first seen, in the radial unit; it may be anywhere if both are infinite.
+    """
+
+    name: str
+    low: float = -math.inf
+    high: float = math.inf
+
+    @property
+    def anywhere(self) -> bool:
+        """Whether it is whichever peak there is."""
+        return math.isinf(self.low)
+
+
+def tracked_lines(
+    config: DiffractogramConfig, wanted: IntegrationRange, axis: NDArray[np.float64], geometry: Geometry
+) -> tuple[TrackedLine, ...]:
+    """What is followed in one range: of the peaks and phases of the configuration those that its axis holds.
+
+    Parameters
+    ----------
+    config
+        Its ``peaks`` are used.
+    wanted, axis
+        The range, and its ``(npt,)`` bin centres.
+    geometry
+        To convert units; checked with `check_tracked`.
+    """
+    settings = config.peaks
+    if settings is None or not settings.tracked:
+        return ()
+    named: list[tuple[str, float, float, RadialUnit]] = []
+    for peak in settings.track or ():
+        unit = config.unit if peak.unit is None else parse_unit(peak.unit)
+        named.append((peak.name, peak.near - peak.within, peak.near + peak.within, unit))
+    for phase in settings.phases or ():
+        for name, d in phase_lines(phase):
+            named.append((f"{phase.name}_{name}", d * (1.0 - phase.within), d * (1.0 + phase.within), D_A))
+    lines = []
+    for name, one, other, unit in named:
+        low, high = sorted(_on_axis(value, unit, wanted, geometry) for value in (one, other))
+        if low <= axis[-1] and high >= axis[0]:
+            lines.append(TrackedLine(name, low, high))
+    return (*lines, *(TrackedLine(f"p{k}") for k in range(1, settings.auto + 1)))
+
+
+def check_tracked(config: DiffractogramConfig, geometry: Geometry) -> None:
+    """Check the peaks that are followed against the calibration and what pyFAI knows.
+
+    Raises
+    ------
+    ConfigError
+        A calibrant is not known, or a unit cannot be converted to that of the axis without a wavelength.
+    """
+    settings = config.peaks
+    if settings is None:
+        return
+    units = [] if not settings.phases else [(f"phases[0].name = {settings.phases[0].name}", D_A)]
+    units += [(peak.name, parse_unit(peak.unit)) for peak in settings.track or () if peak.unit is not None]
+    for name, unit in units:
+        if geometry.wavelength is None and unit.needs_wavelength != config.unit.needs_wavelength:
+            raise ConfigError("peaks", name, "a unit that needs no wavelength, or the keys wavelength or energy")
+    for phase in settings.phases or ():
+        phase_lines(phase)
+
+
+def _on_axis(value: float, unit: RadialUnit, wanted: IntegrationRange, geometry: Geometry) -> float:
+    at = convert_limit(value, unit, wanted.unit, wanted.arc, geometry)
+    return at if math.isfinite(at) else math.inf
+
+
+def phase_lines(phase: TrackedPhase) -> tuple[tuple[str, float], ...]:
+    """Names and d in Å of the lines of a phase that are followed, from large d to small.
+
+    Raises
+    ------
+    ConfigError
+        Its calibrant is not known.
+    """
+    lines: dict[str, float] = {}
+    if phase.calibrant is not None:
+        try:
+            cell, reflections = calibrant_reflections(phase.calibrant)
+        except ValueError as error:
+            raise ConfigError("peaks.phases.calibrant", phase.calibrant, "one that pyFAI knows", str(error)) from error
+        for number, (d, hkl) in enumerate(reflections, 1):
+            lines.setdefault(f"d{number}" if hkl is None else hkl_name(conventional(hkl, cell)), d)
+    else:
+        given = phase.spacings or ()
+        indices = cubic_indices([d for _, d in given]) if all(name is None for name, _ in given) else None
+        for number, (name, d) in enumerate(given):
+            lines.setdefault(name or (hkl_name(indices[number]) if indices else f"d{number + 1}"), d)
+    return tuple(lines.items())[: phase.most]
