@@ -22,7 +22,7 @@ def _percentile(value: Any, info: ValidationInfo) -> float | tuple[float, float]
         return kept[0]
     if len(kept) == len(numbers) == 2 and kept[0] < kept[1]:
         return kept[0], kept[1]
-    raise ConfigError("statistic.percentile", value, "a number from 0 to 100, or two of them, the lower one first")
+    raise ConfigError("percentile", value, "a number from 0 to 100, or two of them, the lower one first")
 
 
 class StatisticConfig(BaseModel):

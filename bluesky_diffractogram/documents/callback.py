@@ -370,10 +370,16 @@ class ReductionCallback:
         ------
         ConfigError
             Nothing is changed then.
+        TypeError
+            The function gave something else than a mapping.
         """
         with self._configuring:
             if callable(changes):
                 changes = changes(self._setting.config)
+                if not isinstance(changes, Mapping):
+                    raise TypeError(
+                        f"the function gave {type(changes).__name__}, not a mapping of what is to be another"
+                    )
             if isinstance(changes, DiffractogramConfig):
                 self._set(Setting.open(changes, self._setting))
                 self._given(type(changes).model_fields)

@@ -13,7 +13,8 @@ from .setting import Setting
 logger = logging.getLogger(__name__)
 
 MOST_FRAMES_OF_A_DATUM = 100_000
-MOST_EARLY = 100
+MOST_EARLY = 50_000
+"""Events of some hundred bytes each; a file of documents may have all of a run's before its one StreamDatum."""
 
 
 def is_stream(data_key: Document) -> bool:
@@ -42,6 +43,7 @@ class StreamJoin:
     # Events whose datum did not come before them, as it does from a RunEngine; stores may give it in another order.
     _early: OrderedDict[int, Document] = field(default_factory=OrderedDict)
     _without_events: bool = False
+    _lost: bool = False
 
     def datum(self, doc: Document, image_key: str, number: int, setting: Setting, run_uid: str) -> Iterator[Message]:
         """Take a StreamDatum of the images.
@@ -113,7 +115,13 @@ class StreamJoin:
             return
         self._early[seq_num] = doc
         if len(self._early) > MOST_EARLY:
-            self._early.popitem(last=False)
+            lost, _ = self._early.popitem(last=False)
+            if not self._lost:
+                self._lost = True
+                logger.warning(
+                    "run %s: more than %d events wait for their StreamDatum: from the seq_num %d on frames lose readings",
+                    self.descriptor["run_start"], MOST_EARLY, lost,
+                )  # fmt: skip
 
     def flush(self) -> Iterator[Message]:
         """The frames that wait, without their events."""

@@ -104,7 +104,7 @@ def known_shape(config: DiffractogramConfig, geometry: Geometry, images: Mapping
         by = config.binning or (1, 1)
         return transformed_shape((geometry.shape[0] // by[0], geometry.shape[1] // by[1]), config.transformation)
     for key, image in images.items():
-        if key == "background_curve":
+        if key not in ("mask", "dark", "flat"):  # the others are of another measurement, and may be of another detector
             continue
         shape = (image.shape[0], image.shape[1])
         return transformed_shape(shape, config.transformation) if key == "mask" and config.mask_transformed else shape

@@ -36,7 +36,7 @@ class _Facts:
         self._lines = [Text(title, style="bold")]
 
     def add_row(self, name: str, value: str) -> None:
-        self._lines.append(Text.assemble((f"{name:<15}", "dim"), value))
+        self._lines.append(Text.assemble((f"{name:<17}", "dim"), value))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         yield from self._lines

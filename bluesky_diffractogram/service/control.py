@@ -42,8 +42,15 @@ def control(
     except (ValueError, OSError) as error:  # TimeoutError is one
         complain("error", str(error))
         raise typer.Exit(BAD_INPUT) from None
-    if answer is not None:
-        output().print(json.dumps(answer, indent=2), soft_wrap=True)
+    if answer is not None or word == "results":
+        output().print(_lines(answer), soft_wrap=True)
+
+
+def _lines(answer: Any) -> str:
+    """JSON with a line for each key, however long its array is."""
+    if not isinstance(answer, dict) or not answer:
+        return json.dumps(answer)
+    return "{\n" + ",\n".join(f"  {json.dumps(key)}: {json.dumps(each)}" for key, each in answer.items()) + "\n}"
 
 
 def _request(request: str, value: str | None) -> tuple[str, Any]:

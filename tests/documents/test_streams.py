@@ -15,6 +15,7 @@ from event_model import DocumentNames, compose_run, schema_validators
 from PIL import Image
 
 from bluesky_diffractogram import ReductionCallback
+from bluesky_diffractogram.documents import stream_join
 
 from .conftest import SHAPE, Collected, image, raw_run, send
 from .stream_runs import DATASET, HDF5, StreamRun, images, uri_of, write_hdf5
@@ -610,3 +611,26 @@ def test_an_event_that_comes_before_its_datum_brings_its_readings_all_the_same(c
     collected = reduce(cfg, documents)
     assert frames_add_up(collected.of("stop")[0])["reduced"] == 4
     assert [doc["data"]["motor"] for doc in collected.of("event")] == [0.0, 10.0, 20.0, 30.0]
+
+
+def test_all_events_of_a_long_run_may_come_before_its_one_datum(cfg, tmp_path):
+    """As a writer's file of documents may have them."""
+    path = tmp_path / "frames.h5"
+    write_hdf5(path, images(4) * 40)
+    run = StreamRun(uri_of(path), motor=True)
+    events = [run.event(n + 1, motor=float(n)) for n in range(160)]
+    collected = reduce(cfg, [*run.begin(), *events, run.datum(0, 160), run.stop()])
+    assert frames_add_up(collected.of("stop")[0])["reduced"] == 160
+    assert [doc["data"]["motor"] for doc in collected.of("event")] == [float(n) for n in range(160)]
+    assert [doc["data"]["raw_seq_num"] for doc in collected.of("event")] == list(range(1, 161))
+
+
+def test_events_that_nobody_can_keep_any_more_are_told_of(cfg, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(stream_join, "MOST_EARLY", 3)
+    path = tmp_path / "frames.h5"
+    write_hdf5(path, images(6))
+    run = StreamRun(uri_of(path), motor=True)
+    events = [run.event(n + 1, motor=float(n)) for n in range(6)]
+    collected = reduce(cfg, [*run.begin(), *events, run.datum(0, 6), run.stop()])
+    assert frames_add_up(collected.of("stop")[0])["reduced"] == 6
+    assert caplog.text.count("more than 3 events wait for their StreamDatum: from the seq_num 1 on") == 1
