@@ -119,7 +119,7 @@ class StreamJoin:
             if not self._lost:
                 self._lost = True
                 logger.warning(
-                    "run %s: more than %d events wait for their StreamDatum: from the seq_num %d on frames lose readings",
+                    "run %s: more than %d events wait for a StreamDatum: from the seq_num %d on frames lose readings",
                     self.descriptor["run_start"], MOST_EARLY, lost,
                 )  # fmt: skip
 

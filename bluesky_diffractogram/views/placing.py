@@ -49,6 +49,7 @@ def place(
     if layout.image is not None and layout.image_bar is not None:
         _put(image.ax, layout.image, size)
         _put_bar(image.colorbar, layout.image_bar, size)
+        image.colorbar.ax.set_visible(image.im.get_visible())
     else:
         image.colorbar.ax.set_visible(False)
     boxes = dict(zip(shown.heatmaps, zip(layout.heatmaps, layout.bars, strict=True), strict=False))
@@ -58,6 +59,7 @@ def place(
             box, bar = boxes[grid.number]
             _put(grid.ax, box, size)
             _put_bar(grid.colorbar, bar, size)
+            grid.colorbar.ax.set_visible(grid.im.get_visible())
             # the rows of all of them are the same
             grid.label_rows(grid.number == shown.heatmaps[0])
         else:

@@ -633,4 +633,4 @@ def test_events_that_nobody_can_keep_any_more_are_told_of(cfg, tmp_path, monkeyp
     events = [run.event(n + 1, motor=float(n)) for n in range(6)]
     collected = reduce(cfg, [*run.begin(), *events, run.datum(0, 6), run.stop()])
     assert frames_add_up(collected.of("stop")[0])["reduced"] == 6
-    assert caplog.text.count("more than 3 events wait for their StreamDatum: from the seq_num 1 on") == 1
+    assert caplog.text.count("more than 3 events wait for a StreamDatum: from the seq_num 1 on") == 1

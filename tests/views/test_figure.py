@@ -328,6 +328,7 @@ def test_the_image_is_the_main_panel_when_there_is_one():
 def test_the_main_panel_can_be_a_heat_map():
     figure = drawn(DerivedRun(WIDE[:3], 2), figsize=(14, 8))
     figure.offer(offered())
+    figure.draw()
     figure.set_main_plot("buffer 2")
     assert figure.changed()
     figure.draw()
@@ -341,6 +342,7 @@ def test_the_main_panel_can_be_a_heat_map():
     figure.set_main_plot("image")
     figure.draw()
     assert figure.image.ax.get_visible()
+    assert figure.image.colorbar.ax.get_visible()
     assert [grid.ax.get_ylabel() for grid in figure.grids[:2]] == ["frame", ""]
     with pytest.raises(ValueError, match="main_plot = 'movie'"):
         figure.set_main_plot("movie")
