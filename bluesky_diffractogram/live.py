@@ -110,6 +110,10 @@ class DiffractogramCallback(ReductionCallback):
         else:
             self._tell_figure("collect", news.on)
 
+    def _on_aside(self, name: str, doc: dict[str, Any]) -> None:
+        if callable(getattr(self.figure, "offer", None)):  # others may store what they are called with
+            self.figure(name, doc)
+
     def _tell_figure(self, command: str, *arguments: Any) -> None:
         # No document says that a buffer was emptied or is not filled: figures that can be told are told.
         method = getattr(self.figure, command, None)

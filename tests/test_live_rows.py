@@ -7,7 +7,7 @@ import threading
 import matplotlib
 import numpy as np
 import pytest
-from documents.conftest import image, raw_run, send
+from documents.conftest import Collected, image, raw_run, send
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from ponis import write_poni
@@ -28,6 +28,11 @@ def calibration(tmp_path_factory):
 @pytest.fixture(scope="module")
 def figure():
     return DiffractogramFigure(heatmaps=1)
+
+
+@pytest.fixture
+def collected():
+    return Collected()
 
 
 def configuration(calibration, **settings):
@@ -87,6 +92,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("collect"), st.booleans()),
     st.tuples(st.just("show"), st.booleans()),
     st.tuples(st.just("run"), st.none()),
+    st.tuples(st.just("next"), st.none()),
     st.tuples(st.just("buffer_size"), st.integers(1, 4)),
     st.tuples(st.just("diff_ranges"), st.sampled_from(RANGES)),
     st.tuples(st.just("diff_units"), st.sampled_from(["q [1/nm]", "2th [deg]"])),
@@ -111,8 +117,8 @@ def test_the_rows_are_those_of_the_buffers_after_any_sequence(calibration, figur
                 scans.frame(value)
             elif name == "run":
                 scans.stop()
-            elif name == "reset":
-                diff.reset()
+            elif name in ("reset", "next"):
+                getattr(diff, name)()
             elif name in ("collect", "show"):
                 getattr(diff, name)(value)
             else:
@@ -161,6 +167,37 @@ def test_what_is_done_while_frames_wait_holds_for_buffers_and_heat_maps_alike(he
     assert diff.wait(20)
     assert len(diff.buffers[0]) == left
     check(diff, diff.figure)
+
+
+def test_next_shows_the_last_frame_of_a_run_that_is_over_under_another_configuration(calibration, collected):
+    diff = DiffractogramCallback(configuration(calibration, reset_on_start=True), plot=True, background=False)
+    diff.subscribe(collected)
+    send(diff, raw_run(IMAGES))
+    diff.next()  # in place of its row
+    check(diff, diff.figure)
+    assert len(diff.buffers[0]) == 4
+    documents = list(collected)
+    diff.configure({"diff_units": "2th [deg]", "diff_number": 1})
+    diff.next()
+    diff.figure.draw()
+    curves = diff.figure.curves
+    assert curves.caption() == "frame 4"
+    assert curves.ax.get_xlabel() == "$2\\theta$ (°)"
+    assert list(curves.lines) == [1]
+    np.testing.assert_array_equal(curves.lines[1].get_ydata(), diff.reduction.diffractograms[0].intensity)
+    np.testing.assert_array_equal(curves.lines[1].get_xdata(), diff.reduction.diffractograms[0].radial)
+    check(diff, diff.figure)
+    assert collected == documents  # no run is stored for it
+    assert diff.errors == {}
+
+
+def test_who_is_no_window_gets_no_documents_of_next_after_a_run(calibration, collected):
+    diff = DiffractogramCallback(configuration(calibration), plot=collected, background=False)
+    send(diff, raw_run(IMAGES[:1]))
+    documents = list(collected)
+    diff.next()
+    assert len(diff.buffers[0]) == 1
+    assert collected == documents
 
 
 def test_a_run_can_begin_with_empty_heat_maps(calibration, figure):

@@ -39,6 +39,9 @@ from .messages import (
     NextRequested,
     OriginOfFrame,
     ResetRequested,
+    RunAbandoned,
+    RunStarted,
+    RunStopped,
     SettingChanged,
 )
 from .offering import OfferedFrame
@@ -126,6 +129,8 @@ class ReductionCallback:
         self._setting_followers = Subscribers("a follower of the configuration", tokens)
         self._latest: LatestReduction | None = None
         self._latest_images: ImagesReceived | None = None
+        self._latest_start: dict[str, Any] = {}
+        self._starts: dict[str, dict[str, Any]] = {}  # of the runs that are open
         self._arriving = 0
         self._error: BaseException | None = None
         self._lock = threading.Lock()
@@ -134,7 +139,7 @@ class ReductionCallback:
         assets = Assets(handler_registry, root_map, roots, pixel_digests=pixel_digests)
         self._pipeline = Pipeline(
             self._setting, assets, self._subscribers.call, self._on_reduction, self._on_error, file_timeout,
-            self._viewers, lambda: self._latest_images, ahead, earlier, self._tell_of_buffers,
+            self._viewers, lambda: self._latest_images, ahead, earlier, self._tell_of_buffers, self._tell_of_aside,
         )  # fmt: skip
         self._turns = Turns(self._pipeline, self._on_error)
         if ahead is not None and not background:
@@ -175,9 +180,13 @@ class ReductionCallback:
         return messages
 
     def _decide(self, message: Message) -> Message:
+        if isinstance(message, RunStarted):
+            self._starts[message.start["uid"]] = message.start
+        elif isinstance(message, (RunStopped, RunAbandoned)):
+            self._starts.pop(message.run_uid, None)
         if not isinstance(message, ImagesReceived):
             return message
-        self._latest_images = message
+        self._latest_images, self._latest_start = message, self._starts[message.run_uid]
         if self._setting.config.show_diff:
             return message
         return FramesPassedOver(message.run_uid, message.event["uid"], message.frames, "not_requested")
@@ -425,8 +434,10 @@ class ReductionCallback:
 
     def next(self) -> None:
         """Reduce the current frame once, also while `show` is off or after the run; nothing before the first frame."""
-        if self._latest_images is not None:
-            self._turns.put(NextRequested(self._latest_images, self._setting))
+        with self._lock:
+            images, start = self._latest_images, self._latest_start
+        if images is not None:
+            self._turns.put(NextRequested(images, self._setting, start))
 
     def collect(self, on: bool = True) -> None:
         """lavue's Collect/Stop: whether diffractograms go into the buffers."""
@@ -504,6 +515,9 @@ class ReductionCallback:
     def _on_buffers(self, news: BufferNews) -> None:
         """Hear what becomes of the buffers, in order with the derived documents; for who shows them."""
 
+    def _on_aside(self, name: str, doc: dict[str, Any]) -> None:
+        """Take a document of a frame that goes into the buffers and into no derived run; for who shows them."""
+
     # -- faults -------------------------------------------------------------------------------------------
 
     def _on_reduction(self, reduction: Reduction, reducer: Reducer, origin: OriginOfFrame, run_uid: str) -> None:
@@ -516,6 +530,12 @@ class ReductionCallback:
         try:
             self._on_buffers(news)
         except Exception as error:  # the frames are reduced all the same
+            self._on_error(error)
+
+    def _tell_of_aside(self, name: str, doc: dict[str, Any]) -> None:
+        try:
+            self._on_aside(name, doc)
+        except Exception as error:
             self._on_error(error)
 
     def _on_error(self, error: BaseException) -> None:

@@ -106,10 +106,11 @@ class ResetRequested:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class NextRequested:
-    """Reduce this image once, whatever was decided when it came."""
+    """Reduce this image, of the run of this start document, once, whatever was decided when it came."""
 
     images: ImagesReceived
     setting: Setting
+    start: Document
 
 
 @dataclass(frozen=True, eq=False, slots=True)

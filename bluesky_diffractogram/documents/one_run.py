@@ -20,7 +20,7 @@ from .assets import Assets
 from .derived_keys import carried_keys
 from .derived_run import DerivedRun
 from .earlier import Earlier, TakingOver
-from .frames import Announce, digest_now, frame_shape_of, origin_of, read_frames, reduce_aside
+from .frames import Announce, digest_now, frame_shape_of, origin_of, read_frames
 from .images import Document, frame_shape
 from .messages import REFUSED, FramesPassedOver, ImagesDescribed, ImagesReceived
 from .parked import AwaitedInVain, ParkedImages
@@ -155,19 +155,16 @@ class OneRun:
         setattr(self.tally, message.why, getattr(self.tally, message.why) + message.frames)
         self._not_requested = message if message.why == "not_requested" else None
 
-    def reduce_next(self, images: ImagesReceived, setting: Setting) -> None:
-        """Reduce an image on request: into the derived run if it was not requested when it came, else aside."""
+    def reduce_next(self, images: ImagesReceived, setting: Setting) -> bool:
+        """Reduce an image on request, into the derived run; False if it is counted there already."""
         counted = self._not_requested
         if counted is None or counted.event_uid != images.event["uid"]:
-            self._aside(images, setting)
-            return
+            return False
         if self._try(ParkedImages(images), setting):  # else its file is not readable yet, and it stays what it was
             self.tally.received -= counted.frames
             self.tally.not_requested -= counted.frames
             self._not_requested = None
-
-    def _aside(self, images: ImagesReceived, setting: Setting) -> None:
-        reduce_aside(images, setting, self._reducers, self._assets, self._announce)
+        return True
 
     def stop(self, exit_status: str, reason: str, missing: int = 0) -> None:
         """The raw run has ended; the derived one ends when no frame is parked any more."""

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..config import ConfigError
@@ -14,11 +15,13 @@ from ..reduction.diffractogram import Reduction
 from ..reduction.frame import FrameError
 from ..reduction.reducer import Reducer
 from .ahead import Ahead
+from .aside import documents_aside
 from .assets import Assets
 from .buffers import BufferNews, Buffers
 from .derived_run import ending_of
 from .earlier import Earlier
 from .frames import reduce_aside
+from .images import Document
 from .messages import (
     AssetDescribed,
     FramesPassedOver,
@@ -42,8 +45,6 @@ logger = logging.getLogger(__name__)
 
 OnReduction = Callable[[Reduction, Reducer, OriginOfFrame, str], None]
 
-EXIT_STATUSES = ("success", "abort", "fail")
-
 
 class Pipeline:
     """Keeps the runs, reduces their frames, and fills the buffers.
@@ -66,6 +67,8 @@ class Pipeline:
         Who is offered frames to show, and what gives the image that came last (`Offering`).
     on_buffers
         Told, in order with the derived documents, what becomes of the buffers; must not raise.
+    on_aside
+        Gets documents of frames that go into the buffers and into no derived run (`documents_aside`); must not raise.
     """
 
     def __init__(
@@ -81,12 +84,14 @@ class Pipeline:
         ahead: Ahead | None = None,
         earlier: Earlier | None = None,
         on_buffers: Callable[[BufferNews], None] = lambda news: None,
+        on_aside: Callable[[str, dict[str, Any]], None] = lambda name, doc: None,
     ) -> None:
         self._assets = assets
         self._emit = emit
         self._on_reduction = on_reduction
         self._on_error = on_error
         self._file_timeout, self._ahead, self._earlier = file_timeout, ahead, earlier
+        self._on_aside = on_aside
         self._reducers = Reducers()
         self._offering = Offering(viewers, latest, self._reducers, assets)
         self._runs: dict[str, OneRun] = {}
@@ -127,12 +132,11 @@ class Pipeline:
                     self._offering.not_requested()
             case ResetRequested():
                 self.reset()
-            case NextRequested(images, setting):
+            case NextRequested(images, setting, start):
                 run = self._runs.get(images.run_uid)
-                if run is None or run.stopped:
-                    reduce_aside(images, setting, self._reducers, self._assets, self._announce)
-                else:
-                    run.reduce_next(images, setting)
+                if run is None or run.stopped or not run.reduce_next(images, setting):
+                    announce = partial(self._announce_aside, start, images.descriptor)
+                    reduce_aside(images, setting, self._reducers, self._assets, announce)
             case RunStopped(run_uid, stop, missing):
                 self._offering.not_requested(last=True)
                 self._runs[run_uid].stop(*ending_of(stop), missing)
@@ -205,3 +209,17 @@ class Pipeline:
         self._buffers.collect(reduction, reducer, setting, origin, run_uid)
         self._on_reduction(reduction, reducer, origin, run_uid)
         self._offering.reduced(reduction.frame, reducer, setting, origin, run_uid)
+
+    def _announce_aside(
+        self,
+        start: Document,
+        descriptor: Document,
+        reduction: Reduction,
+        reducer: Reducer,
+        setting: Setting,
+        origin: OriginOfFrame,
+        run_uid: str,
+    ) -> None:
+        self._buffers.expect(reducer, setting)
+        documents_aside(start, descriptor, reduction, reducer, setting, origin, self._on_aside)
+        self._announce(reduction, reducer, setting, origin, run_uid)

@@ -19,6 +19,7 @@ from .control_strip import ControlStrip
 from .controlled import Window
 from .entry_box import EntryBox
 from .free_name import free_name
+from .main_plot import IMAGE, buffer_number
 from .range_editor import PLACES, Changes, RangeEditor
 from .strip import Piece
 
@@ -200,19 +201,23 @@ class Controls(ControlStrip):
         on = not getattr(self._shown, key)
         self._do(lambda: command(on))
 
-    def _typed(self, box: EntryBox, key: str, value: Any) -> None:
+    def _typed(self, box: EntryBox, key: str, value: Any, **others: Any) -> None:
         if self._shown is not None and getattr(self._shown, key) == value:
             box.reset(str(value))
             self._said_nothing()
         else:
-            self.configure({key: value}, [box])
+            self.configure({key: value, **others}, [box])
 
     def _number_typed(self, key: str, box: EntryBox, text: str) -> None:
         try:
             value: int | str = int(text)
         except ValueError:  # it is refused with the reason
             value = text
-        self._typed(box, key, value)
+        others: dict[str, Any] = {}
+        shown = 0 if self._shown is None else buffer_number(self._shown.main_plot) or 0
+        if key == "diff_number" and isinstance(value, int) and shown > value:
+            others["main_plot"] = IMAGE  # the heat-map that it is now goes with its range
+        self._typed(box, key, value, **others)
 
     def _calibration_typed(self, box: EntryBox, text: str) -> None:
         path = text.strip()

@@ -318,6 +318,16 @@ def test_the_main_plot_follows_the_control_and_the_prompt(diff, person):
     assert figure.image.ax.get_visible()
 
 
+def test_fewer_ranges_than_the_main_plot_shows_bring_the_image_back(diff, person):
+    person.choose("main", "buffer 2")
+    settle(diff)
+    person.fill("number", "1")
+    person.key("enter")
+    settle(diff)
+    assert (diff.config.diff_number, diff.config.main_plot, diff.figure.main_plot) == (1, "image", "image")
+    assert diff.figure.image.ax.get_visible()
+
+
 def test_the_main_plot_chosen_by_the_figures_method_can_be_changed_by_all_others(diff, person):
     figure = diff.figure
     figure.set_main_plot("buffer 1")
