@@ -173,6 +173,7 @@ WRONG = [
     ({"confirm": 0}, "confirm = 0: allowed"),
     ({"step": 0}, "step = 0: allowed: a number above 0"),
     ({"step": float("nan")}, "step = nan"),
+    ({"step": 1e-320}, "step = 1e-320: allowed: a step"),
     ({"start": "x"}, "start = 'x'"),
     ({"device": "detector"}, "detector.*allowed: a DiffractogramDevice"),
     ({"motor": "detector"}, "motor = .*allowed: something that can be set"),
