@@ -280,5 +280,5 @@ def test_a_late_result_of_an_interrupted_point_is_not_read(steered, reduced, mon
 
 @pytest.mark.parametrize("ranges", [0, -1, True, 1.5, "2"])
 def test_nonsense_for_the_number_of_its_ranges_is_refused(steered, ranges):
-    with pytest.raises(ValueError, match="ranges = .*allowed: an integer of at least 1"):
+    with pytest.raises(ValueError, match=r"ranges = .*allowed: an integer of at least 1"):
         ReducedDetector(steered.detector, image=steered.detector.image, config=steered.diff, ranges=ranges)
