@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from ophyd import Component, Kind, Signal
 
-from ..config import DiffractogramConfig, changed_keys, split_commands, update_config
+from ..config import ConfigError, DiffractogramConfig, changed_keys, split_commands, update_config
 from ..documents.callback import ReductionCallback
 from .settings import KEYS, attribute_of, flat, key_of, unflattened
 from .snapshot import SnapshotDevice
@@ -116,7 +116,8 @@ class ConfiguredDevice(SnapshotDevice):
         """
         settings, timeout = self._split(changes, check=True)
         config = self.config
-        keys = changed_keys(config, update_config(config, split_commands(settings)[0]))
+        whole = isinstance(settings, DiffractogramConfig)
+        keys = changed_keys(config, settings if whole else update_config(config, split_commands(settings)[0]))
         # Ranges without their number would be as many as there are.
         keys |= {"diff_number"} if "diff_ranges" in keys else set()
         timeouts = {} if timeout is None else {"trigger_timeout": self.trigger_timeout.get()}
@@ -173,7 +174,9 @@ class ConfiguredDevice(SnapshotDevice):
             settings: Any = changes
             timeout = None
         else:
-            keys = {key_of(given.removeprefix(f"{self.name}_")): value for given, value in dict(changes).items()}
+            if not isinstance(changes, Mapping) or not all(isinstance(given, str) for given in changes):
+                raise ConfigError("configuration", changes, "a dictionary of values by configuration key")
+            keys = {key_of(given.removeprefix(f"{self.name}_")): value for given, value in changes.items()}
             timeout = keys.pop("trigger_timeout", None)
             settings = {key: unflattened(key, value) for key, value in keys.items()}
         if timeout is not None:

@@ -10,6 +10,7 @@ from ophyd import Component, Kind
 from ophyd.device import create_device_from_components
 from ophyd.status import DeviceStatus
 
+from ..config import DiffractogramConfig
 from ..documents.callback import ReductionCallback
 from .commands import CommandSignal
 from .configured import ConfiguredDevice
@@ -64,7 +65,7 @@ class DiffractogramDevice(ConfiguredDevice):
 
     def __new__(cls, name: str, *, callback: ReductionCallback, ranges: int | None = None, **_: Any) -> Any:
         _check_callback(callback)
-        return super().__new__(_with_signals(cls, _number_of_ranges(callback, ranges)))
+        return super().__new__(_with_signals(cls, number_of_ranges(callback.config, ranges)))
 
     def __init__(
         self,
@@ -75,10 +76,11 @@ class DiffractogramDevice(ConfiguredDevice):
         timeout: float = 30.0,
         **kwargs: Any,
     ) -> None:
-        self.snapshot = Snapshot.none(_number_of_ranges(callback, ranges), time.time())
+        known = number_of_ranges(callback.config, ranges)
+        self.snapshot = Snapshot.none(known, time.time())
         self._too_old: str | None = None
         self._turn, self._turns = 0, threading.RLock()
-        super().__init__(name, callback, _number_of_ranges(callback, ranges), **kwargs)
+        super().__init__(name, callback, known, **kwargs)
         self.trigger_timeout.check_value(timeout)
         self.trigger_timeout.put(float(timeout))
         self._following = Following(callback, self.ranges, self.take)
@@ -162,9 +164,10 @@ def _check_callback(callback: Any) -> None:
         raise ValueError(f"callback = {callback!r}: allowed: a DiffractogramCallback or ReductionCallback")
 
 
-def _number_of_ranges(callback: ReductionCallback, ranges: int | None) -> int:
+def number_of_ranges(config: DiffractogramConfig, ranges: int | None) -> int:
+    """How many ranges a device reads: as many as are configured if None; ValueError for what is no such number."""
     if ranges is None:
-        return callback.config.diff_number
+        return config.diff_number
     if isinstance(ranges, bool) or not isinstance(ranges, int) or ranges < 1:
         raise ValueError(f"ranges = {ranges!r}: allowed: an integer of at least 1, or None for as many as there are")
     return ranges

@@ -21,6 +21,7 @@ from ..documents.frames import frame_shape_of, origin_of, read_frames
 from ..documents.messages import ImagesReceived
 from ..documents.setting import Reducers, Setting
 from ..reduction.reducer import Reducer
+from .device import number_of_ranges
 from .settings import ConfigurationSignal
 from .snapshot import Snapshot, SnapshotDevice, result_components
 
@@ -61,7 +62,7 @@ class ReducedDetector(SnapshotDevice):
     ) -> Any:
         _check(detector, image)
         known = config.config if isinstance(config, ReductionCallback) else load_config(config)
-        return super().__new__(_with_results(cls, ranges or known.diff_number))
+        return super().__new__(_with_results(cls, number_of_ranges(known, ranges)))
 
     def __init__(
         self,
@@ -76,12 +77,13 @@ class ReducedDetector(SnapshotDevice):
         self.detector, self.image = detector, image
         self._callback = config if isinstance(config, ReductionCallback) else None
         self._own = None if isinstance(config, ReductionCallback) else Setting.open(load_config(config))
-        self.ranges = ranges or self.setting.config.diff_number
+        self.ranges = number_of_ranges(self.setting.config, ranges)
         self.snapshot = Snapshot.none(self.ranges, time.time())
         self._reducers = Reducers()
         self._assets = Assets()
         self._followed: tuple[Reducer, EventData] | None = None
         self._complained: set[str] = set()
+        self._turn, self._turns = 0, threading.RLock()
         self.configured_at = time.time()
         super().__init__(name=name or f"{detector.name}_reduced", **kwargs)
         self.hint()
@@ -195,6 +197,9 @@ class ReducedDetector(SnapshotDevice):
             NaN with ``valid`` 0.
         """
         status = DeviceStatus(self)
+        with self._turns:
+            self._turn += 1
+            turn = self._turn
 
         def exposed(exposure: Any) -> None:
             error = exposure.exception()
@@ -202,20 +207,24 @@ class ReducedDetector(SnapshotDevice):
                 status.set_exception(error)
             else:
                 threading.Thread(
-                    target=self._finish, args=(status,), name=f"{self.name}-reduction", daemon=True
+                    target=self._finish, args=(status, turn), name=f"{self.name}-reduction", daemon=True
                 ).start()
 
         self.detector.trigger().add_callback(exposed)
         return status
 
-    def _finish(self, status: DeviceStatus) -> None:
+    def _finish(self, status: DeviceStatus, turn: int) -> None:
         try:
-            self.take(self._reduced())
-        except Exception as error:
-            if str(error) not in self._complained:
-                self._complained.add(str(error))
-                logger.warning("the image of %s cannot be reduced: %s", self.detector.name, error)
-            self.take(Snapshot.none(self.ranges, time.time()))
+            try:
+                found = self._reduced()
+            except Exception as error:
+                if str(error) not in self._complained:
+                    self._complained.add(str(error))
+                    logger.warning("the image of %s cannot be reduced: %s", self.detector.name, error)
+                found = Snapshot.none(self.ranges, time.time())
+            with self._turns:
+                if turn == self._turn:  # else of a point that was interrupted: another image is there by now
+                    self.take(found)
         finally:
             status.set_finished()
 

@@ -1,7 +1,7 @@
 """A count under a calibration and settings of its own."""
 # Annotations stay what they are, not text, for queueserver reads them.
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -59,7 +59,9 @@ def calibrated_count(
     others = [detector for detector in detectors if detector is not device]
     if not others:
         raise ValueError("detectors = []: allowed: at least one, whose images are reduced")
-    changes = {**(settings or {}), **({"calibration": calibration} if calibration else {})}
+    changes = {} if settings is None else settings
+    if calibration and isinstance(changes, Mapping):
+        changes = {**changes, "calibration": calibration}
     undoing = known.undoing(changes)
     in_force = calibration or known.config.calibration
     _md = {"plan_name": "calibrated_count", "calibration": in_force, **readback_hints(), **(md or {})}

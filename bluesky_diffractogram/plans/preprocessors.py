@@ -28,8 +28,8 @@ def diffractogram_wrapper(
 ) -> MsgGenerator[Any]:
     """Have the images of a plan reduced, of this plan only.
 
-    The plan ends when its frames are reduced, also if it was aborted. Do not use it where the callback is subscribed to
-    the RunEngine already: it would get every document twice.
+    The plan ends when its frames are reduced, also if it was aborted. A callback that is subscribed to the RunEngine
+    already gets every document once, and stays subscribed.
 
     Parameters
     ----------
@@ -85,6 +85,15 @@ def _reduced(
     tokens = [callback.subscribe(listener) for listener in listeners]
 
     ending, ended = threading.Lock(), threading.Event()
+    subscribed = False
+
+    def receive(name: str, doc: dict[str, Any]) -> None:
+        # Not the callback itself: a RunEngine knows it once, and would drop it after the plan for good.
+        nonlocal subscribed
+        if name == "start":
+            subscribed = doc["uid"] in callback.open_runs
+        if not subscribed:
+            callback(name, doc)
 
     def end() -> None:
         with ending:  # asked for again when a plan was paused meanwhile
@@ -101,7 +110,7 @@ def _reduced(
         yield from off_thread(end)
 
     try:
-        return (yield from bpp.finalize_wrapper(bpp.subs_wrapper(plan, callback), finish))
+        return (yield from bpp.finalize_wrapper(bpp.subs_wrapper(plan, receive), finish))
     finally:
         if not ended.is_set():  # halted, which skips all clean-up by messages; or nobody did what they ask for
             threading.Thread(target=end, name="diffractogram-end", daemon=True).start()

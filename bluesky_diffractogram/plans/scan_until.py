@@ -94,7 +94,9 @@ def scan_until_peak(
     by = check_number("step", step, "a number above 0", above=0.0)
     reader = PeakReader(device, range_number, detectors, motor)
     criterion = _criterion(reader, until, peak, tolerance, position, confirm)
-    n = math.floor(abs(last - first) / by + 1e-9) + 1
+    if not math.isfinite(steps := abs(last - first) / by):
+        raise ValueError(f"step = {step!r}: allowed: a step of which there are not more than a float can count")
+    n = math.floor(steps + 1e-9) + 1
     arguments = {
         "detectors": list(detectors), "motor": motor, "start": start, "stop": stop, "step": step, "device": device,
         "range_number": range_number, "until": until, "peak": peak, "tolerance": tolerance, "position": position,

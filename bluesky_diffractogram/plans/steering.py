@@ -103,6 +103,7 @@ class PeakReader:
             raise ValueError(f"{sorted(missing)} are not read: allowed: signals whose kind is normal or hinted")
         self._motor = motor
         self._without = 0
+        self._steered_by = self._range_now()
 
     @property
     def staged(self) -> list[Any]:
@@ -115,13 +116,14 @@ class PeakReader:
         Raises
         ------
         RuntimeError
-            No frame of the run reaches the callback, its file cannot be read before the run ends, or too many points
-            in a row have no result.
+            No frame of the run reaches the callback, its file cannot be read before the run ends, too many points
+            in a row have no result, or the range is not what it was.
         """
         readings = yield from reduced_reading(self._devices, self._detectors, [self._motor])
         prefix, i = self.device.name, self.number
         if not readings:  # a dry run
             return PeaksAtPoint(False, np.empty(0), math.nan)
+        self._check_unchanged()
         motor = position_of(self._motor, readings)
         if not readings[f"{prefix}_valid"]["value"]:
             self._without += 1
@@ -135,6 +137,19 @@ class PeakReader:
         positions = np.asarray(listed, dtype=float)[0]
         followed = float(readings[f"{prefix}_peak_{i}_position"]["value"])
         return PeaksAtPoint(True, positions[np.isfinite(positions)], followed, motor)
+
+    def _range_now(self) -> Any:
+        """What positions mean: the unit and the range; None if no peak of it is searched."""
+        config = self.device.config
+        if config.peaks is None or self.number > config.diff_number:
+            return None
+        return config.unit.name, config.radial_limit_unit, config.ranges[self.number - 1]
+
+    def _check_unchanged(self) -> None:
+        """RuntimeError where somebody has changed that meanwhile: a peak would vanish, or leap, for no other reason."""
+        if self._range_now() != self._steered_by:
+            changed = f"diff_units, diff_ranges or peaks were changed for range {self.number}"
+            raise RuntimeError(f"{changed} in a run that is steered by it: change them before")
 
     def _give_up(self, run_uid: Any) -> None:
         callback = self.device.callback

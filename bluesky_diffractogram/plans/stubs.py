@@ -14,7 +14,8 @@ from .checks import callback_of, check_device, check_number
 def configure_diffractogram(device: Readable, settings: dict[str, Any]) -> MsgGenerator[Any]:
     """Change the configuration from the next frame on; all of it or, if something is wrong, nothing.
 
-    In a run that reads the device the change is recorded, in new descriptors.
+    In a run that reads the device the change is recorded, in new descriptors. bluesky 1.15 can do that only if the
+    point read last had all that the device is read with in any stream, a baseline too.
 
     Parameters
     ----------
@@ -32,10 +33,20 @@ def configure_diffractogram(device: Readable, settings: dict[str, Any]) -> MsgGe
     ------
     ValueError
         Before the first message; names the key, the value and what is allowed.
+    RuntimeError
+        bluesky cannot record it in this run; nothing is changed.
     """
     known = check_device(device)
-    known.check_configuration(settings)
-    return (yield from bps.configure(device, settings))
+    undoing = known.undoing(settings)
+    try:
+        return (yield from bps.configure(device, settings))
+    except KeyError as error:
+        # bluesky's bundler looks for what it makes new descriptors of among what the present stream has read.
+        known.apply(undoing)
+        raise RuntimeError(
+            f"bluesky cannot record in the run that {known.name} is configured, as the point read last had not all "
+            "that it is read with in other streams: configure it between runs, or leave it out of the baseline"
+        ) from error
 
 
 def collect(device: Readable, on: bool = True) -> MsgGenerator[None]:

@@ -254,3 +254,31 @@ def test_bluesky_adapts_its_steps_to_peaks(steered, reduced):
     steered.run(bp.adaptive_scan([reduced], target, steered.furnace, 300, 900, 20, 300, 0.01, backstep=False))
     steps = np.diff(steered.values("primary", "furnace"))
     assert steps.min() < steps.max() < 301
+
+
+def test_a_late_result_of_an_interrupted_point_is_not_read(steered, reduced, monkeypatch):
+    really, begun, go = reduced._reduced, threading.Event(), threading.Event()
+
+    def slow():
+        found = really()
+        if not begun.is_set():
+            begun.set()
+            go.wait(10)
+        return found
+
+    monkeypatch.setattr(reduced, "_reduced", slow)
+    interrupted = reduced.trigger()
+    assert begun.wait(10)
+    steered.furnace.set(900)
+    reduced.trigger().wait(10)
+    key = f"{reduced.name}_peak_1_position"
+    hot = reduced.read()[key]["value"]
+    go.set()
+    interrupted.wait(10)
+    assert reduced.read()[key]["value"] == hot
+
+
+@pytest.mark.parametrize("ranges", [0, -1, True, 1.5, "2"])
+def test_nonsense_for_the_number_of_its_ranges_is_refused(steered, ranges):
+    with pytest.raises(ValueError, match=r"ranges = .*allowed: an integer of at least 1"):
+        ReducedDetector(steered.detector, image=steered.detector.image, config=steered.diff, ranges=ranges)

@@ -133,3 +133,11 @@ def test_simulated_it_leaves_nothing_behind(beamline, capsys):
     summarize_plan(diffractogram_wrapper(bp.count([beamline.detector]), beamline.configuration, plot=False))
     assert "Read ['detector']" in capsys.readouterr().out
     assert gone([thread for thread in workers() if thread not in before])
+
+
+def test_a_callback_that_is_subscribed_already_gets_all_once_and_stays_subscribed(steered):
+    for plan in (diffractogram_wrapper(bp.count([steered.detector], 2), steered.diff), bp.count([steered.detector], 3)):
+        steered.run(plan)
+    assert steered.diff.wait(30)
+    assert (steered.diff.frames["received"], steered.diff.frames["reduced"]) == (5, 5)
+    assert not steered.diff.errors

@@ -173,6 +173,7 @@ WRONG = [
     ({"confirm": 0}, "confirm = 0: allowed"),
     ({"step": 0}, "step = 0: allowed: a number above 0"),
     ({"step": float("nan")}, "step = nan"),
+    ({"step": 1e-320}, "step = 1e-320: allowed: a step"),
     ({"start": "x"}, "start = 'x'"),
     ({"device": "detector"}, "detector.*allowed: a DiffractogramDevice"),
     ({"motor": "detector"}, "motor = .*allowed: something that can be set"),
@@ -341,3 +342,30 @@ def test_where_the_motor_is_said_to_be_it_was_read(steered):
     result = steered.run(scan_until_peak([steered.detector], short, 0, 2, 1, steered.device, peak=9.9, tolerance=0.01))
     assert result.motor == 1.75
     assert "at short = 1.75" in result.reason
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"diff_units": "q [1/A]"}, {"diff_ranges": [[10, 20, 0, 10]]}, {"peaks": None}],
+    ids=lambda each: next(iter(each)),
+)
+def test_a_peak_does_not_vanish_because_somebody_changes_what_it_is(steered, change):
+    plan = scan_until_peak(
+        [steered.detector], steered.furnace, 900, 1500, 50, steered.device, range_number=2, until="vanishes"
+    )
+    steered.engine.subscribe(lambda name, doc: steered.diff.configure(change), "event")
+    with pytest.raises(RuntimeError, match="were changed for range 2"):
+        steered.run(plan)
+    (stop,) = steered.of("stop")
+    assert (stop["exit_status"], "were changed" in stop["reason"]) == ("fail", True)
+    assert steered.furnace.position == 900
+
+
+def test_a_change_that_leaves_positions_what_they_are_is_borne(steered):
+    plan = scan_until_peak(
+        [steered.detector], steered.furnace, 1100, 1200, 100, steered.device, range_number=2, until="vanishes",
+        peak=8.67, tolerance=0.12,
+    )  # fmt: skip
+    changes = iter([{"npt": 260}, {"colors": ["red", "blue"]}, {"diff_ranges": [[10, 21, 0, 10], [-5, 5, 5, 15]]}])
+    steered.engine.subscribe(lambda name, doc: steered.diff.configure(next(changes, {})), "event")
+    assert steered.run(plan).met

@@ -11,7 +11,13 @@ import bluesky.preprocessors as bpp
 import pytest
 from bluesky.simulators import RunEngineSimulator, check_limits, summarize_plan
 
-from bluesky_diffractogram import collect, configure_diffractogram, reset_buffer, wait_for_reduction
+from bluesky_diffractogram import (
+    calibrated_count,
+    collect,
+    configure_diffractogram,
+    reset_buffer,
+    wait_for_reduction,
+)
 
 
 def test_configuring_changes_all_or_nothing(steered):
@@ -103,3 +109,52 @@ def test_they_can_be_simulated(steered, capsys):
     summarize_plan(plan())
     check_limits(plan())
     assert steered.diff.config is config
+
+
+@pytest.mark.parametrize("settings", [None, "npt", [1], {1: 2}])
+def test_settings_that_are_none_are_refused(steered, settings):
+    for plan in (
+        configure_diffractogram(steered.device, settings),
+        calibrated_count([steered.detector], steered.device, settings=settings or [None]),
+        calibrated_count([steered.detector], steered.device, settings=settings or [None], calibration="other.poni"),
+    ):
+        with pytest.raises(ValueError, match="allowed: "):
+            next(plan)
+
+
+def test_a_whole_configuration_may_be_set(steered):
+    steered.run(configure_diffractogram(steered.device, steered.diff.config.model_copy(update={"npt": 77})))
+    assert steered.diff.config.npt == 77
+
+
+def read_twice(steered, between):
+    """A run whose baseline has the device and a motor; between two points something else is done."""
+
+    @bpp.baseline_decorator([steered.device, steered.furnace])
+    @bpp.run_decorator()
+    def plan():
+        yield from bps.trigger_and_read([steered.detector])
+        yield from between
+        yield from bps.trigger_and_read([steered.detector])
+
+    return plan()
+
+
+def test_a_change_that_bluesky_cannot_record_is_not_made(steered):
+    """What bluesky's bundler does with the change is another matter for each of its versions."""
+    before = steered.diff.config
+    try:
+        steered.run(read_twice(steered, configure_diffractogram(steered.device, {"npt": 111, "trigger_timeout": 5})))
+        refused = None
+    except RuntimeError as error:
+        refused = str(error)
+    if refused is not None:
+        assert "cannot record in the run" in refused
+        assert steered.diff.config == before
+        assert steered.device.trigger_timeout.get() == 20.0
+    uids = {doc["uid"]: doc for doc in steered.of("descriptor") if doc["name"] == "baseline"}
+    recorded = [
+        uids[event["descriptor"]]["configuration"]["diffractogram"]["data"]["diffractogram_npt"]
+        for event in steered.events("baseline")
+    ]
+    assert recorded[-1] == steered.diff.config.npt
