@@ -64,7 +64,7 @@ class _Run:
 
 def _is_number(value: object) -> bool:
     """Whether a seq_num is one: of NaN, infinities and what no run reaches, as many events would be missing."""
-    return isinstance(value, Real) and abs(value) <= MOST_EVENTS
+    return isinstance(value, Real) and value <= MOST_EVENTS and not value < -MOST_EVENTS
 
 
 def _number(announced: object) -> int:
