@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..config.keys import MOST_PIXELS
 from ..reduction.frame import FrameError
 
 Document = Mapping[str, Any]
+
+MOST_FRAMES_OF_AN_EVENT = 100_000
+"""In one array; a view of each of its frames may take more memory than the pixels."""
 
 
 def find_image_key(descriptor: Document, wanted: str | None = None) -> str | None:
@@ -57,6 +61,8 @@ def frame_shape(descriptor: Document, image_key: str) -> tuple[int, int] | None:
     shape: list[Any] = list(descriptor["data_keys"][image_key].get("shape") or ())
     if len(shape) < 2 or not all(isinstance(n, int) and n > 0 for n in shape[-2:]):
         return None
+    if math.prod(shape[-2:]) > MOST_PIXELS:  # a table built ahead for them would take all memory there is
+        return None
     return int(shape[-2]), int(shape[-1])
 
 
@@ -74,7 +80,8 @@ def count_frames(value: Any) -> int:
     if shape is None:
         nested = isinstance(value, list) and value and isinstance(value[0], list) and value[0]
         return len(value) if nested and isinstance(value[0][0], (list, np.ndarray)) else 1
-    return math.prod(shape[:-2]) or 1
+    number = math.prod(shape[:-2])
+    return number if 0 not in shape and number <= MOST_FRAMES_OF_AN_EVENT else 1
 
 
 def frames_in(value: Any, data_key: Document | None = None) -> list[NDArray]:
@@ -103,6 +110,8 @@ def frames_in(value: Any, data_key: Document | None = None) -> list[NDArray]:
         raise FrameError("dtype", f"the image has dtype {array.dtype}, expected real numbers")
     if array.ndim < 2 or array.size == 0:
         raise FrameError("shape", f"the image has shape {array.shape}, expected (ny, nx) or (n, ny, nx)")
+    if math.prod(array.shape[:-2]) > MOST_FRAMES_OF_AN_EVENT:
+        raise FrameError("shape", f"the image has shape {array.shape}, more than {MOST_FRAMES_OF_AN_EVENT} frames")
     return list(array.reshape((-1, *array.shape[-2:])))
 
 

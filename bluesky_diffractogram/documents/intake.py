@@ -46,7 +46,8 @@ class _Run:
     heard: float = field(default_factory=time.monotonic)
 
     def note(self, descriptor: Document, seq_num: int) -> None:
-        self.seen[descriptor.get("name", "")].add(seq_num)
+        if _is_number(seq_num):  # a StreamDatum may say any
+            self.seen[descriptor.get("name", "")].add(seq_num)
 
     def noted(self, messages: Iterator[Message]) -> Iterator[Message]:
         for message in messages:
@@ -62,7 +63,8 @@ class _Run:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, Real)
+    """Whether a seq_num is one: of NaN, infinities and what no run reaches, as many events would be missing."""
+    return isinstance(value, Real) and value <= MOST_EVENTS and not value < -MOST_EVENTS
 
 
 def _number(announced: object) -> int:

@@ -64,7 +64,10 @@ def _hold_to(paths: Paths, changes: Mapping[str, Any]) -> None:
     for key in FILES:
         value = changes.get(key)
         if isinstance(value, str):
+            # As the settings resolve it: of "inside/a.tif::/../../outside" only "outside" is left.
+            path = os.path.abspath(os.path.expanduser(value))
             try:
-                paths.check(os.path.expanduser(value.split("::")[0]))
+                for each in (path, path.split("::")[0]):
+                    paths.check(each)
             except Unreadable as error:
                 raise ValueError(f"{key}: {error}") from None

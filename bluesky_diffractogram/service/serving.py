@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
 TO_CLOSE_S = 5.0
+FLUSHED_AGAIN_AFTER_S = 0.02
 RUN_TIMEOUT_S = 6 * 3600.0
 
 
@@ -144,6 +145,10 @@ class Serving:
                 if self._callback.wait(left()):
                     self._given = None
                     self._acknowledge()
+                    flushing = Patience(min(TO_CLOSE_S, left() or 0.0))
+                    while self._given is not None and flushing():  # else it would be given again, and derived twice
+                        time.sleep(FLUSHED_AGAIN_AFTER_S)
+                        self._acknowledge()
                 self._callback.close(max(TO_CLOSE_S, left() or 0.0), "the service has ended")
 
     def _ending(self) -> Patience:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from bluesky_diffractogram import ReductionCallback
+from bluesky_diffractogram.documents.images import MOST_FRAMES_OF_AN_EVENT, frame_shape, frames_in
+from bluesky_diffractogram.reduction.frame import FrameError
 from bluesky_diffractogram.transport import pack
 from documents.conftest import image, raw_run, send
 
@@ -73,3 +75,37 @@ def test_a_stop_that_says_nonsense_ends_the_run_all_the_same(cfg, collected):
         stop = collected.of("stop")[number]
         assert stop["frames"]["reduced"] == 1
         assert stop["exit_status"] == ("fail" if "exit_status" in wrong else "success")
+
+
+@pytest.mark.parametrize("seq_num", [float("nan"), float("inf"), 10**15, "2"])
+def test_an_event_with_a_number_that_no_event_has_does_not_make_others_missing(cfg, collected, seq_num):
+    documents = copy.deepcopy(list(raw_run([image(n) for n in range(3)])))
+    documents[3][1]["seq_num"] = seq_num
+    with ReductionCallback({**cfg, "npt": 40}, background=False) as diff:
+        diff.subscribe(collected)
+        send(diff, documents)
+        assert diff.ignored == {"event": 1}
+    assert collected.of("stop")[0]["frames"]["missing"] == 1  # the one that should have been there
+    assert collected.of("stop")[0]["frames"]["reduced"] == 2
+
+
+@pytest.mark.parametrize("shape", [(MOST_FRAMES_OF_AN_EVENT + 1, 1, 1), (MOST_FRAMES_OF_AN_EVENT + 1, 0, 0)])
+def test_an_event_with_more_frames_than_any_has_is_skipped_as_one(cfg, collected, shape):
+    """A view of each pixel would take a hundred times the memory of the message."""
+    with ReductionCallback({**cfg, "npt": 40}, background=False) as diff:
+        diff.subscribe(collected)
+        send(diff, raw_run([image(0), np.zeros(shape, "u1"), image(1)]))
+    frames = collected.of("stop")[0]["frames"]
+    assert (frames["received"], frames["reduced"], frames["reasons"]) == (3, 2, {"shape": 1})
+
+
+def test_as_many_frames_as_an_event_may_have_are_taken():
+    assert len(frames_in(np.zeros((MOST_FRAMES_OF_AN_EVENT // 10, 10, 2, 1), "u1"))) == MOST_FRAMES_OF_AN_EVENT
+    with pytest.raises(FrameError, match="more than"):
+        frames_in(np.zeros((MOST_FRAMES_OF_AN_EVENT // 10, 11, 2, 1), "u1"))
+
+
+@pytest.mark.parametrize(("shape", "found"), [([2**14, 2**14], (2**14, 2**14)), ([2**14, 2**14 + 1], None)])
+def test_no_table_is_built_ahead_for_more_pixels_than_any_detector_has(shape, found):
+    """Where the calibration does not say the detector's shape, some hundred bytes would take all memory there is."""
+    assert frame_shape({"data_keys": {"image": {"shape": shape}}}, "image") == found

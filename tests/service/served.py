@@ -89,13 +89,15 @@ class ServiceHere(Around):
         self.serving = Serving(self.callback, self.source, sinks, **options)
         self.server = ControlServer(self.control, answers(self.callback, self.serving.status))
         self.over = threading.Event()
+        self._ended = False  # a test may have set `over` itself
         self._thread = threading.Thread(target=self.serving.run, args=(self.over,))
         self._thread.start()
         self.wait_until_heard(published=source is None)
 
     def end(self):
-        if self.over.is_set():
+        if self._ended:
             return
+        self._ended = True
         self.over.set()
         self._thread.join(60)
         assert not self._thread.is_alive()

@@ -30,6 +30,8 @@ def test_a_setting_names_no_file_outside_the_roots(configure, tmp_path, key, pat
         configure({key: str(tmp_path / path)})
     with pytest.raises(ValueError, match="outside"):
         configure({key: str(tmp_path / path) + "::/entry/data"})
+    with pytest.raises(ValueError, match="outside"):  # which is the path of the other file when it is resolved
+        configure({key: str(tmp_path / "inside" / "small.poni::" / ".." / ".." / path)})
 
 
 def test_one_inside_is_taken_and_so_is_what_names_none(configure, tmp_path):
