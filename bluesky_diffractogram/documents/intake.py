@@ -161,7 +161,7 @@ class Intake:
             self._ignore("start", f"the run {uid} has been started before")
             return
         if len(self._runs) >= MOST_OPEN_RUNS:
-            yield from self._abandon(next(iter(self._runs)), "too many open runs")
+            yield from self._abandon(min(self._runs, key=lambda uid: self._runs[uid].heard), "too many open runs")
         derived = doc.get("purpose") == PURPOSE
         self._runs[uid] = _Run(derived)
         if not derived:

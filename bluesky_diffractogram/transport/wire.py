@@ -187,7 +187,7 @@ def _encoded(value: Any) -> Any:
 def _decoded(item: dict[Any, Any]) -> Any:
     """An array or a number of numpy, as msgpack-numpy writes them; other dictionaries as they are."""
     many = item.get(b"nd", item.get("nd"))
-    if many is None or not {b"type", "type"} & set(item):
+    if not isinstance(many, bool) or not {b"type", "type"} & set(item) or not {b"data", "data"} & set(item):
         return item
     described, data = (item.get(key.encode(), item.get(key)) for key in ("type", "data"))
     if not isinstance(described, (str, bytes)) or not isinstance(data, bytes) or len(described) > LONGEST_DTYPE:

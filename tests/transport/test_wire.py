@@ -225,3 +225,8 @@ def test_nothing_is_unpickled_where_msgpack_numpy_has_patched_msgpack(tmp_path):
     """bluesky-kafka does so when it is imported."""
     command = [sys.executable, "-c", textwrap.dedent(PATCHED), str(tmp_path / "made")]
     assert subprocess.run(command, capture_output=True, text=True).stdout == "refused False {'a': 1}\n"
+
+
+def test_metadata_that_looks_a_little_like_an_array_stays_as_it_is():
+    doc = {"uid": "a", "detector": {"nd": 2, "type": "x"}, "filter": {"nd": True, "type": "Al"}}
+    assert unpack(pack(doc)) == doc
