@@ -29,10 +29,10 @@ INTERVAL = 0.1
 LARGEST_SHARE = 1 / 3
 # While something else in this process computes, drawing takes the interpreter from it: from the scan, say.
 BUSY = 0.3  # of a processor
-SHARE_WHEN_BUSY = 1 / 15  # half of it for quick drawings, where there are any
+SHARE_WHEN_BUSY = 1 / 20  # half of it for quick drawings, where there are any
 BRISK_S = 3.0
 SWITCH_INTERVAL = 5e-4  # s
-LONGEST_REST = 2.5  # s, however long a drawing takes
+LONGEST_REST = 4.0  # s, however long a drawing takes
 
 
 def has_event_loop(canvas: FigureCanvasBase) -> bool:
@@ -110,7 +110,7 @@ class RedrawClock:
     """Looks, on the canvas's own thread, whether there is something new, and draws it then.
 
     At most every `interval` seconds, and so that drawing takes no more than a third of that thread's time, or a
-    fifteenth while the process is busy with something else. A canvas without an event loop gets no timer and no
+    twentieth while the process is busy with something else. A canvas without an event loop gets no timer and no
     thread; who owns it calls ``draw()``.
 
     Parameters
