@@ -64,7 +64,7 @@ def accounted(derived, received=None, open_runs=0, **parts):
     """Check the accounts of all derived runs, and give those of the last.
 
     At every stop, frames received = reduced + skipped + dropped + replaced + not requested; each run has one stop;
-    its events are those that were reduced, and those replaced afterwards; no frame is there twice but the replaced ones.
+    its events are those reduced, and those replaced afterwards; no frame is there twice but the replaced ones.
 
     Parameters
     ----------
