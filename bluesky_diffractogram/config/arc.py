@@ -81,6 +81,11 @@ class Arc:
             return ((self.start, min(self.end, 180.0)),)
         return ((self.start, 180.0), (-180.0, self.end - 360))
 
+    @property
+    def wrapped(self) -> bool:
+        """Whether it goes on beyond 180°, where pyFAI would cut it."""
+        return len(self.parts()) > 1
+
     def contains(self, chi_deg: ArrayLike) -> NDArray[np.bool_]:
         """Which azimuths are on the arc, its two ends included.
 

@@ -21,7 +21,7 @@ def _four(value: Any, info: ValidationInfo) -> tuple[float | None, ...] | None:
         arc = parse_range(four, 1).arc
     except ConfigError as error:
         raise ConfigError("range", value, ALLOWED_RANGE, error.reason) from None
-    if not arc.full and len(arc.parts()) > 1:
+    if arc.wrapped:
         raise ConfigError("range", value, "an arc that does not cross 180°", "pyFAI would cut it there")
     return four
 
@@ -45,15 +45,3 @@ class CakeConfig(BaseModel):
     def limits(self) -> DiffractogramRange:
         """The limits, as those of a range."""
         return parse_range(self.range, 1)
-
-
-def check_cake(value: Any, info: ValidationInfo) -> Any:
-    """Null and false are no cake, true is one with the defaults; the rest is the model's to check."""
-    if value is None or value is False:
-        return None
-    if value is True:
-        return CakeConfig()
-    if not isinstance(value, (dict, CakeConfig)):
-        keys = ", ".join(CakeConfig.model_fields)
-        raise ConfigError("cake", value, f"a mapping with any of {keys}; true; false or null for none")
-    return value

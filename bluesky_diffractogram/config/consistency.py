@@ -32,7 +32,7 @@ def check_together(config: DiffractogramConfig) -> None:
 
 def _check_error_model(config: DiffractogramConfig) -> None:
     for wanted in config.ranges:
-        if config.error_model == "azimuthal" and len(wanted.arc.parts()) > 1:
+        if config.error_model == "azimuthal" and wanted.arc.wrapped:
             raise ConfigError(
                 "error_model",
                 "azimuthal",
@@ -59,7 +59,7 @@ def _check_statistic(config: DiffractogramConfig) -> None:
             "pyFAI leaves out whole pixels only: what is split over bins would be in one and not in the next",
         )  # fmt: skip
     for wanted in config.ranges:
-        if not wanted.arc.full and len(wanted.arc.parts()) > 1:
+        if wanted.arc.wrapped:
             raise ConfigError(
                 "statistic", average, "'mean' or 'median', or arcs that do not cross 180°",
                 f"range {wanted.number} ({wanted.arc.start:g}° to {wanted.arc.end:g}°) is integrated in two parts, "

@@ -17,10 +17,10 @@ from pydantic import (
 )
 
 from . import files, keys, values
-from .cake import CakeConfig, check_cake
+from .cake import CakeConfig
 from .changes import same
 from .consistency import HC, check_together
-from .peaks import PeaksConfig, check_peaks
+from .peaks import PeaksConfig
 from .ranges import DiffractogramRange, parse_range
 from .statistic import StatisticConfig, check_statistic
 from .units import RadialUnit, parse_unit
@@ -155,7 +155,7 @@ class DiffractogramConfig(BaseModel):
         default="each",
         description="What becomes of an event with several frames: one result for each, their mean or sum.",
     )
-    cake: Annotated[CakeConfig | None, BeforeValidator(check_cake)] = Field(
+    cake: Annotated[CakeConfig | None, BeforeValidator(values.switch(CakeConfig, "none"))] = Field(
         default=None, description="Whether and how frames are regrouped by radial value and azimuth."
     )
     count: Bool = Field(default=False, description="Whether events say how many pixels reach each bin.")
@@ -170,7 +170,7 @@ class DiffractogramConfig(BaseModel):
     )
     reset_on_start: Bool = Field(default=False, description="Whether the buffers are emptied at the start of each run.")
     # results
-    peaks: Annotated[PeaksConfig | None, BeforeValidator(check_peaks)] = Field(
+    peaks: Annotated[PeaksConfig | None, BeforeValidator(values.switch(PeaksConfig, "no peak search"))] = Field(
         default=PeaksConfig(), description="How peaks are searched; false for not at all."
     )
     hinted: Names = Field(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from .errors import ConfigError
 from .tracked import TrackedPeak, TrackedPhase, check_names, entries
 from .values import integer, one_of, optional, real
 
@@ -69,15 +68,3 @@ class PeaksConfig(BaseModel):
     def tracked(self) -> bool:
         """Whether peaks are followed by name."""
         return bool(self.track or self.phases or self.auto)
-
-
-def check_peaks(value: Any, info: ValidationInfo) -> Any:
-    """Null and false are no peak search, true is the default one; the rest is the model's to check."""
-    if value is None or value is False:
-        return None
-    if value is True:
-        return PeaksConfig()
-    if not isinstance(value, (dict, PeaksConfig)):
-        keys = ", ".join(PeaksConfig.model_fields)
-        raise ConfigError("peaks", value, f"a mapping with any of {keys}; true; false or null for no peak search")
-    return value

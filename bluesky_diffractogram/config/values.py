@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationInfo
+from pydantic import BaseModel, ValidationInfo
 
 from .errors import ConfigError
 
@@ -100,6 +100,22 @@ def one_of(*words: str, note: str = "") -> Check:
         if word not in words:
             raise ConfigError(key_of(info), value, allowed)
         return word
+
+    return check
+
+
+def switch(model: type[BaseModel], nothing: str) -> Check:
+    """Check for the settings of `model`: true is its defaults, null and false are None, else the model checks."""
+
+    def check(value: Any, info: ValidationInfo) -> Any:
+        if value is None or value is False:
+            return None
+        if value is True:
+            return model()
+        if not isinstance(value, (dict, model)):
+            keys = ", ".join(model.model_fields)
+            raise ConfigError(key_of(info), value, f"a mapping with any of {keys}; true; false or null for {nothing}")
+        return value
 
     return check
 

@@ -152,7 +152,7 @@ def stream_configuration(reducer: Reducer, described: Mapping[str, Any], time: f
         "provenance": json.dumps({key: described[key] for key in ("calibration", "arrays")}),
     }
     keys: dict[str, Any] = {name: _text() for name in values}
-    for wanted, axis, coverage in zip(reducer.ranges, reducer.axes, reducer.coverage(), strict=True):
+    for wanted, axis, coverage in zip(reducer.ranges, reducer.axes, reducer.coverage, strict=True):
         i, symbol = wanted.number, config.unit.symbol
         values |= {
             f"radial_{i}": axis.tolist(),

@@ -44,7 +44,7 @@ class CakeIntegrator:
             self._range = limited_range(config, settings.limits, settings.npt_rad, geometry, corrections.mask)
         except ConfigError as error:
             raise ConfigError("cake.range", settings.range, error.allowed, error.reason) from error
-        self._azimuth = (-180.0, 180.0) if self._range.arc.full else self._range.arc.parts()[0]
+        (self._azimuth,) = self._range.arc.parts()
         self._integrator = geometry.with_mask(corrections.mask).integrator()
         self._lock = threading.Lock()
         # Regrouping a blank frame builds the table now: the first real one would else wait for it.

@@ -27,6 +27,8 @@ class Integrator(Protocol):
     """How many unmasked pixels each range has."""
     axes: tuple[NDArray[np.float64], ...]
     """``(npt,)`` bin centres of each range, in its unit."""
+    coverage: tuple[NDArray[np.int64], ...]
+    """``(npt,)`` how many unmasked pixels reach each bin of each range."""
 
     def integrate(
         self, image: NDArray, validity: Validity, *, monitor: float | None = None, exposures: int = 1
@@ -93,23 +95,26 @@ class PyFAIIntegrator:
         masked = geometry.with_mask(corrections.mask)
         blank = np.zeros(corrections.mask.shape, dtype=np.float32)
         warm = None
-        parts_of_ranges, pixels, axes = [], [], []
+        parts_of_ranges, pixels, axes, coverage = [], [], [], []
         for wanted in ranges:
             parts = []
-            used = 0
-            for stretch in _stretches(wanted):
+            used, reached = 0, np.zeros(wanted.npt, dtype=np.int64)
+            for stretch in wanted.stretches:
                 # Integrating a blank frame builds the table now: the first real one would else wait for it.
                 warm = masked.integrator(warm)
                 result = self._call(warm, stretch, wanted, blank, 1)
                 table = _BinTable.of(warm, wanted.npt)
                 parts.append(_Part(warm, stretch, table))
                 used += _used_pixels(table, result)
+                reached += self._count(table, result)
             parts_of_ranges.append(tuple(parts))
             pixels.append(used)
+            coverage.append(reached)
             axes.append(np.asarray(result.radial, dtype=float) * wanted.scale)
         self._parts = tuple(parts_of_ranges)
         self.pixels = tuple(pixels)
         self.axes = tuple(axes)
+        self.coverage = tuple(coverage)
 
     def integrate(
         self, image: NDArray, validity: Validity, *, monitor: float | None = None, exposures: int = 1
@@ -140,9 +145,7 @@ class PyFAIIntegrator:
         weight = sum(np.asarray(r.count, dtype=float) for r in results)
         count = np.zeros(wanted.npt, dtype=np.int64)
         for part, result in zip(parts, results, strict=True):
-            table = part.table
-            counted = None if self._statistic.method == "sigma-clip" else table
-            count += np.ceil(result.count).astype(np.int64) if counted is None else counted.count(valid)
+            count += self._count(part.table, result, valid)
         filled = (weight > 0.0) & (normalization > 0.0)
         safe = np.where(filled, normalization, 1.0) * divisor
         sigma = None
@@ -157,6 +160,12 @@ class PyFAIIntegrator:
             normalization=np.where(filled, normalization, 0.0),
             sigma=sigma,
         )
+
+    def _count(self, table: _BinTable | None, result: Any, valid: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+        """``(npt,)`` how many pixels reach each bin; without a table or where some are clipped, as the result says."""
+        if table is None or self._statistic.method == "sigma-clip":
+            return np.ceil(result.count).astype(np.int64)
+        return table.count(valid)
 
     def _call(
         self,
@@ -203,11 +212,6 @@ def seen_by_pyfai(image: NDArray, transformation: str, validity: Validity) -> tu
         image = image.astype(np.float32)
         image[invalid] = np.nan
     return image, invalid
-
-
-def _stretches(wanted: IntegrationRange) -> tuple[tuple[float, float] | None, ...]:
-    """The azimuth ranges that pyFAI is asked for, one after the other, to cover an arc; None is the full ring."""
-    return (None,) if wanted.arc.full else wanted.arc.parts()
 
 
 class _BinTable:

@@ -53,6 +53,11 @@ class IntegrationRange:
         return self.pyfai_limits[0] * self.scale, self.pyfai_limits[1] * self.scale
 
     @property
+    def stretches(self) -> tuple[tuple[float, float] | None, ...]:
+        """The azimuth ranges that pyFAI is asked for, one after the other, to cover the arc; None is the full ring."""
+        return (None,) if self.arc.full else self.arc.parts()
+
+    @property
     def azimuth_range(self) -> tuple[float, float]:
         """The effective azimuthal limits in degrees, the start in [−180, 180)."""
         return self.arc.start, self.arc.end

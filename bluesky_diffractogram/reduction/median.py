@@ -58,6 +58,7 @@ class MedianIntegrator:
         split = [split_range(wanted, masked.integrator(), (ny, nx), splitting) for wanted in ranges]
         self.axes = tuple(parts[0].axis * wanted.scale for parts, wanted in zip(split, ranges, strict=True))
         self._bins = [_Bins.of(parts, wanted.npt) for parts, wanted in zip(split, ranges, strict=True)]
+        self.coverage = tuple(np.diff(each.start) for each in self._bins)
         self.pixels = tuple(len(np.unique(each.pixel)) for each in self._bins)
 
     def integrate(

@@ -37,6 +37,10 @@ class OnePassIntegrator:
     def __init__(self, prepared: Prepared, *, variance: bool = False, threads: int | None = None) -> None:
         self.ranges, self.axes, self.pixels = prepared.ranges, prepared.axes, prepared.pixels
         self.prepared, self.table = prepared, prepared.table
+        self.coverage = tuple(
+            self.table.count[start : start + wanted.npt]
+            for wanted, start in zip(self.ranges, self.table.bins, strict=False)
+        )
         self._variance = variance
         self._threads = min(MOST_THREADS, cores()) if threads is None else threads
         self._rules: dict[tuple[np.dtype, Validity], _Rules] = {}

@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..config import ConfigError, DiffractogramConfig, parse_unit
@@ -159,6 +158,7 @@ class Reducer:
         self.validity = Validity.from_config(config, self.geometry.detector_dummy())
         self.mask = corrections.mask
         self.axes = self.integrator.axes
+        self.coverage = self.integrator.coverage
         self.cake = None if config.cake is None else CakeIntegrator(config, self.geometry, corrections)
         self._backgrounds = backgrounds(config, self.geometry, images, self.ranges, self.axes)
         table = None if self.prepared is None else self.prepared.table
@@ -177,11 +177,6 @@ class Reducer:
     def prepared(self) -> Prepared | None:
         """What was computed before the first frame; None where pyFAI itself integrates."""
         return self.integrator.prepared if isinstance(self.integrator, OnePassIntegrator) else None
-
-    def coverage(self) -> tuple[NDArray[np.int64], ...]:
-        """How many unmasked pixels reach each bin of each range, ``(npt,)``, in a frame whose pixels are all valid."""
-        blank = np.zeros(self.shape, dtype=np.uint8)
-        return tuple(each.count for each in self.integrator.integrate(blank, Validity(mask_invalid=False)))
 
     def reduce(self, frame: Frame) -> Reduction:
         """Reduce one frame.

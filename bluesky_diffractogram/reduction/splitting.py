@@ -80,7 +80,7 @@ def split_range(wanted: IntegrationRange, integrator: Any, shape: tuple[int, int
     """
     known: NDArray[np.int64] | None = None
     found = []
-    for stretch in (None,) if wanted.arc.full else wanted.arc.parts():
+    for stretch in wanted.stretches:
         matrix = split_pixels(integrator, shape, wanted.npt, wanted.unit.pyfai, wanted.pyfai_limits, stretch, split)
         entry = matrix.owner.astype(np.int64) * wanted.npt + matrix.bin
         if known is not None:

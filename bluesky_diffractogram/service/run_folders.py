@@ -12,6 +12,7 @@ from typing import Any
 from ..replay.document_files import documents_of_file
 from ..replay.errors import ReplayError
 from .derived_files import USUAL, DerivedFiles, written_earlier
+from .run_of import RunOf
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class RunFolders:
         self._folders: dict[str, Path] = {}
         self._raw_uids: dict[str, str] = {}
         self._open: dict[str, DerivedFiles] = {}
-        self._run_of_descriptor: dict[str, str] = {}
+        self._run_of = RunOf()
 
     def check(self) -> None:
         """Raise OSError if nothing can be written there, as far as that is known before."""
@@ -55,9 +56,7 @@ class RunFolders:
 
     def __call__(self, name: str, doc: dict[str, Any]) -> bool:
         """Take one document of any derived run; whether its run is written so far. With the stop all is."""
-        uid = doc["uid"] if name == "start" else doc.get("run_start") or self._run_of_descriptor[doc["descriptor"]]
-        if name == "descriptor":
-            self._run_of_descriptor[doc["uid"]] = uid
+        uid = self._run_of(name, doc)
         try:
             if name == "start":
                 self._raw_uids[uid] = str(doc["raw_uid"])

@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 from ..replay.errors import ReplayError
+from .run_of import RunOf
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class TiledRuns:
         self._new_writer = lambda: TiledWriter(client, max_array_size=0)
         self._writers: dict[str, Any] = {}
         self._raw_uids: dict[str, str] = {}
-        self._run_of_descriptor: dict[str, str] = {}
+        self._run_of = RunOf()
 
     def __call__(self, name: str, doc: dict[str, Any]) -> bool:
         """Take one document of any derived run; whether its run is stored so far."""
@@ -75,15 +76,3 @@ class TiledRuns:
 
     def close(self) -> None:
         """Nothing waits."""
-
-    def _run_of(self, name: str, doc: dict[str, Any]) -> str:
-        if name == "start":
-            return str(doc["uid"])
-        if name == "stop":
-            of_others = {uid: run for uid, run in self._run_of_descriptor.items() if run != doc["run_start"]}
-            self._run_of_descriptor = of_others
-        if name in ("event", "event_page"):
-            return self._run_of_descriptor[doc["descriptor"]]
-        if name == "descriptor":
-            self._run_of_descriptor[doc["uid"]] = doc["run_start"]
-        return str(doc["run_start"])

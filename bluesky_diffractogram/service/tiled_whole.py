@@ -12,6 +12,7 @@ from ..documents.earlier import same_value
 from ..replay.document_files import NamedDocument
 from ..replay.errors import ReplayError
 from ..replay.tiled_run import documents_of_tiled_run
+from .run_of import RunOf
 from .spool import Spool, spooled
 from .tiled_runs import TiledRuns
 
@@ -45,7 +46,7 @@ class TiledWhole:
         self._write = TiledRuns(client, name)
         self._spools: dict[str, Spool] = {}
         self._raw_uids: dict[str, str] = {}
-        self._run_of_descriptor: dict[str, str] = {}
+        self._run_of = RunOf()
 
     def earlier(self, raw_uid: str) -> list[Any]:
         """What there is of derived runs of a raw one, as `replay` takes it for ``resume``: the complete ones first."""
@@ -59,9 +60,7 @@ class TiledWhole:
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         """Take one document of any derived run; with the stop all is stored."""
-        uid = doc["uid"] if name == "start" else doc.get("run_start") or self._run_of_descriptor[doc["descriptor"]]
-        if name == "descriptor":
-            self._run_of_descriptor[doc["uid"]] = uid
+        uid = self._run_of(name, doc)
         try:
             if name == "start":
                 self._spools[uid] = Spool(str(doc["raw_uid"]), self._name)
