@@ -1,4 +1,4 @@
-"""Tiled servers: as a process of its own, which lets in only who has its key, and one that anybody may read."""
+"""Tiled servers: in this process, in one that lets in only who has its key, and one that anybody may read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 import secrets
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,15 +47,34 @@ def tiled_server(folder):
 
 
 @contextlib.contextmanager
+def tiled_server_here(folder, **settings):
+    """A `SimpleTiledServer` in this process, ended with the block whatever its clients still hold open.
+
+    uvicorn alone waits without end for a response that somebody has begun to read and forgotten.
+    """
+    from tiled.server import SimpleTiledServer
+
+    server = SimpleTiledServer(folder, **settings)
+    uvicorn = server._server
+    uvicorn.config.timeout_graceful_shutdown = 5
+    given_up = threading.Timer(20, setattr, (uvicorn, "force_exit", True))
+    try:
+        yield server
+    finally:
+        given_up.start()
+        server.close()
+        given_up.cancel()
+
+
+@contextlib.contextmanager
 def public_tiled_server(folder):
     """The URI of a server in this process that anybody may read, and nobody may write to without its key."""
     from tiled.config import Authentication
-    from tiled.server import SimpleTiledServer
 
     public = functools.partial(Authentication, allow_anonymous_access=True)
-    with mock.patch("tiled.config.Authentication", public):
-        server = SimpleTiledServer(folder)
-    with server:
+    with contextlib.ExitStack() as stack:
+        with mock.patch("tiled.config.Authentication", public):
+            server = stack.enter_context(tiled_server_here(folder))
         yield server.uri.partition("?")[0]
 
 

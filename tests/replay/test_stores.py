@@ -13,6 +13,7 @@ from documents.conftest import SHAPE, Collected, image, raw_run
 from documents.stream_runs import DATASET, StreamRun, images, uri_of, write_hdf5
 from live_runs import Live, assert_same_numbers, live_of, run_live
 from ponis import write_poni
+from tiled_servers import tiled_server_here
 
 from bluesky_diffractogram import ReductionCallback, ReplayError, replay
 from bluesky_diffractogram.replay.read_derived import read_derived
@@ -46,9 +47,8 @@ def tiled_files(tmp_path_factory):
 def tiled(tiled_files, tmp_path_factory):
     """A client of a server in this process; nothing in it exports documents."""
     from tiled.client import from_uri
-    from tiled.server import SimpleTiledServer
 
-    with SimpleTiledServer(tmp_path_factory.mktemp("server"), readable_storage=str(tiled_files)) as server:
+    with tiled_server_here(tmp_path_factory.mktemp("server"), readable_storage=str(tiled_files)) as server:
         yield from_uri(server.uri)
 
 

@@ -13,6 +13,7 @@ import pytest
 from bluesky import RunEngine
 from click.testing import Result
 from numpy.typing import NDArray
+from tiled_servers import tiled_server_here
 from typer.testing import CliRunner
 
 from bluesky_diffractogram.service.cli import app
@@ -70,9 +71,7 @@ def readable(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiled(readable: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A tiled server in this process."""
-    from tiled.server import SimpleTiledServer
-
-    with SimpleTiledServer(tmp_path_factory.mktemp("server"), readable_storage=str(readable)) as server:
+    with tiled_server_here(tmp_path_factory.mktemp("server"), readable_storage=str(readable)) as server:
         yield server
 
 
