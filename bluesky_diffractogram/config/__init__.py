@@ -3,6 +3,7 @@
 from .arc import Arc
 from .cake import CakeConfig
 from .changes import NUMBERS, alters_stream, changed_keys, empties_buffers, same_meaning
+from .dark import DarkConfig
 from .errors import ConfigError
 from .load import (
     Commands,
@@ -27,6 +28,7 @@ __all__ = [
     "CakeConfig",
     "Commands",
     "ConfigError",
+    "DarkConfig",
     "DiffractogramConfig",
     "DiffractogramRange",
     "PeaksConfig",

@@ -75,7 +75,8 @@ def same_meaning(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     The files that they name are not looked at.
     """
     keys = _MEANING - {"calibration", "mask", "dark", "flat", "background", "background_curve", "absorption"}
-    return all(one.get(key) == other.get(key) for key in keys)
+    darks = [dark if isinstance(dark := each.get("dark"), Mapping) else None for each in (one, other)]
+    return darks[0] == darks[1] and all(one.get(key) == other.get(key) for key in keys)
 
 
 def empties_buffers(old: DiffractogramConfig, new: DiffractogramConfig) -> bool:

@@ -26,6 +26,7 @@ def check_together(config: DiffractogramConfig) -> None:
     _check_error_model(config)
     _check_statistic(config)
     _check_background(config)
+    _check_dark(config)
     if config.delta_dummy is not None and config.dummy is None:
         logger.warning("delta_dummy = %g has no effect without dummy", config.delta_dummy)
 
@@ -77,6 +78,15 @@ def _check_background(config: DiffractogramConfig) -> None:
         logger.warning(
             "background_scale = %g has no effect without background or background_curve", config.background_scale
         )
+
+
+def _check_dark(config: DiffractogramConfig) -> None:
+    dark = config.dark_of_run
+    if dark is not None and dark.stream == config.stream:
+        raise ConfigError(
+            "dark.stream", dark.stream, f"another stream than {config.stream!r}, which is that of the images",
+            "darks among them are told by a reading: key and value",
+        )  # fmt: skip
 
 
 def _check_npt(config: DiffractogramConfig) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from .cake import CakeConfig
 from .changes import same
+from .dark import DarkConfig
 from .errors import ConfigError
 from .files import ALLOWED_CALIBRATION
 from .model import DiffractogramConfig
@@ -109,7 +110,7 @@ def update_config(
 
     What was never set keeps following its default: new ``diff_ranges`` without ``diff_number`` make as many
     ranges active as there are. Likewise ``energy`` replaces a ``wavelength`` that was set, and the other way
-    round. ``peaks``, ``statistic`` and ``cake`` are replaced as a whole.
+    round. ``peaks``, ``statistic``, ``cake`` and ``dark`` are replaced as a whole.
 
     Raises
     ------
@@ -203,7 +204,9 @@ def _one_error(details: dict[str, Any]) -> ConfigError:
     return ConfigError(inside + key, details["input"], details["msg"])
 
 
-_PARTS: dict[str, type[BaseModel]] = {"cake": CakeConfig, "peaks": PeaksConfig, "statistic": StatisticConfig}
+_PARTS: dict[str, type[BaseModel]] = {
+    "cake": CakeConfig, "dark": DarkConfig, "peaks": PeaksConfig, "statistic": StatisticConfig,
+}  # fmt: skip
 
 
 def _unknown_key(key: str, inside: str, value: Any) -> ConfigError:

@@ -20,6 +20,7 @@ from . import files, keys, values
 from .cake import CakeConfig
 from .changes import same
 from .consistency import HC, check_together
+from .dark import DarkConfig, check_dark
 from .peaks import PeaksConfig
 from .ranges import DiffractogramRange, parse_range
 from .statistic import StatisticConfig, check_statistic
@@ -114,7 +115,10 @@ class DiffractogramConfig(BaseModel):
         default="none", description="What is done to frame, mask, dark and flat before the integration."
     )
     mask: Image = Field(default=None, description="Mask: a file or an array; non-zero is masked.")
-    dark: Image = Field(default=None, description="Dark image, subtracted: a file or an array.")
+    dark: Annotated[str | np.ndarray | DarkConfig | None, BeforeValidator(values.optional(check_dark))] = Field(
+        default=None,
+        description="Dark image, subtracted: a file or an array, or which events of a run bring its darks.",
+    )
     flat: Image = Field(default=None, description="Flat image, divided by: a file or an array.")
     background: Image = Field(default=None, description="Background image, scaled and subtracted: a file or an array.")
     background_curve: Image = Field(
@@ -222,6 +226,11 @@ class DiffractogramConfig(BaseModel):
         if isinstance(self.npt, int):
             return (self.npt,) * self.diff_number
         return self.npt[: self.diff_number]
+
+    @property
+    def dark_of_run(self) -> DarkConfig | None:
+        """Which events of a run bring its darks; None where they do not come with it."""
+        return self.dark if isinstance(self.dark, DarkConfig) else None
 
     @property
     def split_method(self) -> tuple[Any, ...]:

@@ -94,6 +94,8 @@ def data_keys(reducer: Reducer, carried: Mapping[str, Document]) -> dict[str, An
         frame_index=_number(dtype="integer", dtype_numpy="<i8"),
         frame_digest=_text(),
     )
+    if config.dark_of_run is not None:
+        keys["dark_seq_num"] = _number(dtype="integer", dtype_numpy="<i8")
     for name, raw_key in carried.items():
         keys[name] = {**raw_key}
     return keys
@@ -227,6 +229,8 @@ class EventData:
             "frame_index": origin.frame_index,
             "frame_digest": frame.digest,
         }
+        if config.dark_of_run is not None:
+            data["dark_seq_num"] = 0 if frame.dark is None else frame.dark.number
         self._references = references_after(self._references, data)
         self._like = data
         return data

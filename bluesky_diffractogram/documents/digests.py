@@ -33,6 +33,11 @@ def frame_digest(states: Iterable[str | None], monitor: float | None) -> str:
     return hashlib.sha256(json.dumps([known, monitor]).encode()).hexdigest()[:DIGITS]
 
 
+def with_dark_digest(digest: str, dark: str) -> str:
+    """The digest of a frame from which a dark is taken away, told from those of both; none without its own."""
+    return digest and hashlib.sha256(f"{digest} {dark}".encode()).hexdigest()[:DIGITS]
+
+
 def state_of_pixels(image: NDArray) -> str:
     """SHA-256 of an image's dtype, shape and pixels."""
     digest = hashlib.sha256(f"{image.dtype.str}{image.shape}".encode())

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from .messages import FramesPassedOver, ImagesReceived, Message
+from .messages import DarkPassedOver, DarkReceived, FramesPassedOver, ImagesReceived, Message
 
 MOST_MESSAGES = 100_000
 
@@ -23,7 +23,7 @@ class FrameQueue:
     when_full
         ``"block"``: the caller waits, at most `block_timeout` seconds and only while somebody takes messages,
         then its frame is dropped. ``"drop_oldest"``: the frame that waited longest is dropped. ``"latest"``: all that
-        wait are dropped.
+        wait are dropped. Darks take room as frames do, and are not dropped for others: all that follow need them.
     block_timeout
         In seconds.
     alive
@@ -48,8 +48,8 @@ class FrameQueue:
     def put(self, message: Message) -> None:
         """Append a message; frames may have to be dropped, in which case the message that says so takes their place."""
         with self._changed:
-            if isinstance(message, ImagesReceived):
-                message = self._make_room(message)
+            if isinstance(message, (ImagesReceived, DarkReceived)) and not self._made_room(message):
+                message = _dropped(message) if isinstance(message, ImagesReceived) else message
             self._messages.append(message)
             self._frames += _frames_in_memory(message)
             self._changed.notify_all()
@@ -80,23 +80,24 @@ class FrameQueue:
         """Drop every frame that waits, so that what remains takes no time."""
         with self._changed:
             for position, waiting in enumerate(self._messages):
-                if isinstance(waiting, ImagesReceived):
+                if isinstance(waiting, (ImagesReceived, DarkReceived)):
                     self._messages[position] = _dropped(waiting)
             self._frames = 0
             self._changed.notify_all()
 
-    def _make_room(self, message: ImagesReceived) -> Message:
+    def _made_room(self, message: Message) -> bool:
+        """Make room for a message as the policy says; whether there is some."""
         wanted = _frames_in_memory(message)
         if self._fits(wanted):
-            return message
+            return True
         if self.when_full == "block":
             deadline = time.monotonic() + self._block_timeout
             while not self._fits(wanted):
                 left = deadline - time.monotonic()
                 if left <= 0 or not self._alive():
-                    return _dropped(message)
+                    return False
                 self._changed.wait(min(left, 0.1))
-            return message
+            return True
         for position, waiting in enumerate(self._messages):
             if self.when_full == "drop_oldest" and self._fits(wanted):
                 break
@@ -104,7 +105,7 @@ class FrameQueue:
             if isinstance(waiting, ImagesReceived) and (not waiting.in_file or not self._short()):
                 self._messages[position] = _dropped(waiting)
                 self._frames -= _frames_in_memory(waiting)
-        return message if self._fits(wanted) else _dropped(message)
+        return self._fits(wanted)
 
     def _short(self) -> bool:
         return len(self._messages) < MOST_MESSAGES
@@ -116,8 +117,11 @@ class FrameQueue:
 
 
 def _frames_in_memory(message: Message) -> int:
-    return message.frames if isinstance(message, ImagesReceived) and not message.in_file else 0
+    images = message.images if isinstance(message, DarkReceived) else message
+    return images.frames if isinstance(images, ImagesReceived) and not images.in_file else 0
 
 
-def _dropped(message: ImagesReceived) -> FramesPassedOver:
+def _dropped(message: ImagesReceived | DarkReceived) -> FramesPassedOver | DarkPassedOver:
+    if isinstance(message, DarkReceived):
+        return DarkPassedOver(message.images.run_uid, "dropped")
     return FramesPassedOver(message.run_uid, message.event["uid"], message.frames, "dropped")

@@ -16,6 +16,7 @@ from ..reduction.frame import Frame, FrameError, add_frames, check_image
 from ..reduction.reducer import Reducer
 from ..reduction.validity import Validity
 from .assets import Assets
+from .darks import DarkInForce, dark_for, frame_with_dark
 from .digests import frame_digest, state_of_pixels
 from .images import ReadImage, as_read, frames_in
 from .messages import ImagesReceived, OriginOfFrame
@@ -147,12 +148,18 @@ def _monitor(images: ImagesReceived, data_key: str | None) -> float | None:
 
 
 def reduce_aside(
-    images: ImagesReceived, setting: Setting, reducers: Reducers, assets: Assets, announce: Announce
+    images: ImagesReceived,
+    setting: Setting,
+    reducers: Reducers,
+    assets: Assets,
+    announce: Announce,
+    in_force: DarkInForce | None = None,
 ) -> None:
     """Reduce an image into results and buffers only: its run is over, or counts it already."""
     try:
+        dark = dark_for(in_force, images, setting)
         for index, read in enumerate(read_frames(images, setting, assets)[1]):
-            frame = read()
+            frame = frame_with_dark(read(), dark)
             reducer = reducers.get(setting, frame_shape_of(frame))
             announce(reducer.reduce(frame), reducer, setting, origin_of(images, index), images.run_uid)
     except (NotReadable, FrameError, ConfigError) as error:

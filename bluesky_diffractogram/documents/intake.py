@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
 
+from .darks import image_key_in, sorted_out
 from .derived_run import PURPOSE
 from .images import count_frames, find_image_key, is_in_file
 from .messages import (
     AssetDescribed,
+    DarkReceived,
     Document,
     ImagesDescribed,
     ImagesReceived,
@@ -49,11 +51,17 @@ class _Run:
         if _is_number(seq_num):  # a StreamDatum may say any
             self.seen[descriptor.get("name", "")].add(seq_num)
 
-    def noted(self, messages: Iterator[Message]) -> Iterator[Message]:
-        for message in messages:
-            if isinstance(message, ImagesReceived):
-                self.note(message.descriptor, message.event["seq_num"])
+    def noted(self, messages: Iterator[Message], *, of_darks: bool = False) -> Iterator[Message]:
+        for message in sorted_out(messages, of_darks=of_darks):
+            images = message.images if isinstance(message, DarkReceived) else message
+            if isinstance(images, ImagesReceived):
+                self.note(images.descriptor, images.event["seq_num"])
             yield message
+
+    def flushed(self) -> Iterator[Message]:
+        """The frames that wait for their events, without these."""
+        for join in self.joins.values():
+            yield from self.noted(join.flush())
 
     def missing(self, announced: Mapping[str, int]) -> int:
         """How many events of streams of images never came."""
@@ -134,8 +142,7 @@ class Intake:
     def flush(self) -> Iterator[Message]:
         """The frames of open runs that wait for their events, which nobody waits for any more."""
         for run in self._runs.values():
-            for join in run.joins.values():
-                yield from join.flush()
+            yield from run.flushed()
 
     @property
     def open_runs(self) -> frozenset[str]:
@@ -151,8 +158,7 @@ class Intake:
     def _abandon(self, uid: str, why: str) -> Iterator[Message]:
         run = self._forget(uid)
         if not run.derived:
-            for join in run.joins.values():
-                yield from run.noted(join.flush())
+            yield from run.flushed()
             yield RunAbandoned(uid, why, run.missing({}))
 
     def _start(self, doc: Document, setting: Setting) -> Iterator[Message]:
@@ -185,11 +191,13 @@ class Intake:
         if place in run.image_keys:
             return
         descriptor, config = run.descriptors[uid], setting.config
-        looked_at = not run.derived and descriptor.get("name") == config.stream
-        image_key = run.image_keys[place] = find_image_key(descriptor, config.image_key) if looked_at else None
+        looked_at, wanted = image_key_in(descriptor.get("name"), config)
+        found = find_image_key(descriptor, wanted) if looked_at and not run.derived else None
+        image_key = run.image_keys[place] = found
         if image_key is not None:
             yield AssetDescribed("descriptor", descriptor)
-            yield ImagesDescribed(descriptor, image_key, setting)
+            if descriptor.get("name") == config.stream:
+                yield ImagesDescribed(descriptor, image_key, setting)
 
     def _event(self, doc: Document, setting: Setting) -> Iterator[Message]:
         run_uid = self._run_of_descriptor.get(doc["descriptor"])
@@ -213,7 +221,7 @@ class Intake:
         in_file = image_key in doc["data"] and is_in_file(descriptor, doc, image_key)
         each = setting.config.frames_per_event == "each"
         frames = count_frames(doc["data"].get(image_key)) if each and not in_file else 1
-        yield ImagesReceived(run_uid, descriptor, doc, image_key, in_file, frames, setting)
+        yield from sorted_out([ImagesReceived(run_uid, descriptor, doc, image_key, in_file, frames, setting)])
 
     def _stream_datum(self, doc: Document, setting: Setting) -> Iterator[Message]:
         run_uid = self._run_of_descriptor.get(doc["descriptor"])
@@ -230,7 +238,8 @@ class Intake:
             return
         descriptor = run.descriptors[doc["descriptor"]]
         number = frames_per_event(resource, descriptor["data_keys"][image_key])
-        yield from run.noted(self._join(run, descriptor).datum(doc, image_key, number, setting, run_uid))
+        messages = self._join(run, descriptor).datum(doc, image_key, number, setting, run_uid)
+        yield from run.noted(messages, of_darks=descriptor.get("name") != setting.config.stream)
 
     def _join(self, run: _Run, descriptor: Document) -> StreamJoin:
         return run.joins.setdefault(descriptor["uid"], StreamJoin(descriptor, self._clock))
@@ -248,8 +257,7 @@ class Intake:
             return
         run = self._forget(run_uid)
         if not run.derived:
-            for join in run.joins.values():
-                yield from run.noted(join.flush())
+            yield from run.flushed()
             announced = doc.get("num_events")
             yield RunStopped(run_uid, doc, run.missing(announced if isinstance(announced, Mapping) else {}))
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .ahead import Ahead
-from .messages import FramesPassedOver, ImagesReceived, Message
+from .messages import DarkPassedOver, DarkReceived, FramesPassedOver, ImagesReceived, Message
 from .pipeline import Pipeline
 from .turns import Turns
 
@@ -77,6 +77,8 @@ def _is_array(value: Any) -> bool:
 
 
 def _dropped(message: Message) -> Message:
+    if isinstance(message, DarkReceived):
+        return DarkPassedOver(message.images.run_uid, "dropped")
     if not isinstance(message, ImagesReceived):
         return message
     return FramesPassedOver(message.run_uid, message.event["uid"], message.frames, "dropped")

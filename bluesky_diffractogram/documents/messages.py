@@ -64,6 +64,21 @@ class ImagesReceived:
     rows: StreamRows | None = None
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class DarkReceived:
+    """Images that are no frames, but the dark of those that follow in their run."""
+
+    images: ImagesReceived
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class DarkPassedOver:
+    """A dark that is not read; `why` as for frames."""
+
+    run_uid: str
+    why: str
+
+
 REFUSED = "refused"
 
 
@@ -127,6 +142,8 @@ Message = (
     | ImagesDescribed
     | ImagesReceived
     | FramesPassedOver
+    | DarkReceived
+    | DarkPassedOver
     | AssetDescribed
     | RunStopped
     | SettingChanged

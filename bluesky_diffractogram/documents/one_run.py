@@ -12,13 +12,16 @@ from typing import Any
 
 from ..config import ConfigError, DiffractogramConfig
 from ..files import NotReadable
+from ..reduction.dark import Dark
 from ..reduction.diffractogram import Reduction
 from ..reduction.frame import Frame, FrameError
 from ..reduction.reducer import Reducer
 from .ahead import Ahead
 from .assets import Assets
+from .darks import DarkInForce, Darks, dark_for, frame_with_dark
 from .derived_keys import carried_keys
 from .derived_run import DerivedRun
+from .digests import with_dark_digest
 from .earlier import Earlier, TakingOver
 from .frames import Announce, digest_now, frame_shape_of, origin_of, read_frames
 from .images import Document, frame_shape
@@ -26,7 +29,7 @@ from .messages import REFUSED, FramesPassedOver, ImagesDescribed, ImagesReceived
 from .parked import AwaitedInVain, ParkedImages
 from .setting import Reducers, Setting
 from .skipping import Skipping
-from .tally import FrameTally
+from .tally import DarkTally, FrameTally
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +83,7 @@ class OneRun:
         expect: Callable[[Reducer, Setting], None] = lambda reducer, setting: None,
     ) -> None:
         self.uid: str = start["uid"]
-        self.tally = FrameTally()
+        self.tally = FrameTally(darks=DarkTally(configured=config.dark_of_run is not None))
         self.finished = False
         self._start = start
         self._reducers, self._assets = reducers, assets
@@ -97,6 +100,7 @@ class OneRun:
         self._stopped_at = 0.0
         self._in_vain = AwaitedInVain(self.uid, assets, file_timeout)
         self._skipping = Skipping(self.uid, self.tally, on_error)
+        self._darks = Darks(self.uid, self.tally.darks, assets, on_error)
         # What the first frames' shape was under each setting, for calibrations that do not say it.
         self._first_shapes: dict[int, tuple[int, int]] = {}
         self._not_requested: FramesPassedOver | None = None
@@ -114,6 +118,11 @@ class OneRun:
         return len(self._parked)
 
     @property
+    def dark_of_latest_frame(self) -> DarkInForce | None:
+        """What was in force for the frames that came last."""
+        return self._darks.of_latest_frame
+
+    @property
     def stopped(self) -> bool:
         """Whether the raw run has ended."""
         return self._ending is not None
@@ -125,7 +134,9 @@ class OneRun:
             carried = carried_keys(descriptor, setting.config.carry, self._start.get("hints") or {})
             shape = descriptor["data_keys"][message.image_key].get("shape") or ()
             several = any(n != 1 for n in shape[:-2]) and setting.config.frames_per_event == "each"
-            self._derived.start(setting.provenance, carried, one_to_one=not several)
+            dark = setting.config.dark_of_run
+            darks_between = dark is not None and dark.key is not None
+            self._derived.start(setting.provenance, carried, one_to_one=not (several or darks_between))
         try:
             self._reducers.prepare(setting, frame_shape(descriptor, message.image_key))
         except (FrameError, ConfigError) as error:
@@ -146,12 +157,23 @@ class OneRun:
         if self._parked or self._current is not None or not self._try(parked):
             self._parked.append(parked)
 
+    def receive_dark(self, images: ImagesReceived) -> None:
+        """Read the dark for the frames that follow, or park it, and these with it."""
+        parked = ParkedImages(images, is_dark=True)
+        if self._parked or self._current is not None or not self._try(parked):
+            self._parked.append(parked)
+
+    def pass_over_dark(self, why: str) -> None:
+        """Count a dark that is not read."""
+        self._darks.pass_over(why)
+
     def pass_over(self, message: FramesPassedOver) -> None:
         """Count frames that are not reduced."""
         self.tally.received += message.frames
         if message.why == REFUSED:
             self.tally.skip(REFUSED, message.frames)
             return
+        self._darks.frame_comes()
         setattr(self.tally, message.why, getattr(self.tally, message.why) + message.frames)
         self._not_requested = message if message.why == "not_requested" else None
 
@@ -160,7 +182,8 @@ class OneRun:
         counted = self._not_requested
         if counted is None or counted.event_uid != images.event["uid"]:
             return False
-        if self._try(ParkedImages(images), setting):  # else its file is not readable yet, and it stays what it was
+        parked = ParkedImages(images, dark=self.dark_of_latest_frame)
+        if self._try(parked, setting):  # else its file is not readable yet, and it stays what it was
             self.tally.received -= counted.frames
             self.tally.not_requested -= counted.frames
             self._not_requested = None
@@ -199,7 +222,7 @@ class OneRun:
             self._parked.appendleft(self._current)
         while self._parked:
             parked = self._parked.popleft()
-            self._skipping.skip("file", parked.left, f"its file was not readable ({reason})", parked.images)
+            self._skip(parked, parked.left, f"its file was not readable ({reason})")
         if self._ending is None:
             self._ending = ("abort", reason)
         self._finish_if_done()
@@ -222,6 +245,10 @@ class OneRun:
         """
         self._current = parked
         try:
+            if parked.is_dark:
+                return self._take_dark(parked, last)
+            if setting is None:
+                parked.dark = self._darks.frame_comes()
             return self._reduce_all(parked, setting or parked.images.setting, last, until)
         finally:
             self._current = None
@@ -229,25 +256,27 @@ class OneRun:
     def _reduce_all(self, parked: ParkedImages, setting: Setting, last: bool, until: float) -> bool:
         images = parked.images
         if last and (why := self._in_vain.reason(images)) is not None:
-            self._skipping.skip("file", parked.left, why, images)
+            self._skip(parked, parked.left, why)
             self._done(images)
             return True
         while True:
             try:
+                dark = dark_for(parked.dark, images, setting)
                 while parked.total is None or parked.done < parked.total:
                     if self._taken_over(parked) or self._taken(parked, setting):
                         continue
                     end = parked.done + 1 if self._alone(parked) else None
                     parked.total, frames = read_frames(images, setting, self._assets, parked.done, end)
                     for read in frames:
-                        self._reduce_or_skip(partial(self._reduced_here, read, images, setting), parked, setting)
+                        reduce = partial(self._reduced_here, read, dark, images, setting)
+                        self._reduce_or_skip(reduce, parked, setting)
             except NotReadable as error:
                 if not last:
                     return False
                 # What is known to be there behind the gap is reduced; of other events nothing is known.
                 why, all_of_it = self._in_vain.give_up(images, error)
                 gap = parked.left if parked.total is None or all_of_it else 1
-                self._skipping.skip("file", gap, why, images)
+                self._skip(parked, gap, why)
                 parked.done += gap
                 if parked.left > 0:
                     if time.monotonic() > until:
@@ -257,6 +286,28 @@ class OneRun:
                 self._skipping.skip_for(error, parked.left, images)
             self._done(images)
             return True
+
+    def _take_dark(self, parked: ParkedImages, last: bool) -> bool:
+        """Read a dark; False if that has to be tried again later."""
+        images = parked.images
+        why = self._in_vain.reason(images) if last else None
+        if why is None:
+            try:
+                self._darks.take(images)
+                return True
+            except NotReadable as error:
+                if not last:
+                    return False
+                why, _ = self._in_vain.give_up(images, error)
+        self._skip(parked, 1, why)
+        return True
+
+    def _skip(self, parked: ParkedImages, frames: int, why: str) -> None:
+        """Do without what cannot be read in time."""
+        if parked.is_dark:
+            self._darks.skip("file", why, parked.images)
+        else:
+            self._skipping.skip("file", frames, why, parked.images)
 
     def _done(self, images: ImagesReceived) -> None:
         self._assets.done(images)
@@ -269,10 +320,13 @@ class OneRun:
         if self._ahead is not None and self._ahead.alone(images):
             return True
         over, following = self._taking_over, parked.done + 1
-        return over is not None and over.has(images.event["uid"], following, self._digest(images, following))
+        return over is not None and over.has(images.event["uid"], following, self._digest(parked, following))
 
-    def _digest(self, images: ImagesReceived, index: int) -> Callable[[], str]:
-        return partial(digest_now, images, images.setting, self._assets, index)
+    def _digest(self, parked: ParkedImages, index: int) -> Callable[[], str]:
+        images, in_force = parked.images, parked.dark
+        digest = partial(digest_now, images, images.setting, self._assets, index)
+        dark = dark_for(in_force, images, images.setting)
+        return digest if dark is None else lambda: with_dark_digest(digest(), dark.digest)
 
     def _taken_over(self, parked: ParkedImages) -> bool:
         """Deal with the next frame of an event if it was reduced in an earlier derived run."""
@@ -280,7 +334,7 @@ class OneRun:
         over = self._taking_over
         if over is None or self._given_up:
             return False
-        found = over.take(images.event["uid"], index, self._digest(images, index))
+        found = over.take(images.event["uid"], index, self._digest(parked, index))
         if found is None:
             return False
         replaces = self._derived.event_again(found, over.stream, origin_of(images, index))
@@ -303,8 +357,10 @@ class OneRun:
         self._reduce_or_skip(reduced.reduction, parked, setting)
         return True
 
-    def _reduced_here(self, read: Callable[[], Frame], images: ImagesReceived, setting: Setting) -> _Reduced:
-        frame = read()
+    def _reduced_here(
+        self, read: Callable[[], Frame], dark: Dark | None, images: ImagesReceived, setting: Setting
+    ) -> _Reduced:
+        frame = frame_with_dark(read(), dark)
         shape = frame_shape_of(frame)
         reducer = self._reducers.get(setting, shape, self._first_shapes.get(setting.stream_number))
         reduction = reducer.reduce(frame)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..files import NotReadable, NotThere
 from .assets import Assets
+from .darks import DarkInForce
 from .messages import ImagesReceived
 
 logger = logging.getLogger(__name__)
@@ -14,11 +15,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(eq=False, slots=True)
 class ParkedImages:
-    """An event with images, how many of its frames are done, and how many there are if that is known."""
+    """An event with images, how many of its frames are done, and how many there are if that is known.
+
+    `dark` is the one for its frames, from when their turn has come; of an event that `is_dark` itself there is none.
+    """
 
     images: ImagesReceived
     done: int = 0
     total: int | None = None
+    is_dark: bool = False
+    dark: DarkInForce | None = None
 
     @property
     def left(self) -> int:

@@ -18,12 +18,15 @@ from .ahead import Ahead
 from .aside import documents_aside
 from .assets import Assets
 from .buffers import BufferNews, Buffers
+from .darks import DarkInForce
 from .derived_run import ending_of
 from .earlier import Earlier
 from .frames import reduce_aside
 from .images import Document
 from .messages import (
     AssetDescribed,
+    DarkPassedOver,
+    DarkReceived,
     FramesPassedOver,
     ImagesDescribed,
     ImagesReceived,
@@ -94,7 +97,10 @@ class Pipeline:
         self._on_aside = on_aside
         self._reducers = Reducers()
         self._offering = Offering(viewers, latest, self._reducers, assets)
+        self._latest = latest
         self._runs: dict[str, OneRun] = {}
+        # Of the run of the latest image, once that is over: `next` may ask for it.
+        self._dark_of_latest: tuple[str, DarkInForce | None] = "", None
         self._buffers = Buffers(setting, on_buffers)
         self._ended: Counter[str] = Counter()
         self._counting = threading.Lock()
@@ -130,13 +136,18 @@ class Pipeline:
                 self._runs[message.run_uid].pass_over(message)
                 if message.why == "not_requested":
                     self._offering.not_requested()
+            case DarkReceived(images):
+                self._runs[images.run_uid].receive_dark(images)
+            case DarkPassedOver(run_uid, why):
+                self._runs[run_uid].pass_over_dark(why)
             case ResetRequested():
                 self.reset()
             case NextRequested(images, setting, start):
                 run = self._runs.get(images.run_uid)
                 if run is None or run.stopped or not run.reduce_next(images, setting):
                     announce = partial(self._announce_aside, start, images.descriptor)
-                    reduce_aside(images, setting, self._reducers, self._assets, announce)
+                    dark = self._dark_of(images.run_uid, run)
+                    reduce_aside(images, setting, self._reducers, self._assets, announce, dark)
             case RunStopped(run_uid, stop, missing):
                 self._offering.not_requested(last=True)
                 self._runs[run_uid].stop(*ending_of(stop), missing)
@@ -197,11 +208,20 @@ class Pipeline:
 
     def _forget_finished(self) -> None:
         finished = [uid for uid, run in self._runs.items() if run.finished]
+        latest = self._latest() if finished else None
+        if latest is not None and latest.run_uid in finished:
+            self._dark_of_latest = latest.run_uid, self._runs[latest.run_uid].dark_of_latest_frame
         with self._counting:
             for uid in finished:
                 self._ended += self._runs.pop(uid).tally.counts()
         if finished and not self._runs:
             self._assets.forget()
+
+    def _dark_of(self, run_uid: str, run: OneRun | None) -> DarkInForce | None:
+        """The dark for the latest frame of a run, which may be over."""
+        if run is not None:
+            return run.dark_of_latest_frame
+        return self._dark_of_latest[1] if self._dark_of_latest[0] == run_uid else None
 
     def _announce(
         self, reduction: Reduction, reducer: Reducer, setting: Setting, origin: OriginOfFrame, run_uid: str

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from ..config import ConfigError
 from ..reduction.frame import FrameError
 from .messages import ImagesReceived
-from .tally import FrameTally
+from .tally import DarkTally, FrameTally
 
 logger = logging.getLogger(__name__)
 
 
 class Skipping:
-    """Counts and logs the frames of one run that are skipped.
+    """Counts and logs the frames, or darks, of one run that are skipped.
 
     Parameters
     ----------
@@ -24,10 +24,14 @@ class Skipping:
         Where they are counted.
     on_error
         Gets what went wrong unexpectedly.
+    what
+        What they are called.
     """
 
-    def __init__(self, run_uid: str, tally: FrameTally, on_error: Callable[[Exception], None]) -> None:
-        self._run_uid, self._tally, self._on_error = run_uid, tally, on_error
+    def __init__(
+        self, run_uid: str, tally: FrameTally | DarkTally, on_error: Callable[[Exception], None], what: str = "frame"
+    ) -> None:
+        self._run_uid, self._tally, self._on_error, self._what = run_uid, tally, on_error, what
         self._logged: set[str] = set()
 
     def skip_for(self, error: Exception, frames: int, images: ImagesReceived) -> None:
@@ -48,4 +52,5 @@ class Skipping:
         level = logging.DEBUG if reason in self._logged else logging.WARNING
         self._logged.add(reason)
         seq_num = images.event["seq_num"]
-        logger.log(level, "run %s, seq_num %s: frame skipped (%s): %s", self._run_uid, seq_num, reason, message)
+        what = "run %s, seq_num %s: %s skipped (%s): %s"
+        logger.log(level, what, self._run_uid, seq_num, self._what, reason, message)

@@ -10,6 +10,40 @@ COUNTS = ("received", "reduced", "skipped", "dropped", "replaced", "not_requeste
 
 
 @dataclass
+class DarkTally:
+    """What became of the darks of one run, which are no frames.
+
+    Attributes
+    ----------
+    configured
+        Whether the run's frames are to have one.
+    received
+        Events that brought one, of one image or several.
+    reasons, messages
+        How many could not be used, for what; and what was said of the first.
+    """
+
+    configured: bool = False
+    received: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    messages: dict[str, str] = field(default_factory=dict)
+
+    def skip(self, reason: str, n: int = 1, message: str = "") -> None:
+        """Count some that could not be used."""
+        self.reasons[reason] += n
+        if message:
+            self.messages.setdefault(reason, message)
+
+    def document(self) -> dict[str, Any]:
+        """For the derived stop document."""
+        return {
+            "received": self.received,
+            "reasons": dict(self.reasons),
+            **({"messages": dict(self.messages)} if self.messages else {}),
+        }
+
+
+@dataclass
 class FrameTally:
     """What became of the frames of one run.
 
@@ -34,6 +68,8 @@ class FrameTally:
         How many frames were skipped for what.
     messages
         Of each reason, what was said of the first of them.
+    darks
+        Those that came in the run.
     """
 
     received: int = 0
@@ -45,6 +81,7 @@ class FrameTally:
     missing: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     messages: dict[str, str] = field(default_factory=dict)
+    darks: DarkTally = field(default_factory=DarkTally)
 
     def skip(self, reason: str, n: int = 1, message: str = "") -> None:
         self.skipped += n
@@ -61,6 +98,7 @@ class FrameTally:
         return {
             **{name: getattr(self, name) for name in COUNTS},
             **({"missing": self.missing} if self.missing else {}),
+            **({"darks": self.darks.document()} if self.darks.configured or self.darks.received else {}),
             "reasons": dict(self.reasons),
             **({"messages": dict(self.messages)} if self.messages else {}),
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,11 +55,18 @@ def covariance_of_table(table: PixelTable, number: int) -> BinCovariance:
     for k in range(reach + 1):
         correlation[: len(own) - k, k] = shared[: len(own) - k, k] / (root[: len(own) - k] * root[k:])
     per_level = np.where(filled, own, 0.0) / np.where(filled, normalization, 1.0)
-    of_dark = None
-    if table.dark is not None:
-        dark = shared_variance(*rows, table.dark, begin, end, 0)[:, 0]
-        of_dark = np.where(filled, dark, 0.0) / np.where(filled, normalization, 1.0)
-    return BinCovariance(per_level, of_dark, correlation)
+    return with_dark_of(table, number, BinCovariance(per_level, None, correlation))
+
+
+def with_dark_of(table: PixelTable, number: int, covariance: BinCovariance) -> BinCovariance:
+    """The covariance of range `number`, counted from 0, with the dark of `table` in place of its own."""
+    if table.dark is None:
+        return replace(covariance, of_dark=None)
+    begin, end = int(table.bins[number]), int(table.bins[number + 1]) - 1
+    rows = (table.pixel, table.first_bin, table.first_part, table.second_part)
+    dark, normalization = shared_variance(*rows, table.dark, begin, end, 0)[:, 0], table.normalization[begin:end]
+    of_dark = np.where(normalization > 0.0, dark, 0.0) / np.where(normalization > 0.0, normalization, 1.0)
+    return replace(covariance, of_dark=of_dark)
 
 
 def shared_noise(table: PixelTable, number: int, most_rows: int = 400_000) -> tuple[float, ...]:

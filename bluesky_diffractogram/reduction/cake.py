@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import threading
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..config import ConfigError, DiffractogramConfig
 from .corrections import Corrections
+from .dark import known_part
 from .diffractogram import Cake
 from .geometry import Geometry
 from .integrator import seen_by_pyfai
 from .limits import limited_range
+from .transformation import transform
 from .validity import Validity
 
 
@@ -38,7 +41,8 @@ class CakeIntegrator:
     def __init__(self, config: DiffractogramConfig, geometry: Geometry, corrections: Corrections) -> None:
         settings = config.cake
         assert settings is not None
-        self._config, self._corrections = config, corrections
+        self._config, self._mask, self._dark, self._flat = config, corrections.mask, corrections.dark, corrections.flat
+        self._unknown: NDArray[np.bool_] | None = None
         self._npt = settings.npt_rad, settings.npt_azim
         try:
             self._range = limited_range(config, settings.limits, settings.npt_rad, geometry, corrections.mask)
@@ -54,11 +58,18 @@ class CakeIntegrator:
         self.azimuthal: NDArray[np.float64] = np.asarray(blank.azimuthal, dtype=float)
         """``(npt_azim,)`` bin centres in degrees."""
 
+    def with_dark(self, dark: NDArray[np.float32]) -> Self:
+        """The same with a dark, see `Integrator.with_dark`; both use the same warm integrator."""
+        other = copy.copy(self)
+        dark = transform(dark, self._config.transformation)
+        other._dark, other._unknown = known_part(dark, self._mask, self._dark)
+        return other
+
     def integrate(
         self, image: NDArray, validity: Validity, *, monitor: float | None = None, exposures: int = 1
     ) -> Cake:
         """Regroup one frame; parameters as `Integrator.integrate`."""
-        image, _ = seen_by_pyfai(image, self._config.transformation, validity)
+        image, _ = seen_by_pyfai(image, self._config.transformation, validity, self._unknown)
         with self._lock:  # two threads in one warm pyFAI integrator give wrong numbers
             result = self._call(image, exposures)
             signal = np.array(result.sum_signal, dtype=np.float64)
@@ -74,7 +85,7 @@ class CakeIntegrator:
         )
 
     def _call(self, image: NDArray, exposures: int) -> Any:
-        dark = self._corrections.dark
+        dark = self._dark
         if dark is not None and exposures > 1:
             dark = dark * np.float32(exposures)
         return self._integrator.integrate2d_ng(
@@ -87,6 +98,6 @@ class CakeIntegrator:
             correctSolidAngle=self._config.correct_solid_angle,
             polarization_factor=self._config.polarization_factor,
             dark=dark,
-            flat=self._corrections.flat,
+            flat=self._flat,
             dummy=np.nan,
         )

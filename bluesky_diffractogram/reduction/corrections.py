@@ -27,7 +27,7 @@ class Corrections:
         flat or absorption is not positive, or which have anything that is not finite.
     dark
         ``(ny, nx)`` float32, what is subtracted from each exposure, the scaled background included; zero where
-        masked. None for nothing.
+        masked. None for nothing. A dark that comes with the frames (`dark.Dark`) is not in it.
     flat
         ``(ny, nx)`` float32, what a pixel counts for, the absorption included; one where masked. None for one.
     """
@@ -79,7 +79,10 @@ def read_images(config: DiffractogramConfig) -> dict[str, NDArray]:
     ConfigError
         As `read_image`.
     """
-    images = {key: read_image(key, source) for key in IMAGES if (source := getattr(config, key)) is not None}
+    sources = {key: getattr(config, key) for key in IMAGES if getattr(config, key) is not None}
+    if config.dark_of_run is not None:
+        del sources["dark"]
+    images = {key: read_image(key, source) for key, source in sources.items()}
     if config.background_curve is not None:
         images["background_curve"] = read_curve(config.background_curve)
     return images
@@ -114,7 +117,7 @@ def make_corrections(config: DiffractogramConfig, geometry: Geometry, images: Ma
     dark = flat = None
     if "dark" in images:
         dark = _oriented("dark", images["dark"], config, geometry).astype(np.float32)
-    else:
+    elif config.dark_of_run is None:
         dark = _of_the_detector("dark", geometry)
     if "background" in images:
         scaled = config.background_scale * _oriented("background", images["background"], config, geometry)

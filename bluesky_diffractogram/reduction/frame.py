@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .dark import Dark
 
 
 class FrameError(ValueError):
@@ -47,6 +51,8 @@ class Frame:
         them are NaN already and are not tested again, and the dark counts as often.
     digest
         What a frame with other pixels would not have; empty where that is not known.
+    dark
+        What is subtracted from each exposure, where darks come with the frames; None for nothing.
     """
 
     image: NDArray
@@ -55,6 +61,7 @@ class Frame:
     monitor: float | None = None
     exposures: int = 1
     digest: str = ""
+    dark: Dark | None = None
 
 
 def check_image(image: NDArray, expected: tuple[int, int] | None) -> None:

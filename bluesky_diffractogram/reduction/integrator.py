@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import threading
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..config import DiffractogramConfig
 from .corrections import Corrections
+from .dark import known_part
 from .diffractogram import Diffractogram
 from .geometry import Geometry
 from .limits import IntegrationRange
@@ -45,6 +47,16 @@ class Integrator(Protocol):
             Divides intensity and sigma.
         exposures
             How many frames were added up in `image`; as often the dark is subtracted.
+        """
+        ...
+
+    def with_dark(self, dark: NDArray[np.float32]) -> Self:
+        """An integrator that subtracts this dark besides, in no more time for a frame; this one stays as it is.
+
+        Parameters
+        ----------
+        dark
+            ``(ny, nx)`` as frames are stored; where it is not finite, no pixel counts.
         """
         ...
 
@@ -84,7 +96,8 @@ class PyFAIIntegrator:
         corrections: Corrections,
     ) -> None:
         self.ranges = ranges
-        self._corrections = corrections
+        self._mask, self._dark, self._flat = corrections.mask, corrections.dark, corrections.flat
+        self._unknown: NDArray[np.bool_] | None = None
         self._method = config.split_method
         self._statistic = config.statistic
         self._error_model = config.error_model
@@ -116,11 +129,18 @@ class PyFAIIntegrator:
         self.axes = tuple(axes)
         self.coverage = tuple(coverage)
 
+    def with_dark(self, dark: NDArray[np.float32]) -> Self:
+        """The same with a dark, see `Integrator.with_dark`; both use the same warm integrators."""
+        other = copy.copy(self)
+        dark = transform(dark, self._transformation)
+        other._dark, other._unknown = known_part(dark, self._mask, self._dark)
+        return other
+
     def integrate(
         self, image: NDArray, validity: Validity, *, monitor: float | None = None, exposures: int = 1
     ) -> tuple[Diffractogram, ...]:
         """Integrate one frame; see `Integrator.integrate`."""
-        image, invalid = seen_by_pyfai(image, self._transformation, validity)
+        image, invalid = seen_by_pyfai(image, self._transformation, validity, self._unknown)
         valid = None if invalid is None else ~invalid.ravel()
         divisor = 1.0 if monitor is None else monitor
         with self._lock:  # two threads in one warm pyFAI integrator give wrong curves
@@ -175,7 +195,7 @@ class PyFAIIntegrator:
         image: NDArray,
         exposures: int,
     ) -> Any:
-        dark = self._corrections.dark
+        dark = self._dark
         if dark is not None and exposures > 1:
             dark = dark * np.float32(exposures)
         average = self._statistic
@@ -195,18 +215,25 @@ class PyFAIIntegrator:
             correctSolidAngle=self._solid_angle,
             polarization_factor=self._polarization,
             dark=dark,
-            flat=self._corrections.flat,
+            flat=self._flat,
             # Without any, pyFAI takes the detector's; which pixels count has been decided.
             dummy=np.nan,
         )
 
 
-def seen_by_pyfai(image: NDArray, transformation: str, validity: Validity) -> tuple[NDArray, NDArray[np.bool_] | None]:
-    """``(ny, nx)`` as the calibration sees it, NaN where a pixel does not count; and where that is, or None."""
+def seen_by_pyfai(
+    image: NDArray, transformation: str, validity: Validity, unknown: NDArray[np.bool_] | None = None
+) -> tuple[NDArray, NDArray[np.bool_] | None]:
+    """``(ny, nx)`` as the calibration sees it, NaN where a pixel does not count; and where that is, or None.
+
+    That is where it is not valid, and where `unknown` ``(ny, nx)``, in the calibration's orientation, is True.
+    """
     image = transform(image, transformation)
     if image.dtype.kind == "b":
         image = image.view(np.uint8)
     invalid = validity.invalid(image)
+    if unknown is not None:
+        invalid = unknown if invalid is None else invalid | unknown
     if invalid is not None:
         # pyFAI skips NaN pixels. A mask given per call would rebuild its table.
         image = image.astype(np.float32)

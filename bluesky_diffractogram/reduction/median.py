@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from functools import partial
+from typing import Self
 
 import numpy as np
 from numba import njit
@@ -17,6 +19,7 @@ from .limits import IntegrationRange
 from .preparation import pixel_weights
 from .splitting import SplitMatrix, split_range
 from .threads import cores, side_by_side
+from .transformation import transform
 from .validity import Validity
 
 MOST_THREADS = 4
@@ -60,6 +63,13 @@ class MedianIntegrator:
         self._bins = [_Bins.of(parts, wanted.npt) for parts, wanted in zip(split, ranges, strict=True)]
         self.coverage = tuple(np.diff(each.start) for each in self._bins)
         self.pixels = tuple(len(np.unique(each.pixel)) for each in self._bins)
+
+    def with_dark(self, dark: NDArray[np.float32]) -> Self:
+        """The same with a dark, see `Integrator.with_dark`: pixels whose signal is NaN are passed over anyway."""
+        other = copy.copy(self)
+        dark = transform(dark, self._transformation)
+        other._dark = dark if self._dark is None else self._dark + dark
+        return other
 
     def integrate(
         self, image: NDArray, validity: Validity, *, monitor: float | None = None, exposures: int = 1

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import kernel
+from .dark import table_with_dark
 from .diffractogram import Diffractogram
 from .table import STRIDE, Prepared
 from .threads import cores, submit
@@ -44,6 +46,11 @@ class OnePassIntegrator:
         self._variance = variance
         self._threads = min(MOST_THREADS, cores()) if threads is None else threads
         self._rules: dict[tuple[np.dtype, Validity], _Rules] = {}
+
+    def with_dark(self, dark: NDArray[np.float32]) -> OnePassIntegrator:
+        """The same with a dark, see `Integrator.with_dark`."""
+        prepared = replace(self.prepared, table=table_with_dark(self.table, dark))
+        return OnePassIntegrator(prepared, variance=self._variance, threads=self._threads)
 
     def integrate(
         self,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from ..config import DiffractogramConfig
 from .diffractogram import Diffractogram, Peaks
 from .table import PixelTable
+
+if TYPE_CHECKING:
+    from .bin_covariance import BinCovariance
 
 
 class PeakSearch:
@@ -30,15 +35,29 @@ class PeakSearch:
     def __init__(self, config: DiffractogramConfig, table: PixelTable | None, npts: Sequence[int]) -> None:
         self._find = _finders(config, table, len(npts))
         self._fit: list[Callable[..., Peaks]] = []
+        self._covariances: list[BinCovariance] = []
         if config.peaks is None or config.peaks.fit is None:
             return
         from .bin_covariance import covariance_of_table
         from .peak_fit import fit_peaks
 
-        covariances = [None if table is None else covariance_of_table(table, i) for i in range(len(npts))]
-        poisson = config.error_model == "poisson"
-        self._fit = [partial(fit_peaks, covariance=each, poisson=poisson) for each in covariances]
+        fit = partial(fit_peaks, poisson=config.error_model == "poisson")
+        self._fit = [fit] * len(npts)
+        if table is not None:
+            self._covariances = [covariance_of_table(table, i) for i in range(len(npts))]
+            self._fit = [partial(fit, covariance=each) for each in self._covariances]
         _warm_up(self._fit[0], npts[0])
+
+    def with_dark(self, table: PixelTable) -> Self:
+        """The same for a table that differs in its dark, whose counts add to the uncertainties of what is fitted."""
+        if not self._covariances:
+            return self
+        from .bin_covariance import with_dark_of
+
+        other = copy.copy(self)
+        other._covariances = [with_dark_of(table, i, each) for i, each in enumerate(self._covariances)]
+        other._fit = [partial(fit, covariance=each) for fit, each in zip(self._fit, other._covariances, strict=True)]
+        return other
 
     def __call__(self, number: int, diffractogram: Diffractogram, exposures: int = 1) -> Peaks:
         """The peaks of one diffractogram, strongest first.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 from numpy.typing import NDArray
 
@@ -14,6 +15,7 @@ from .background import backgrounds
 from .cake import CakeIntegrator
 from .calibration import load_geometry
 from .corrections import Corrections, make_corrections, read_images
+from .dark import Dark
 from .diffractogram import Reduction
 from .frame import Frame, FrameError, check_image
 from .geometry import Geometry
@@ -167,7 +169,10 @@ class Reducer:
             for wanted, axis in zip(self.ranges, self.axes, strict=True)
         )
         """The peaks of each range that are followed by name."""
-        self._find_peaks = PeakSearch(config, table, [len(axis) for axis in self.axes])
+        find_peaks = PeakSearch(config, table, [len(axis) for axis in self.axes])
+        self._steps = _Steps(self.integrator, self.cake, find_peaks)
+        # Of the darks in force, which runs hold as long as they are that.
+        self._steps_with: WeakKeyDictionary[Dark, _Steps] = WeakKeyDictionary()
         self._first = True
         self._report_empty_ranges()
         # Angles and solid angles of all pixels are some 400 MB on large detectors, and the tables are built.
@@ -184,9 +189,11 @@ class Reducer:
         Raises
         ------
         FrameError
-            The frame's shape or dtype is not the detector's, or its monitor cannot divide.
+            The frame's shape or dtype is not the detector's, its monitor cannot divide, or it has no dark of its shape
+            where one is to come with it.
         """
         check_image(frame.image, self.shape)
+        steps = self._steps_for(frame.dark)
         monitor = frame.monitor
         if monitor is not None and not (math.isfinite(monitor) and monitor > 0.0):
             raise FrameError("normalization", f"the normalization is {monitor}, expected a positive number")
@@ -194,7 +201,7 @@ class Reducer:
         validity = self.validity if frame.exposures == 1 else Validity(mask_invalid=False)
         if self._first:
             self._report_masked(frame, validity)
-        diffractograms = self.integrator.integrate(frame.image, validity, monitor=monitor, exposures=frame.exposures)
+        diffractograms = steps.integrator.integrate(frame.image, validity, monitor=monitor, exposures=frame.exposures)
         if self._backgrounds is not None:
             times = frame.exposures if self.config.frames_per_event == "sum" else 1
             diffractograms = tuple(
@@ -202,10 +209,24 @@ class Reducer:
                 for each, known in zip(diffractograms, self._backgrounds, strict=True)
             )
         cake = None
-        if self.cake is not None:
-            cake = self.cake.integrate(frame.image, validity, monitor=monitor, exposures=frame.exposures)
-        peaks = (self._find_peaks(i, each, frame.exposures) for i, each in enumerate(diffractograms))
+        if steps.cake is not None:
+            cake = steps.cake.integrate(frame.image, validity, monitor=monitor, exposures=frame.exposures)
+        peaks = (steps.find_peaks(i, each, frame.exposures) for i, each in enumerate(diffractograms))
         return Reduction(frame, diffractograms, tuple(peaks), cake)
+
+    def _steps_for(self, dark: Dark | None) -> _Steps:
+        """What a frame with this dark is reduced by: made for the first of them, and kept as long as the dark is."""
+        if dark is None:
+            of_run = self.config.dark_of_run
+            if of_run is not None and not of_run.optional:
+                raise FrameError("no dark", f"no dark came before it in its run, {of_run.meaning}")
+            return self._steps
+        if dark not in self._steps_with:
+            if dark.image.shape != self.shape:
+                what = f"the dark {dark.number} has shape {dark.image.shape}, expected that of the frame, {self.shape}"
+                raise FrameError("dark", what)
+            self._steps_with[dark] = self._steps.with_dark(dark.image)
+        return self._steps_with[dark]
 
     def _report_masked(self, frame: Frame, validity: Validity) -> None:
         self._first = False
@@ -233,6 +254,22 @@ class Reducer:
                 wanted.number, *wanted.azimuth_range, *wanted.radial_range, wanted.unit.symbol,
                 low * wanted.scale, high * wanted.scale, wanted.unit.symbol,
             )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Steps:
+    """What a frame is given to, one after the other."""
+
+    integrator: Integrator
+    cake: CakeIntegrator | None
+    find_peaks: PeakSearch
+
+    def with_dark(self, dark: NDArray) -> _Steps:
+        """The same for frames with a dark (`Integrator.with_dark`)."""
+        integrator, find_peaks = self.integrator.with_dark(dark), self.find_peaks
+        if isinstance(integrator, OnePassIntegrator):
+            find_peaks = find_peaks.with_dark(integrator.table)
+        return _Steps(integrator, None if self.cake is None else self.cake.with_dark(dark), find_peaks)
 
 
 def make_integrator(

@@ -83,7 +83,8 @@ class ReducedAhead:
     A block is as many frames as take a worker some 1.5 s. There are two blocks for each worker, done or not, and no
     more: so much memory is taken, however long the run is. What a worker cannot read or reduce is left to the process
     that replays, where it is reduced or skipped as ever; so are the first run's frames up to one that is reduced, of
-    whose shape the others are expected to be. A frame whose workers are killed, three times over, is skipped.
+    whose shape the others are expected to be, and all frames whose darks come with them.
+    A frame whose workers are killed, three times over, is skipped.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ class ReducedAhead:
         self._sent: list[_Block] = []
         self._of_event: dict[ImagesReceived, deque[tuple[Piece, _Block]]] = {}
         self._waiting: dict[ImagesReceived, None] = {}
-        self._broken = False
+        self._broken = self._told = False
 
     @property
     def full(self) -> bool:
@@ -129,10 +130,20 @@ class ReducedAhead:
             case AssetDescribed(name, doc):
                 self._assets.receive(name, doc)
             case ImagesReceived():
+                if self._with_darks(message):
+                    return False
                 if message.in_file and self._passed_over(message, 0, self._assets):
                     return self._may_wait(message)
                 return self._collect(message, 0)
         return True
+
+    def _with_darks(self, images: ImagesReceived) -> bool:
+        """Whether a frame's dark comes in its run: which one it is, is known when its turn has come."""
+        with_darks = images.setting.config.dark_of_run is not None
+        if with_darks and not self._told:
+            self._told = True
+            logger.warning("runs whose darks come with their frames are reduced without the workers")
+        return with_darks
 
     def _may_wait(self, images: ImagesReceived) -> bool:
         """Whether an event that is passed over has to wait, for frames before it that workers have."""
@@ -152,10 +163,12 @@ class ReducedAhead:
 
     def alone(self, images: ImagesReceived) -> bool:
         """Whether a frame of an event that is not taken from here is followed by others that may be."""
-        return images.in_file and self._number(images) is not None
+        return images.in_file and not self._with_darks(images) and self._number(images) is not None
 
     def take(self, images: ImagesReceived, index: int) -> Reduced | None:
         """What a frame became; None where it has not been given away, or came back as it was."""
+        if self._with_darks(images):
+            return None
         pieces = self._of_event.setdefault(images, deque())
         while pieces and pieces[0][0].end is not None and pieces[0][0].end <= index:
             self._release(pieces.popleft()[1])

@@ -249,6 +249,8 @@ def _skipped(frames: Mapping[str, Any]) -> str:
 
 
 def _nothing_reduced(run: _RawRun, frames: Mapping[str, Any]) -> str:
+    if not frames["received"] and frames.get("darks", {}).get("received"):
+        return f"raw run {run.start['uid']}: all of its {frames['darks']['received']} images are darks"
     if not frames["received"]:
         return (
             f"raw run {run.start['uid']} has {run.number_of_events} events, and nothing in its documents says where "

@@ -119,6 +119,9 @@ def _settings_facts(examined: Examined) -> _Facts:
     facts = _Facts("Corrections")
     for key in ("mask", "dark", "flat", "background", "background_curve", "absorption"):
         given = getattr(config, key)
+        if key == "dark" and config.dark_of_run is not None:
+            facts.add_row(key, f"the latest before the frame: {config.dark_of_run.meaning}")
+            continue
         facts.add_row(key, "none" if given is None else given if isinstance(given, str) else f"array of {given.shape}")
     if reducer is not None:
         masked = int(reducer.mask.sum())

@@ -19,5 +19,14 @@ def tally_line(frames: Mapping[str, Any]) -> str:
         if n or position < 2:
             parts.append(f"{n} {word.replace('_', ' ')}")
             if word == "skipped" and frames.get("reasons"):
-                parts[-1] += " (" + ", ".join(f"{why}: {m}" for why, m in frames["reasons"].items()) + ")"
+                parts[-1] += " (" + _reasons(frames) + ")"
+    darks = frames.get("darks")
+    if darks is not None:
+        parts.append(f"{darks['received']} darks")
+        if darks["reasons"]:
+            parts[-1] += " (not usable: " + _reasons(darks) + ")"
     return ", ".join(parts)
+
+
+def _reasons(tally: Mapping[str, Any]) -> str:
+    return ", ".join(f"{why}: {m}" for why, m in tally["reasons"].items())
