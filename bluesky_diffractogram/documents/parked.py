@@ -51,7 +51,9 @@ class AwaitedInVain:
 
     def reason(self, images: ImagesReceived) -> str | None:
         """Why these images cannot be read either, if that is known."""
-        return self._reasons.get(self._assets.resource_of(images) or "") if self._reasons else None
+        if not self._reasons or not images.in_file:  # in memory, it only waited for one before it
+            return None
+        return self._reasons.get(self._assets.resource_of(images) or "")
 
     def give_up(self, images: ImagesReceived, error: NotReadable) -> tuple[str, bool]:
         """Why frames are skipped that could not be read in time, and whether all of that event are meant."""

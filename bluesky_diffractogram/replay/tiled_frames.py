@@ -113,7 +113,7 @@ class RowsInFiles:
         for uri, parameters, index in places:
             which = (uri, *parameters.values())
             if which not in uids:
-                uids[which] = f"{run_uid}/{key}/{len(uids)}"
+                uids[which] = "/".join((run_uid, key, *which))  # unlike those of the run's other streams
                 self.resources.append(
                     {
                         "uid": uids[which], "run_start": run_uid, "data_key": key, "mimetype": mimetype, "uri": uri,
@@ -156,8 +156,8 @@ def rows_of(
     ReplayError
         Its files hold more than the run: which of their frames are the run's, tiled does not keep.
     """
-    source = (node.data_sources() or [None])[0]
-    if source is None or str(getattr(source.management, "value", source.management)) != "external":
+    source = _external(node)
+    if source is None:
         return ServedRows(key, node, shape, run_uid)
     mimetype = plain_mimetype(source.mimetype)
     assets = sorted(source.assets, key=lambda asset: asset.num or 0)
@@ -174,6 +174,38 @@ def rows_of(
     if mimetype in MULTIPART and len(uris) == len(served) and None not in numbered:
         return RowsInFiles(key, run_uid, mimetype, [place for place in numbered if place is not None])
     return served
+
+
+def _external(node: Any) -> Any:
+    """What tiled keeps of the files that an array is registered from; None if they are its own."""
+    source = (node.data_sources() or [None])[0]
+    external = source is not None and str(getattr(source.management, "value", source.management)) == "external"
+    return source if external else None
+
+
+def refuse_shared_files(nodes: Mapping[str, Any], run_uid: str) -> None:
+    """Raise `ReplayError` where the arrays of several streams lie in the same files.
+
+    TiledWriter keeps how many frames of them are each stream's, not which; tiled serves the first to all.
+
+    Parameters
+    ----------
+    nodes
+        tiled's clients of the arrays, by stream.
+    run_uid
+        Of the run.
+    """
+    owner: dict[tuple[str, str], str] = {}
+    for stream, node in nodes.items():
+        source = _external(node)
+        for asset in () if source is None else source.assets:
+            first = owner.setdefault((asset.data_uri, str(source.parameters.get("dataset", ""))), stream)
+            if first != stream:
+                raise ReplayError(
+                    f"raw run {run_uid} has frames of the streams {first!r} and {stream!r} in {asset.data_uri}, and "
+                    "tiled does not keep which are whose (it has no indices of StreamDatum documents): replay the run "
+                    "from a file of its documents"
+                )
 
 
 def _in_hdf5(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import DiffractogramConfig
+from ..documents.darks import image_key_in
 from ..documents.images import find_image_key
 from ..files import Paths
 from .document_files import NamedDocument
 from .errors import ReplayError
-from .tiled_frames import RowsInFiles, ServedRows, rows_of
+from .tiled_frames import RowsInFiles, ServedRows, refuse_shared_files, rows_of
 from .values import plain
+
+_Point = tuple[float, list[NamedDocument]]
 
 TIME, SEQ_NUM, TIMESTAMP = "time", "seq_num", "ts_"
 
@@ -50,8 +54,8 @@ def documents_of_tiled_run(
     Yields
     ------
     name, doc
-        Start, and of each stream the descriptors, StreamResource and StreamDatum documents or events; stop if there
-        is one.
+        Start; of each stream the descriptors and StreamResource documents; StreamDatum documents or events, those of
+        several streams in the order of their times; stop if there is one.
 
     Raises
     ------
@@ -62,15 +66,25 @@ def documents_of_tiled_run(
     start = plain(metadata["start"])
     yield "start", start
     whole = (metadata.get("stop") or {}).get("exit_status") == "success"
+    points, images = [], {}
     for name, stream in _streams(run):
         descriptors = [{**plain(doc), "name": name, "run_start": start["uid"]} for doc in stream.descriptors]
-        if config is None:
-            yield from _stream(stream, descriptors, None if arrays else set(), paths or Paths(), whole)
-        elif name == config.stream:
-            image_key = find_image_key(descriptors[0], config.image_key)
-            yield from _stream(stream, descriptors, {image_key}, paths or Paths(), whole)
-        else:
-            yield from (("descriptor", descriptor) for descriptor in descriptors)
+        wanted: set[str | None] | None = None if arrays else set()
+        if config is not None:
+            looked_at, image_key = image_key_in(name, config)
+            if not looked_at:
+                yield from (("descriptor", descriptor) for descriptor in descriptors)
+                continue
+            found = find_image_key(descriptors[0], image_key)
+            wanted = {found}
+            if config.dark_of_run is not None and found in stream.base:
+                images[name] = stream.base[found]
+                refuse_shared_files(images, start["uid"])
+        head, of_stream = _stream(stream, descriptors, wanted, paths or Paths(), whole)
+        yield from head
+        points.append(of_stream)
+    for _, documents in heapq.merge(*points, key=lambda point: point[0]):
+        yield from documents
     if metadata.get("stop"):
         yield "stop", plain(metadata["stop"])
 
@@ -89,7 +103,8 @@ def _streams(run: Any) -> Iterator[tuple[str, Any]]:
 
 def _stream(
     stream: Any, descriptors: list[dict[str, Any]], wanted: set[str | None] | None, paths: Paths, whole: bool
-) -> Iterator[NamedDocument]:
+) -> tuple[list[NamedDocument], Iterator[_Point]]:
+    """The documents of a stream that come before its events; and of each event the time, and what there is of it."""
     data_keys, run_uid = descriptors[0]["data_keys"], descriptors[0]["run_start"]
     base = stream.base
     parts = {key: base[key] for key in base}
@@ -102,17 +117,19 @@ def _stream(
     for descriptor in descriptors:
         for key in in_files:
             descriptor["data_keys"][key]["external"] = "STREAM:"
-        yield "descriptor", descriptor
-    for each in in_files.values():
-        yield from (("stream_resource", doc) for doc in each.resources)
-    event = _events(descriptors, table, served)
-    for row in range(_number_of_events(descriptors[0]["name"], table, rows)):
+    head: list[NamedDocument] = [("descriptor", descriptor) for descriptor in descriptors]
+    head += [("stream_resource", doc) for each in in_files.values() for doc in each.resources]
+    event, number = _events(descriptors, table, served), _number_of_events(descriptors[0]["name"], table, rows)
+
+    def point(row: int) -> _Point:
         doc = event(row)
-        for each in in_files.values():
-            yield "stream_datum", each.datum(row, doc["descriptor"], doc["seq_num"])
+        documents: list[NamedDocument] = [
+            ("stream_datum", each.datum(row, doc["descriptor"], doc["seq_num"])) for each in in_files.values()
+        ]
         # Fly scans have no events, and none are made up for them.
-        if table or served:
-            yield "event", doc
+        return doc["time"], [*documents, ("event", doc)] if table or served else documents
+
+    return head, map(point, range(number))
 
 
 def _table(parts: Mapping[str, Any]) -> dict[str, NDArray[Any]]:

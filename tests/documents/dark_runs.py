@@ -6,6 +6,7 @@ import numpy as np
 from event_model import compose_run
 
 from .conftest import SHAPE
+from .stream_runs import DATASET, HDF5
 
 
 def dark_image(n: int, dtype="u2") -> np.ndarray:
@@ -24,16 +25,16 @@ class DarkRun:
         Scalars of the stream ``primary``, by name: their dtype.
     configuration
         Of the detector there.
-    metadata
-        Of the start document.
+    in_files
+        The streams whose images lie in files.
     """
 
-    def __init__(self, keys=None, readings=None, configuration=None, metadata=None):
-        self.run = compose_run(metadata={"plan_name": "count", **(metadata or {})})
+    def __init__(self, keys=None, readings=None, configuration=None, in_files=()):
+        self.run = compose_run(metadata={"plan_name": "count"})
         self.uid = self.run.start_doc["uid"]
         self._keys = {"primary": "image", "dark": "image", **(keys or {})}
-        self._readings, self._configuration = readings or {}, configuration or {}
-        self._bundles = {}
+        self._readings, self.configuration = readings or {}, configuration or {}
+        self.in_files, self._bundles = in_files, {}
         self._time = 1000.0
 
     def start(self):
@@ -42,11 +43,13 @@ class DarkRun:
     def descriptor(self, stream="primary"):
         key = self._keys[stream]
         image_key = {"source": "test", "dtype": "array", "shape": list(SHAPE), "object_name": "det"}
+        if stream in self.in_files:
+            image_key = {**image_key, "external": "STREAM:", "shape": [1, *SHAPE]}
         readings = self._readings if stream == "primary" else {}
         keys = {
             name: {"source": "test", "dtype": kind, "shape": [], "object_name": name} for name, kind in readings.items()
         }
-        data = self._configuration
+        data = self.configuration
         described = {name: {"source": "test", "dtype": "string", "shape": []} for name in data}
         configuration = {"det": {"data": data, "timestamps": dict.fromkeys(data, 0.0), "data_keys": described}}
         self._bundles[stream] = self.run.compose_descriptor(
@@ -64,6 +67,24 @@ class DarkRun:
 
     def dark(self, image, seq_num=None):
         return self.event(image, "dark", seq_num)
+
+    def resource(self, uri, data_key="image", uid="file"):
+        """A StreamResource document of an HDF5 file, by which `datum` names it."""
+        return "stream_resource", {
+            "uid": f"{self.uid} {uid}", "run_start": self.uid, "data_key": data_key, "mimetype": HDF5,
+            "uri": str(uri), "parameters": {"dataset": DATASET, "chunk_shape": (1, *SHAPE)},
+        }  # fmt: skip
+
+    def point(self, index, stream="primary", seq_num=None, uid="file", **readings):
+        """StreamDatum and event of one image in a file."""
+        name, event = self.event(None, stream, seq_num, **readings)
+        seq_num = event["seq_num"]
+        datum = {
+            "uid": f"datum of {event['uid']}", "stream_resource": f"{self.uid} {uid}",
+            "descriptor": event["descriptor"], "indices": {"start": index, "stop": index + 1},
+            "seq_nums": {"start": seq_num, "stop": seq_num + 1},
+        }  # fmt: skip
+        return [("stream_datum", datum), (name, event)]
 
     def begin(self, *streams):
         """Start, and the descriptors."""

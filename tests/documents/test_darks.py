@@ -23,7 +23,7 @@ STREAM = {"stream": "dark"}
 SHUTTER = {"key": "shutter", "value": "closed"}
 
 
-def reduce(cfg, documents, dark=STREAM, **options):
+def reduce(cfg, documents, dark=STREAM, missing=0, **options):
     """The derived documents, with the frames accounted for."""
     collected = Collected()
     with ReductionCallback({**cfg, "dark": dark}, strict=True, **{"background": False, **options}) as diff:
@@ -32,7 +32,7 @@ def reduce(cfg, documents, dark=STREAM, **options):
         assert diff.wait(30)
     assert_valid(collected)
     for stop in collected.of("stop"):
-        frames_add_up(stop)
+        frames_add_up(stop, missing)
     return collected
 
 
@@ -281,7 +281,7 @@ def test_a_reading_in_the_descriptors_configuration(cfg):
     """A descriptor is made anew when a detector is configured in mid-run."""
     run = DarkRun(configuration={"shutter": "closed"})
     documents = [*run.begin("primary"), run.event(dark_image(0), seq_num=1)]
-    run._configuration = {"shutter": "open"}
+    run.configuration = {"shutter": "open"}
     documents += [run.descriptor(), run.event(image(0), seq_num=2), run.stop()]
     collected = reduce(cfg, documents, SHUTTER)
     assert dark_numbers(collected.of("event")) == [1]
