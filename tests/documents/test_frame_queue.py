@@ -8,7 +8,13 @@ import time
 import pytest
 
 from bluesky_diffractogram.documents.frame_queue import FrameQueue
-from bluesky_diffractogram.documents.messages import FramesPassedOver, ImagesReceived, RunStopped
+from bluesky_diffractogram.documents.messages import (
+    DarkPassedOver,
+    DarkReceived,
+    FramesPassedOver,
+    ImagesReceived,
+    RunStopped,
+)
 
 
 def frame(seq_num, *, frames=1, in_file=False):
@@ -22,6 +28,10 @@ def drain(queue):
             out.append(message.event["seq_num"])
         elif isinstance(message, FramesPassedOver):
             out.append((message.why, message.frames))
+        elif isinstance(message, DarkReceived):
+            out.append(f"dark {message.images.event['seq_num']}")
+        elif isinstance(message, DarkPassedOver):
+            out.append(f"no dark: {message.why}")
         else:
             out.append("stop")
     return out
@@ -99,3 +109,37 @@ def test_an_event_larger_than_the_queue_is_let_in_alone():
     queue = FrameQueue(4, "block", 0.01)
     queue.put(frame(0, frames=100))
     assert drain(queue) == [0]
+
+
+def dark(seq_num, **how):
+    return DarkReceived(frame(seq_num, **how))
+
+
+@pytest.mark.parametrize("policy", ["block", "drop_oldest", "latest"])
+def test_darks_take_room_and_are_not_dropped_for_others(policy):
+    queue = FrameQueue(2, policy, 0.05)
+    for message in (frame(0), dark(1), frame(2), frame(3), dark(4), dark(5)):
+        queue.put(message)
+    assert [entry for entry in drain(queue) if isinstance(entry, str)] == ["dark 1", "dark 4", "dark 5"]
+    for n in (1, 2, 3):
+        queue.put(dark(n))
+    queue.put(frame(4))
+    assert drain(queue) == ["dark 1", "dark 2", "dark 3", ("dropped", 1)]
+
+
+def test_a_dark_waits_for_room_as_frames_do():
+    queue = FrameQueue(1, "block", 10.0)
+    queue.put(frame(0))
+    threading.Timer(0.2, queue.get, (0,)).start()
+    before = time.monotonic()
+    queue.put(dark(1))
+    assert time.monotonic() - before >= 0.15
+    assert drain(queue) == ["dark 1"]
+
+
+def test_at_the_end_darks_are_not_read_any_more():
+    queue = FrameQueue(5, "block", 1.0)
+    for message in (dark(0), frame(1), dark(2, in_file=True)):
+        queue.put(message)
+    queue.drop_frames()
+    assert drain(queue) == ["no dark: dropped", ("dropped", 1), "no dark: dropped"]

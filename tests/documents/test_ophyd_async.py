@@ -349,6 +349,26 @@ def test_images_of_another_stream_in_the_same_file_are_passed_over(session):
     assert (frames["received"], frames["reduced"]) == (2, 2)
 
 
+def test_images_of_another_stream_in_the_same_file_are_darks(session, config):
+    session = session(config={"dark": {"stream": "dark"}})
+    detector = session.detector("swmr")
+
+    @staged(detector)
+    def dark_first():
+        for _ in range(2):
+            yield from bps.trigger_and_read([detector], name="dark")
+            yield from bps.trigger_and_read([detector])
+
+    events, frames = session.run(dark_first())
+    first, one, second, two = session.images()
+    assert [doc["data"]["dark_seq_num"] for doc in events] == [1, 2]
+    assert (frames["received"], frames["darks"]["received"]) == (2, 2)
+    for event, frame, dark in zip(events, (one, two), (first, second), strict=True):
+        settings = load_config({**config, "dark": dark})
+        expected = Reducer(settings, open_geometry(settings), SHAPE).reduce(Frame(frame, 0.0)).diffractograms[0]
+        np.testing.assert_array_equal(event["data"]["diff_1"][1], expected.intensity)
+
+
 def test_a_detector_that_is_staged_once_for_two_runs(session):
     """bluesky itself fails in the second, whose file it was told of in the first; what comes after is reduced."""
     session = session()
