@@ -176,7 +176,7 @@ def read_dark(images: ImagesReceived, assets: Assets) -> Dark:
         arrays = frames_in(images.event["data"][key], images.descriptor["data_keys"].get(key))
     validity = Validity.from_config(setting.config, setting.geometry.detector_dummy())
     mean = mean_dark(arrays, validity)
-    return Dark(mean, images.event["seq_num"], state_of_pixels(mean))
+    return Dark(mean, int(images.event["seq_num"]), state_of_pixels(mean))
 
 
 def dark_for(in_force: DarkInForce | None, images: ImagesReceived, setting: Setting) -> Dark | None:

@@ -12,7 +12,6 @@ from typing import Any
 
 from ..config import ConfigError, DiffractogramConfig
 from ..files import NotReadable
-from ..reduction.dark import Dark
 from ..reduction.diffractogram import Reduction
 from ..reduction.frame import Frame, FrameError
 from ..reduction.reducer import Reducer
@@ -182,7 +181,7 @@ class OneRun:
         counted = self._not_requested
         if counted is None or counted.event_uid != images.event["uid"]:
             return False
-        parked = ParkedImages(images, dark=self.dark_of_latest_frame)
+        parked = ParkedImages(images, in_force=self.dark_of_latest_frame)
         if self._try(parked, setting):  # else its file is not readable yet, and it stays what it was
             self.tally.received -= counted.frames
             self.tally.not_requested -= counted.frames
@@ -222,7 +221,11 @@ class OneRun:
             self._parked.appendleft(self._current)
         while self._parked:
             parked = self._parked.popleft()
-            self._skip(parked, parked.left, f"its file was not readable ({reason})")
+            why = f"its file was not readable ({reason})"
+            if parked.is_dark:
+                self._darks.skip("file", why, parked.images)
+            else:
+                self._skipping.skip("file", parked.left, why, parked.images)
         if self._ending is None:
             self._ending = ("abort", reason)
         self._finish_if_done()
@@ -248,7 +251,7 @@ class OneRun:
             if parked.is_dark:
                 return self._take_dark(parked, last)
             if setting is None:
-                parked.dark = self._darks.frame_comes()
+                parked.in_force = self._darks.frame_comes()
             return self._reduce_all(parked, setting or parked.images.setting, last, until)
         finally:
             self._current = None
@@ -256,27 +259,26 @@ class OneRun:
     def _reduce_all(self, parked: ParkedImages, setting: Setting, last: bool, until: float) -> bool:
         images = parked.images
         if last and (why := self._in_vain.reason(images)) is not None:
-            self._skip(parked, parked.left, why)
+            self._skipping.skip("file", parked.left, why, images)
             self._done(images)
             return True
         while True:
             try:
-                dark = dark_for(parked.dark, images, setting)
+                parked.dark = dark_for(parked.in_force, images, setting)
                 while parked.total is None or parked.done < parked.total:
                     if self._taken_over(parked) or self._taken(parked, setting):
                         continue
                     end = parked.done + 1 if self._alone(parked) else None
                     parked.total, frames = read_frames(images, setting, self._assets, parked.done, end)
                     for read in frames:
-                        reduce = partial(self._reduced_here, read, dark, images, setting)
-                        self._reduce_or_skip(reduce, parked, setting)
+                        self._reduce_or_skip(partial(self._reduced_here, read, parked, setting), parked, setting)
             except NotReadable as error:
                 if not last:
                     return False
                 # What is known to be there behind the gap is reduced; of other events nothing is known.
                 why, all_of_it = self._in_vain.give_up(images, error)
                 gap = parked.left if parked.total is None or all_of_it else 1
-                self._skip(parked, gap, why)
+                self._skipping.skip("file", gap, why, images)
                 parked.done += gap
                 if parked.left > 0:
                     if time.monotonic() > until:
@@ -299,15 +301,8 @@ class OneRun:
                 if not last:
                     return False
                 why, _ = self._in_vain.give_up(images, error)
-        self._skip(parked, 1, why)
+        self._darks.skip("file", why, images)
         return True
-
-    def _skip(self, parked: ParkedImages, frames: int, why: str) -> None:
-        """Do without what cannot be read in time."""
-        if parked.is_dark:
-            self._darks.skip("file", why, parked.images)
-        else:
-            self._skipping.skip("file", frames, why, parked.images)
 
     def _done(self, images: ImagesReceived) -> None:
         self._assets.done(images)
@@ -323,9 +318,8 @@ class OneRun:
         return over is not None and over.has(images.event["uid"], following, self._digest(parked, following))
 
     def _digest(self, parked: ParkedImages, index: int) -> Callable[[], str]:
-        images, in_force = parked.images, parked.dark
+        images, dark = parked.images, parked.dark
         digest = partial(digest_now, images, images.setting, self._assets, index)
-        dark = dark_for(in_force, images, images.setting)
         return digest if dark is None else lambda: with_dark_digest(digest(), dark.digest)
 
     def _taken_over(self, parked: ParkedImages) -> bool:
@@ -357,15 +351,13 @@ class OneRun:
         self._reduce_or_skip(reduced.reduction, parked, setting)
         return True
 
-    def _reduced_here(
-        self, read: Callable[[], Frame], dark: Dark | None, images: ImagesReceived, setting: Setting
-    ) -> _Reduced:
-        frame = frame_with_dark(read(), dark)
+    def _reduced_here(self, read: Callable[[], Frame], parked: ParkedImages, setting: Setting) -> _Reduced:
+        frame = frame_with_dark(read(), parked.dark)
         shape = frame_shape_of(frame)
         reducer = self._reducers.get(setting, shape, self._first_shapes.get(setting.stream_number))
         reduction = reducer.reduce(frame)
         if self._ahead is not None:
-            self._ahead.learn(images, shape)
+            self._ahead.learn(parked.images, shape)
         return shape, reduction
 
     def _reduce_or_skip(self, reduce: Callable[[], _Reduced], parked: ParkedImages, setting: Setting) -> None:

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from ..files import NotReadable, NotThere
+from ..reduction.dark import Dark
 from .assets import Assets
 from .darks import DarkInForce
 from .messages import ImagesReceived
@@ -17,14 +18,16 @@ logger = logging.getLogger(__name__)
 class ParkedImages:
     """An event with images, how many of its frames are done, and how many there are if that is known.
 
-    `dark` is the one for its frames, from when their turn has come; of an event that `is_dark` itself there is none.
+    From when its turn has come it has the dark that is in force then, and for its frames `dark`, if they want one. An
+    event that `is_dark` itself has neither.
     """
 
     images: ImagesReceived
     done: int = 0
     total: int | None = None
     is_dark: bool = False
-    dark: DarkInForce | None = None
+    in_force: DarkInForce | None = None
+    dark: Dark | None = None
 
     @property
     def left(self) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..config import ConfigError, DiffractogramConfig, parse_unit
@@ -173,7 +174,7 @@ class Reducer:
         self._steps = _Steps(self.integrator, self.cake, find_peaks)
         # Of the darks in force, which runs hold as long as they are that.
         self._steps_with: WeakKeyDictionary[Dark, _Steps] = WeakKeyDictionary()
-        self._first = True
+        self._first, self._unknown_reported = True, False
         self._report_empty_ranges()
         # Angles and solid angles of all pixels are some 400 MB on large detectors, and the tables are built.
         self.geometry.forget_arrays()
@@ -225,20 +226,34 @@ class Reducer:
             if dark.image.shape != self.shape:
                 what = f"the dark {dark.number} has shape {dark.image.shape}, expected that of the frame, {self.shape}"
                 raise FrameError("dark", what)
+            self._report_unknown(dark)
             self._steps_with[dark] = self._steps.with_dark(dark.image)
         return self._steps_with[dark]
+
+    def _report_unknown(self, dark: Dark) -> None:
+        if self._unknown_reported:
+            return
+        lost = self._lost(np.isnan(transform(dark.image, self.config.transformation)))
+        if lost > MASKED_WORTH_A_WARNING:
+            self._unknown_reported = True
+            what = "%.0f %% of the pixels of the dark %d are invalid, and masked in the frames that it belongs to"
+            logger.warning(what, 100.0 * lost, dark.number)
+
+    def _lost(self, invalid: NDArray | None) -> float:
+        """Which part of the pixels that are not masked anyway is invalid."""
+        usable = ~self.mask
+        total = int(usable.sum())
+        return 0.0 if invalid is None or not total else int((invalid & usable).sum()) / total
 
     def _report_masked(self, frame: Frame, validity: Validity) -> None:
         self._first = False
         invalid = validity.invalid(transform(frame.image, self.config.transformation))
-        usable = ~self.mask
-        total = int(usable.sum())
-        lost = 0 if invalid is None else int((invalid & usable).sum())
-        if total and lost > MASKED_WORTH_A_WARNING * total:
+        lost = self._lost(invalid)
+        if lost > MASKED_WORTH_A_WARNING:
             logger.warning(
                 "%.0f %% of the first frame's pixels are invalid (dead, saturated, NaN or outside valid_range); "
                 "if they are honest, set mask_invalid, dummy or valid_range",
-                100.0 * lost / total,
+                100.0 * lost,
             )
 
     def _report_empty_ranges(self) -> None:

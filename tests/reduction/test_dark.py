@@ -176,6 +176,16 @@ def test_a_dark_of_another_shape_is_refused(poni, rings):
         reduced(make(poni, dark=OF_RUN), rings, dark_of(np.zeros((2, 2)), 3))
 
 
+def test_a_dark_of_which_much_is_unknown_is_reported_once(poni, rings, dark, caplog):
+    reducer = make(poni, dark=OF_RUN)
+    reduced(reducer, rings, dark_of(np.where(np.arange(260) < 20, np.nan, dark), 1))
+    assert "of the dark" not in caplog.text
+    for number in (2, 3):
+        reduced(reducer, rings, dark_of(np.where(np.arange(260) < 78, np.nan, dark), number))
+    assert caplog.text.count("30 % of the pixels of the dark 2 are invalid") == 1
+    assert "the dark 3" not in caplog.text
+
+
 # -- the mean ------------------------------------------------------------------------------------------------
 
 

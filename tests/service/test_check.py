@@ -50,6 +50,13 @@ def test_it_prints_geometry_ranges_and_corrections(
     assert min(picture.shape[:2]) > 300
 
 
+def test_it_says_which_events_bring_darks(run_command: Run, beamline: SimulatedBeamline, tmp_path: Path) -> None:
+    settings = {**beamline.configuration, "dark": {"key": "shutter", "value": "closed"}}
+    result = run_command("check", json.dumps(settings), "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "the latest before the frame: an event whose 'shutter' is 'closed'" in re.sub(r"\s+", " ", result.stdout)
+
+
 @pytest.mark.parametrize("how", ["argument", "--config", "--tool-configuration", "JSON argument"])
 def test_a_configuration_can_be_given_in_every_way(
     run_command: Run, configuration_file: Path, beamline: SimulatedBeamline, tmp_path: Path, how: str

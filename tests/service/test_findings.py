@@ -67,3 +67,7 @@ def test_counts_are_told_in_words(findings: Findings) -> None:
     assert tally_line(findings.frames) == "4 received, 3 reduced, 1 skipped (shape: 1)"
     assert tally_line({}) == "0 received, 0 reduced"
     assert tally_line({"received": 2, "not_requested": 2}) == "2 received, 0 reduced, 2 not requested"
+    darks = {"received": 3, "reasons": {"file": 1}}
+    assert tally_line({"received": 1, "reduced": 1, "darks": darks}) == (
+        "1 received, 1 reduced, 3 darks (not usable: file: 1)"
+    )
