@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,16 +67,21 @@ def readings(images: ImagesReceived, key: str) -> list[Any]:
     data = images.event["data"]
     if key in data:
         return [data[key]]
-    devices = (images.descriptor.get("configuration") or {}).values()
-    return [values[key] for device in devices if key in (values := device.get("data") or {})]
+    devices = _mapping(images.descriptor.get("configuration")).values()
+    configured = (_mapping(_mapping(device).get("data")) for device in devices)
+    return [values[key] for values in configured if key in values]
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _same(value: Any, wanted: Any) -> bool:
-    if isinstance(value, (list, tuple, np.ndarray)):
-        flat = np.ravel(np.asarray(value, dtype=object))
-        if len(flat) != 1:
+    """Whether a reading is what it is to be; so is an array of one."""
+    while np.ndim(value) if isinstance(value, np.ndarray) else isinstance(value, (list, tuple)):
+        if len(value) != 1:
             return False
-        value = flat[0]
+        value = value[0]
     try:
         return bool(value == wanted)
     except Exception:  # whatever somebody's objects raise

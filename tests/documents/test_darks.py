@@ -288,6 +288,15 @@ def test_a_reading_in_the_descriptors_configuration(cfg):
     assert_darkened(cfg, collected.of("event"), [image(0)], [dark_image(0)])
 
 
+@pytest.mark.parametrize("configuration", [None, [], {"det": None}, {"det": {"data": None}}, {"det": {"data": [1]}}])
+def test_a_configuration_that_is_none_tells_of_no_darks(cfg, configuration):
+    run = DarkRun()
+    (name, descriptor), *others = [run.descriptor("primary"), run.event(image(0)), run.stop()]
+    documents = [run.start(), (name, {**descriptor, "configuration": configuration}), *others]
+    frames = reduce(cfg, documents, SHUTTER).of("stop")[0]["frames"]
+    assert (frames["received"], frames["reasons"]) == (1, {"no dark": 1})
+
+
 def test_another_data_key_has_to_be_named(cfg):
     run = DarkRun(keys={"dark": "raw"})
     documents = [*run.begin(), run.dark(dark_image(0)), run.event(image(0)), run.stop()]

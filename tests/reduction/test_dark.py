@@ -77,8 +77,9 @@ def test_directly_against_integrate1d(poni, rings, patchy, split, error_model):
         np.testing.assert_allclose(ours.sigma[filled], theirs.sigma[filled], rtol=1e-5)
 
 
-@pytest.mark.parametrize("split", SPLITS)
-@pytest.mark.parametrize("name", ["none", "rot-90", "transpose"])
+@pytest.mark.parametrize(
+    ("split", "name"), [("no", "none"), ("full", "none"), ("bbox", "rot-90"), ("bbox", "transpose")]
+)
 def test_it_is_the_dark_of_the_configuration_bit_for_bit(poni, rings, dark, split, name):
     image = np.ascontiguousarray(transform(rings, {"rot-90": "rot-270"}.get(name, name)))
     dark = np.ascontiguousarray(transform(dark, {"rot-90": "rot-270"}.get(name, name)))
