@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from ..reduction.dark import Dark
 from ..reduction.diffractogram import Reduction
 from ..reduction.frame import FrameError
 from .messages import ImagesReceived, Message
@@ -23,15 +24,18 @@ class Reduced:
     shape
         ``(ny, nx)`` as it was stored.
     found
-        Its reduction, or why there is none. The image may be left out of it.
+        Its reduction, or why there is none. Image and dark may be left out of it.
+    dark
+        The digest of the dark that was subtracted, where darks come with the frames; empty for none.
     """
 
     total: int
     shape: Shape
     found: Reduction | FrameError
+    dark: str = ""
 
-    def reduction(self) -> tuple[Shape, Reduction]:
-        """Shape and reduction.
+    def reduction(self, dark: Dark | None) -> tuple[Shape, Reduction]:
+        """Shape and reduction, with this dark in its frame.
 
         Raises
         ------
@@ -40,7 +44,7 @@ class Reduced:
         """
         if isinstance(self.found, FrameError):
             raise self.found
-        return self.shape, self.found
+        return self.shape, replace(self.found, frame=replace(self.found.frame, dark=dark))
 
 
 class Ahead(Protocol):

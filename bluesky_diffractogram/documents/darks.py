@@ -132,16 +132,12 @@ class Darks:
             Its file is not readable yet.
         """
         try:
-            dark = read_dark(images, self._assets)
+            self._in_force = dark_in_force(images, self._assets)
+            self._tally.received += 1
         except NotReadable:
             raise
         except Exception as error:
             self._skipping.skip_for(error, 1, images)
-        else:
-            source = images.setting.config.dark_of_run
-            assert source is not None
-            self._tally.received += 1
-            self._in_force = DarkInForce(dark, images.image_key, source)
         self._assets.done(images)
 
     def skip(self, reason: str, why: str, images: ImagesReceived) -> None:
@@ -160,8 +156,8 @@ class Darks:
         return self._in_force
 
 
-def read_dark(images: ImagesReceived, assets: Assets) -> Dark:
-    """The dark of an event: the mean of its images.
+def dark_in_force(images: ImagesReceived, assets: Assets) -> DarkInForce:
+    """The dark of an event, the mean of its images.
 
     Raises
     ------
@@ -171,6 +167,8 @@ def read_dark(images: ImagesReceived, assets: Assets) -> Dark:
         They will never be, or are no images.
     """
     setting, key = images.setting, images.image_key
+    source = setting.config.dark_of_run
+    assert source is not None
     if key not in images.event["data"] and images.rows is None:
         raise FrameError("no image", f"the event has no value for {key!r}")
     arrays: Iterable[NDArray]
@@ -181,7 +179,7 @@ def read_dark(images: ImagesReceived, assets: Assets) -> Dark:
         arrays = frames_in(images.event["data"][key], images.descriptor["data_keys"].get(key))
     validity = Validity.from_config(setting.config, setting.geometry.detector_dummy())
     mean = mean_dark(arrays, validity)
-    return Dark(mean, int(images.event["seq_num"]), state_of_pixels(mean))
+    return DarkInForce(Dark(mean, int(images.event["seq_num"]), state_of_pixels(mean)), key, source)
 
 
 def dark_for(in_force: DarkInForce | None, images: ImagesReceived, setting: Setting) -> Dark | None:
@@ -225,4 +223,9 @@ def frame_with_dark(frame: Frame, dark: Dark | None) -> Frame:
     """A frame as it is reduced with a dark, which its digest tells of."""
     if dark is None:
         return frame
-    return replace(frame, dark=dark, digest=with_dark_digest(frame.digest, dark.digest))
+    return replace(frame, dark=dark, digest=digest_with_dark(lambda: frame.digest, dark)())
+
+
+def digest_with_dark(digest: Callable[[], str], dark: Dark | None) -> Callable[[], str]:
+    """What gives the digest of a frame from which a dark is taken away, for what gives that of its images."""
+    return digest if dark is None else lambda: with_dark_digest(digest(), dark.digest)

@@ -17,10 +17,9 @@ from ..reduction.frame import Frame, FrameError
 from ..reduction.reducer import Reducer
 from .ahead import Ahead
 from .assets import Assets
-from .darks import DarkInForce, Darks, dark_for, frame_with_dark
+from .darks import DarkInForce, Darks, dark_for, digest_with_dark, frame_with_dark
 from .derived_keys import carried_keys
 from .derived_run import DerivedRun
-from .digests import with_dark_digest
 from .earlier import Earlier, TakingOver
 from .frames import Announce, digest_now, frame_shape_of, origin_of, read_frames
 from .images import Document, frame_shape
@@ -318,9 +317,8 @@ class OneRun:
         return over is not None and over.has(images.event["uid"], following, self._digest(parked, following))
 
     def _digest(self, parked: ParkedImages, index: int) -> Callable[[], str]:
-        images, dark = parked.images, parked.dark
-        digest = partial(digest_now, images, images.setting, self._assets, index)
-        return digest if dark is None else lambda: with_dark_digest(digest(), dark.digest)
+        images = parked.images
+        return digest_with_dark(partial(digest_now, images, images.setting, self._assets, index), parked.dark)
 
     def _taken_over(self, parked: ParkedImages) -> bool:
         """Deal with the next frame of an event if it was reduced in an earlier derived run."""
@@ -345,10 +343,10 @@ class OneRun:
     def _taken(self, parked: ParkedImages, setting: Setting) -> bool:
         """Deal with the next frame of an event if it was reduced elsewhere."""
         reduced = None if self._ahead is None else self._ahead.take(parked.images, parked.done)
-        if reduced is None:
+        if reduced is None or reduced.dark != ("" if parked.dark is None else parked.dark.digest):
             return False
         parked.total = reduced.total
-        self._reduce_or_skip(reduced.reduction, parked, setting)
+        self._reduce_or_skip(partial(reduced.reduction, parked.dark), parked, setting)
         return True
 
     def _reduced_here(self, read: Callable[[], Frame], parked: ParkedImages, setting: Setting) -> _Reduced:

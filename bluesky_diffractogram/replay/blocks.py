@@ -20,9 +20,11 @@ import numpy as np
 from ..config import DiffractogramConfig, update_config
 from ..documents.ahead import Reduced
 from ..documents.assets import Assets
+from ..documents.darks import frame_with_dark
 from ..documents.frames import frame_shape_of, read_frames
 from ..documents.messages import Document, ImagesReceived, StreamRows
 from ..documents.setting import Reducers, Setting
+from ..reduction.dark import Dark
 from ..reduction.diffractogram import Reduction
 from ..reduction.frame import Frame, FrameError
 
@@ -111,11 +113,14 @@ class Block:
         What tells of their files.
     first_shape
         The shape of the run's first frame.
+    dark
+        That of all frames, where it comes with them.
     """
 
     pieces: tuple[Piece, ...]
     documents: tuple[tuple[str, Document], ...]
     first_shape: Shape
+    dark: Dark | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -176,8 +181,9 @@ def reduce_block(job: Job, block: Block) -> Done:
     pieces: list[Found] = []
     for name, doc in block.documents:
         opened.assets.receive(name, doc)
+    dark = opened.kept(block.dark)
     for piece in block.pieces:
-        found = _reduce_piece(opened, piece, block.first_shape)
+        found = _reduce_piece(opened, piece, block.first_shape, dark)
         frames += len(found) if isinstance(found, tuple) else 0
         pieces.append(found)
     return Done(tuple(pieces), frames, time.perf_counter() - began, sum(map(_nbytes, pieces)))
@@ -197,13 +203,13 @@ async def forget_job(key: str) -> None:
         _jobs.pop(key, None)
 
 
-def _reduce_piece(opened: _Opened, piece: Piece, first_shape: Shape) -> Found:
+def _reduce_piece(opened: _Opened, piece: Piece, first_shape: Shape, dark: Dark | None) -> Found:
     images = ImagesReceived(
         piece.run_uid, piece.descriptor, piece.event, piece.image_key, True, piece.frames, opened.setting, piece.rows
     )
     try:
         total, frames = read_frames(images, opened.setting, opened.assets, piece.begin, piece.end)
-        found = tuple(_reduce_frame(opened, read, total, first_shape) for read in frames)
+        found = tuple(_reduce_frame(opened, read, total, first_shape, dark) for read in frames)
         opened.assets.done(images)
         return found
     except FrameError as error:
@@ -213,20 +219,23 @@ def _reduce_piece(opened: _Opened, piece: Piece, first_shape: Shape) -> Found:
         return ()
 
 
-def _reduce_frame(opened: _Opened, read: Callable[[], Frame], total: int, first_shape: Shape) -> Reduced | None:
+def _reduce_frame(
+    opened: _Opened, read: Callable[[], Frame], total: int, first_shape: Shape, dark: Dark | None
+) -> Reduced | None:
     """One frame; None for what is no fault of the frame's, or not yet."""
     shape: Shape = (0, 0)
+    subtracted = "" if dark is None else dark.digest
     try:
-        frame = read()
+        frame = frame_with_dark(read(), dark)
         shape = frame_shape_of(frame)
         reduction = opened.reducers.get(opened.setting, shape, first_shape).reduce(frame)
     except FrameError as error:
-        return Reduced(total, shape, error)
+        return Reduced(total, shape, error, subtracted)
     except Exception as error:
         logger.info("left to the replaying process: %s", error)
         return None
-    without_image = replace(frame, image=np.empty((0, 0), frame.image.dtype))
-    return Reduced(total, shape, Reduction(without_image, reduction.diffractograms, reduction.peaks))
+    without_image = replace(frame, image=np.empty((0, 0), frame.image.dtype), dark=None)
+    return Reduced(total, shape, Reduction(without_image, reduction.diffractograms, reduction.peaks), subtracted)
 
 
 @dataclass(eq=False)
@@ -237,6 +246,7 @@ class _Opened:
     reducers: Reducers
     make_assets: Callable[[], Assets]
     _local: threading.local = field(default_factory=threading.local)
+    _dark: Dark | None = None
 
     @property
     def assets(self) -> Assets:
@@ -244,6 +254,14 @@ class _Opened:
         if not hasattr(self._local, "assets"):
             self._local.assets = self.make_assets()
         return self._local.assets
+
+    def kept(self, dark: Dark | None) -> Dark | None:
+        """The same dark as the object for which the reducers are ready, if that of the block before was the same."""
+        last = self._dark
+        if dark is not None and last is not None and (last.digest, last.number) == (dark.digest, dark.number):
+            return last
+        self._dark = dark
+        return dark
 
 
 _jobs: OrderedDict[str, _Opened] = OrderedDict()

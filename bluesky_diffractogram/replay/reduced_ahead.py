@@ -16,9 +16,11 @@ from ..documents.assets import Assets
 from ..documents.messages import AssetDescribed, ImagesReceived, Message
 from ..documents.setting import Setting
 from ..files import NotReadable, Unreadable
+from ..reduction.dark import Dark
 from ..reduction.diffractogram import Reduction
 from ..reduction.frame import FrameError
 from .blocks import Block, Done, Found, Job, Piece, piece_of
+from .darks_ahead import DarksAhead
 from .workers import Killed, NoWorkers
 
 logger = logging.getLogger(__name__)
@@ -36,7 +38,7 @@ KILLED = "killed"
 Results = dict[Piece, Found]
 
 
-PassedOver = Callable[[ImagesReceived, int, Assets], bool]
+PassedOver = Callable[[ImagesReceived, int, Assets, Dark | None], bool]
 
 
 class Task(Protocol):
@@ -55,11 +57,12 @@ class Submit(Protocol):
 
 @dataclass(eq=False)
 class _Block:
-    """Pieces of one run under one setting, as they are collected, computed, and taken."""
+    """Pieces of one run under one setting with one dark, as they are collected, computed, and taken."""
 
     run_uid: str
     setting: Setting
     first_shape: Shape  # of its first frame, or what that will probably have
+    dark: Dark | None = None
     pieces: list[Piece] = field(default_factory=list)
     documents: dict[str, tuple[str, Any]] = field(default_factory=dict)
     frames: int = 0
@@ -83,8 +86,7 @@ class ReducedAhead:
     A block is as many frames as take a worker some 1.5 s. There are two blocks for each worker, done or not, and no
     more: so much memory is taken, however long the run is. What a worker cannot read or reduce is left to the process
     that replays, where it is reduced or skipped as ever; so are the first run's frames up to one that is reduced, of
-    whose shape the others are expected to be, and all frames whose darks come with them.
-    A frame whose workers are killed, three times over, is skipped.
+    whose shape the others are expected to be. A frame whose workers are killed, three times over, is skipped.
 
     Parameters
     ----------
@@ -93,7 +95,7 @@ class ReducedAhead:
     handler_registry, root_map, roots
         As for `replay`.
     passed_over
-        Says which frames in files will probably not be asked for, given what reads them.
+        Says which frames in files will probably not be asked for, given what reads them and their dark.
     """
 
     def __init__(
@@ -102,11 +104,12 @@ class ReducedAhead:
         handler_registry: Mapping[str, Any] | None = None,
         root_map: Mapping[str, str] | None = None,
         roots: Any = None,
-        passed_over: PassedOver = lambda images, index, assets: False,
+        passed_over: PassedOver = lambda images, index, assets, dark: False,
     ) -> None:
         self._workers = workers
         self._options = (handler_registry, root_map, None if roots is None else tuple(roots))
         self._assets = Assets(handler_registry, root_map, roots)  # which sees documents before their turn
+        self._darks = DarksAhead(self._assets)
         self._passed_over = passed_over
         # Of the first frame of each run, and of the latest run whose was seen, under each setting.
         self._shapes: OrderedDict[tuple[str, int], Shape] = OrderedDict()
@@ -117,7 +120,7 @@ class ReducedAhead:
         self._sent: list[_Block] = []
         self._of_event: dict[ImagesReceived, deque[tuple[Piece, _Block]]] = {}
         self._waiting: dict[ImagesReceived, None] = {}
-        self._broken = self._told = False
+        self._broken = False
 
     @property
     def full(self) -> bool:
@@ -126,24 +129,21 @@ class ReducedAhead:
 
     def see(self, message: Message) -> bool:
         """Take the frames of a message into blocks; False where none of them can be."""
+        self._darks.see(message)
         match message:
             case AssetDescribed(name, doc):
                 self._assets.receive(name, doc)
             case ImagesReceived():
-                if self._with_darks(message):
-                    return False
-                if message.in_file and self._passed_over(message, 0, self._assets):
+                if message.in_file and self._is_passed_over(message, 0):
                     return self._may_wait(message)
                 return self._collect(message, 0)
         return True
 
-    def _with_darks(self, images: ImagesReceived) -> bool:
-        """Whether a frame's dark comes in its run: which one it is, is known when its turn has come."""
-        with_darks = images.setting.config.dark_of_run is not None
-        if with_darks and not self._told:
-            self._told = True
-            logger.warning("runs whose darks come with their frames are reduced without the workers")
-        return with_darks
+    def _is_passed_over(self, images: ImagesReceived, index: int) -> bool:
+        try:
+            return self._passed_over(images, index, self._assets, self._darks.of(images))
+        except FrameError:  # which is said when its turn has come
+            return False
 
     def _may_wait(self, images: ImagesReceived) -> bool:
         """Whether an event that is passed over has to wait, for frames before it that workers have."""
@@ -163,16 +163,14 @@ class ReducedAhead:
 
     def alone(self, images: ImagesReceived) -> bool:
         """Whether a frame of an event that is not taken from here is followed by others that may be."""
-        return images.in_file and not self._with_darks(images) and self._number(images) is not None
+        return images.in_file and self._number(images) is not None
 
     def take(self, images: ImagesReceived, index: int) -> Reduced | None:
         """What a frame became; None where it has not been given away, or came back as it was."""
-        if self._with_darks(images):
-            return None
         pieces = self._of_event.setdefault(images, deque())
         while pieces and pieces[0][0].end is not None and pieces[0][0].end <= index:
             self._release(pieces.popleft()[1])
-        if not pieces and (self._passed_over(images, index, self._assets) or not self._collect(images, index)):
+        if not pieces and (self._is_passed_over(images, index) or not self._collect(images, index)):
             return None
         last = pieces[-1][0]
         if last.end is not None and last.end != last.total and not self.full:
@@ -202,6 +200,7 @@ class ReducedAhead:
     def done(self, images: ImagesReceived) -> None:
         """Let go of an event's frames, and of the blocks that have none left."""
         self._assets.done(images)
+        self._darks.done(images)
         self._waiting.pop(images, None)
         for _, block in self._of_event.pop(images, ()):
             self._release(block)
@@ -209,6 +208,7 @@ class ReducedAhead:
     def close(self) -> None:
         """Close what is open."""
         self._of_event.clear()
+        self._darks.clear()
         self._waiting.clear()
         self._sent.clear()
         self._open = None
@@ -232,10 +232,14 @@ class ReducedAhead:
         documents = self._assets.described(images)
         if documents is None:
             return False
+        try:
+            dark = self._darks.of(images)
+        except FrameError:
+            return False
         total = self._number(images)
         collected = False
         while not self.full and (total is None or begin < total):
-            block = self._block(images, shape)
+            block = self._block(images, shape, dark)
             end = None if total is None else min(total, begin + self._frames_per_block - block.frames)
             piece = piece_of(images, begin, end, total)
             block.add(piece, documents)
@@ -253,7 +257,7 @@ class ReducedAhead:
         for images in list(self._waiting):
             if self.full:
                 return
-            if images not in self._of_event and not self._passed_over(images, 0, self._assets):
+            if images not in self._of_event and not self._is_passed_over(images, 0):
                 del self._waiting[images]
                 self._collect(images, 0)
 
@@ -267,17 +271,18 @@ class ReducedAhead:
             return None
         return None if rows is None else rows.number
 
-    def _block(self, images: ImagesReceived, shape: Shape) -> _Block:
+    def _block(self, images: ImagesReceived, shape: Shape, dark: Dark | None) -> _Block:
         """The block that is being collected, or a new one for frames that do not belong with those."""
         block = self._open
         if block is not None and (
             (block.run_uid, block.setting, block.first_shape) != (images.run_uid, images.setting, shape)
+            or block.dark is not dark
             or block.frames >= self._frames_per_block
         ):
             self._send(block)
             block = None
         if block is None:
-            block = self._open = _Block(images.run_uid, images.setting, shape)
+            block = self._open = _Block(images.run_uid, images.setting, shape, dark)
         return block
 
     def _send(self, block: _Block) -> None:
@@ -295,7 +300,7 @@ class ReducedAhead:
             key, setting = uuid.uuid4().hex, block.setting
             self._jobs[number] = Job(key, setting.config, setting.provenance, *self._options)
         return self._workers.submit(
-            self._jobs[number], Block(pieces, tuple(block.documents.values()), block.first_shape)
+            self._jobs[number], Block(pieces, tuple(block.documents.values()), block.first_shape, block.dark)
         )
 
     def _results(self, block: _Block) -> Results:
@@ -349,7 +354,8 @@ class ReducedAhead:
         error = FrameError(
             KILLED, "a worker was killed each time it reduced it, by a fault in a library or by the system"
         )
-        return error if one.total is None else (Reduced(one.total, (0, 0), error),)
+        subtracted = "" if block.dark is None else block.dark.digest
+        return error if one.total is None else (Reduced(one.total, (0, 0), error, subtracted),)
 
     def _break(self, error: Exception) -> None:
         if not self._broken:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from event_model import compose_run
 
-from .conftest import SHAPE
-from .stream_runs import DATASET, HDF5
+from .conftest import SHAPE, image
+from .stream_runs import DATASET, HDF5, settle, uri_of, write_hdf5
 
 
 def dark_image(n: int, dtype="u2") -> np.ndarray:
@@ -92,3 +92,18 @@ class DarkRun:
 
     def stop(self):
         return "stop", self.run.compose_stop()
+
+
+def run_in_files(folder):
+    """Documents of a run whose darks and frames lie in a file each."""
+    write_hdf5(folder / "darks.h5", [dark_image(0), dark_image(3)])
+    write_hdf5(folder / "frames.h5", [image(n) for n in range(6)])
+    settle()
+    run = DarkRun(in_files=("primary", "dark"))
+    documents = [*run.begin(), run.resource(uri_of(folder / "darks.h5"), uid="darks")]
+    documents.append(run.resource(uri_of(folder / "frames.h5"), uid="frames"))
+    for n in range(2):
+        documents += run.point(n, "dark", uid="darks")
+        for m in range(3):
+            documents += run.point(3 * n + m, uid="frames")
+    return [*documents, run.stop()]

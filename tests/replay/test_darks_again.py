@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from dataclasses import replace
 
 import bluesky.plan_stubs as bps
 import numpy as np
@@ -11,8 +11,8 @@ from bluesky.preprocessors import run_decorator, stage_decorator
 from bluesky_tiled_plugins import TiledWriter
 from databroker import temp
 from documents.conftest import Collected, image
-from documents.dark_runs import DarkRun, dark_image
-from documents.stream_runs import settle, uri_of, write_hdf5
+from documents.dark_runs import DarkRun, dark_image, run_in_files
+from documents.stream_runs import settle, write_hdf5
 from documents.test_callback import assert_valid
 from live_runs import assert_same_numbers, live_of, run_live
 from test_reduced_ahead import blocks  # noqa: F401  (a fixture)
@@ -21,6 +21,7 @@ from test_resume import reduced  # noqa: F401  (a fixture)
 from tiled_servers import tiled_server_here
 
 from bluesky_diffractogram import ReplayError, replay
+from bluesky_diffractogram.replay.darks_ahead import DarksAhead
 
 pytestmark = pytest.mark.xdist_group("stores")  # one server
 
@@ -62,21 +63,6 @@ def assert_same(documents, others):
 
 def numbers(derived):
     return [doc["data"]["dark_seq_num"] for doc in derived.of("event")]
-
-
-def run_in_files(folder):
-    """Documents of a run whose darks and frames lie in a file each."""
-    write_hdf5(folder / "darks.h5", [dark_image(0), dark_image(3)])
-    write_hdf5(folder / "frames.h5", [image(n) for n in range(6)])
-    settle()
-    run = DarkRun(in_files=("primary", "dark"))
-    documents = [*run.begin(), run.resource(uri_of(folder / "darks.h5"), uid="darks")]
-    documents.append(run.resource(uri_of(folder / "frames.h5"), uid="frames"))
-    for n in range(2):
-        documents += run.point(n, "dark", uid="darks")
-        for m in range(3):
-            documents += run.point(3 * n + m, uid="frames")
-    return [*documents, run.stop()]
 
 
 @pytest.fixture
@@ -175,13 +161,68 @@ def test_files_that_both_streams_share_are_not_told_apart_in_tiled_which_is_said
 # -- workers, and resumed ------------------------------------------------------------------------------------
 
 
-def test_workers_are_not_given_frames_whose_darks_come_with_them(darkened, cfg, hdf5_run, blocks, caplog):  # noqa: F811
-    with caplog.at_level(logging.WARNING):
-        assert_same(derived_of(hdf5_run, darkened, workers=2), derived_of(hdf5_run, darkened))
+def test_workers_have_the_same_dark(darkened, hdf5_run, blocks):  # noqa: F811
+    assert_same(derived_of(hdf5_run, darkened, workers=2), derived_of(hdf5_run, darkened))
+    assert blocks == [2, 3]  # the first frame is reduced here, and each block has one dark
+
+
+def test_frames_behind_a_dark_that_cannot_be_read_have_the_earlier_one_with_workers(
+    darkened,
+    tmp_path,
+    hdf5_run,
+    blocks,  # noqa: F811
+):
+    """Which is not known before their turn: they are reduced here."""
+    write_hdf5(tmp_path / "darks.h5", [dark_image(0)])
+    settle()
+    alone = derived_of(hdf5_run, darkened)
+    assert_same(derived_of(hdf5_run, darkened, workers=2), alone)
+    assert numbers(alone) == [1] * 6
+    assert alone.of("stop")[0]["frames"]["darks"]["reasons"] == {"file": 1}
+    assert blocks == [2]
+
+
+def test_frames_without_a_dark_with_workers(darkened, tmp_path, blocks):  # noqa: F811
+    documents = run_in_files(tmp_path)
+    first = next(n for n, (name, _) in enumerate(documents) if name == "stream_datum")
+    documents = [
+        *documents[:first],
+        *documents[first + 2 : first + 8],
+        *documents[first : first + 2],
+        *documents[first + 8 :],
+    ]
+    alone = derived_of(documents, darkened)
+    assert alone.of("stop")[0]["frames"]["reasons"] == {"no dark": 3}
+    assert_same(derived_of(documents, darkened, workers=2), alone)
+    assert sum(blocks) == 2
+
+
+def test_what_was_reduced_with_another_dark_is_reduced_again(darkened, hdf5_run, blocks, monkeypatch, reduced):  # noqa: F811
+    """As if the file of the darks had changed between the two times that they are read."""
+    see = DarksAhead.see
+
+    def mistaken(self, message):
+        see(self, message)
+        for uid, found in self._in_force.items():
+            other = replace(found.dark, image=found.dark.image + 1, digest="another")
+            self._in_force[uid] = replace(found, dark=other)
+
+    alone = derived_of(hdf5_run, darkened)
+    monkeypatch.setattr(DarksAhead, "see", mistaken)
+    reduced.clear()
+    assert_same(derived_of(hdf5_run, darkened, workers=2), alone)
+    assert (sum(blocks), len(reduced)) == (5, 11)
+
+
+def test_workers_reduce_what_is_not_taken_over(darkened, hdf5_run, blocks, reduced, tmp_path):  # noqa: F811
+    first = derived_of(hdf5_run, darkened)
+    assert_same(derived_of(hdf5_run, darkened, resume=first, workers=2), first)
     assert blocks == []
-    assert caplog.text.count("reduced without the workers") == 1
-    derived_of(hdf5_run, cfg, workers=2)
-    assert sum(blocks) == 5  # all but the first
+    write_hdf5(tmp_path / "darks.h5", [dark_image(0), dark_image(4)])
+    settle()
+    again = derived_of(hdf5_run, darkened, resume=first, workers=2)
+    assert blocks == [3]
+    assert_same(again, derived_of(hdf5_run, darkened))
 
 
 def test_only_the_first_frame_is_computed_again(darkened, hdf5_run, reduced):  # noqa: F811

@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 import pytest
 from documents.conftest import Collected, raw_run
+from documents.dark_runs import run_in_files
 from documents.stream_runs import DATASET, StreamRun, images, settle, uri_of, write_hdf5
 from killing_handler import KillingHandler, datum_run
 from live_runs import run_live
@@ -73,6 +74,15 @@ def hdf5_run(tmp_path):
     write_hdf5(path, images(30), **BITSHUFFLE)
     settle()
     return list(StreamRun(uri_of(path), motor=True).step_scan(30))
+
+
+def test_darks_that_come_with_the_run(cfg, pool, tmp_path, submitted):
+    cfg = {**cfg, "dark": {"stream": "dark"}}
+    documents = run_in_files(tmp_path)
+    alone = derived_of(documents, cfg)
+    assert_same(derived_of(documents, cfg, workers=pool), alone)
+    assert [doc["data"]["dark_seq_num"] for doc in alone.of("event")] == [1, 1, 1, 2, 2, 2]
+    assert frames_of(submitted) == 5  # all but the first
 
 
 def test_a_stream_in_a_bitshuffle_file(cfg, pool, hdf5_run, small_blocks, submitted):
