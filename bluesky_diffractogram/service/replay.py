@@ -96,6 +96,7 @@ def replay(
                 with closing(iter(replayed)) as documents:
                     for name, doc in documents:
                         sinks(name, doc)
+                progress.update(bar, visible=bool(sinks.written or not replayed.there_already))
             except ReplayError as error:
                 if not replayed.failures:  # else it was logged, and said
                     say("error", in_options(str(error)))
