@@ -68,7 +68,7 @@ class DerivedFiles:
     formats
         Some of `FORMATS`.
     shared
-        Whether the folder may hold results of other frames, which stay then.
+        Whether the folder may hold results of other frames, which stay then; what is interrupted is not gone on with.
 
     Attributes
     ----------
@@ -153,10 +153,12 @@ class DerivedFiles:
         self.close()
 
     def close(self) -> None:
-        """Let go of the folder; of a run that was not finished the documents stay, to go on with."""
+        """Let go of the folder; what there is of an unfinished run stays to go on with, but not if it is shared."""
         if self._lines is not None:
             with suppress(OSError):  # a full disk does not take what is left
                 self._lines.close()
+            if self._shared:
+                self._lines.path.unlink(missing_ok=True)
             self._lines = None
         if self._figure is not None:
             self._figure.close()
