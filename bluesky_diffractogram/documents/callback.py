@@ -218,6 +218,16 @@ class ReductionCallback:
                 return
         self._subscribers.remove(token)
 
+    def lost(self, token: int) -> int:
+        """How many derived documents a subscriber raised at, or was not given as it was too slow.
+
+        Raises
+        ------
+        KeyError
+            None has this token.
+        """
+        return self._subscribers.lost(token)
+
     def on_results(self, func: Callable[[dict[str, Any]], Any]) -> int:
         """Call `func(results)` after each frame, with the dictionary that lavue gives its user functions.
 

@@ -15,6 +15,7 @@ from ..reduction.frame import FrameError
 from .handler_files import HandlerFiles
 from .images import frames_in
 from .messages import Document
+from .resources import uri_of
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +132,8 @@ class Datums:
             # A reader may have kept what it saw of a half-written file.
             self._forget_handlers()
             cause = error.__cause__ or error
-            raise NotReadable(f"{type(cause).__name__}: {cause}") from error
+            missing = self._path_of(datum_id, cause) if isinstance(cause, FileNotFoundError) else None
+            raise NotReadable(f"{type(cause).__name__}: {cause}", missing) from error
         if len(self._handlers) > MOST_HANDLERS:  # each may hold a file open
             self._forget_handlers()
         return frames_in(filled["data"][image_key])
@@ -149,6 +151,11 @@ class Datums:
             return self._files.state(self._handlers[key], kwargs)
         except Exception:  # which is said when it is read
             return None
+
+    def _path_of(self, datum_id: Any, error: FileNotFoundError) -> str | None:
+        """The file that is not there, as the error says, else the documents."""
+        found = self.find(datum_id)
+        return error.filename or (None if found is None else uri_of(found[0]))
 
     def _forget_handlers(self) -> None:
         self._handlers.clear()

@@ -273,6 +273,7 @@ class OneRun:
                         self._reduce_or_skip(partial(self._reduced_here, read, parked, setting), parked, setting)
             except NotReadable as error:
                 if not last:
+                    self._in_vain.wait(images, error)
                     return False
                 # What is known to be there behind the gap is reduced; of other events nothing is known.
                 why, all_of_it = self._in_vain.give_up(images, error)

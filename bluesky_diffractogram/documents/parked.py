@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
+from typing import Any
 
 from ..files import NotReadable, NotThere
 from ..reduction.dark import Dark
@@ -12,6 +14,8 @@ from .darks import DarkInForce
 from .messages import ImagesReceived
 
 logger = logging.getLogger(__name__)
+
+HINT = "if its files lie in another folder on this machine, say so with root_map={there: here}"
 
 
 @dataclass(eq=False, slots=True)
@@ -51,6 +55,7 @@ class AwaitedInVain:
     def __init__(self, run_uid: str, assets: Assets, file_timeout: float) -> None:
         self._run_uid, self._assets, self._file_timeout = run_uid, assets, file_timeout
         self._reasons: dict[str, str] = {}
+        self._waited = self._hinted = False
 
     def reason(self, images: ImagesReceived) -> str | None:
         """Why these images cannot be read either, if that is known."""
@@ -58,15 +63,32 @@ class AwaitedInVain:
             return None
         return self._reasons.get(self._assets.resource_of(images) or "")
 
+    def wait(self, images: ImagesReceived, error: NotReadable) -> None:
+        """Say of the first file that is waited for where it is looked for, and of a folder that is not there loudly."""
+        if error.missing is None or self._waited or self._file_timeout <= 0:
+            return
+        self._waited = True
+        where = "run %s, seq_num %s: %s is not there"
+        told = self._run_uid, images.event["seq_num"], error.missing
+        if os.path.isdir(os.path.dirname(error.missing)):
+            logger.info(f"{where} yet; it is waited for, up to %g s after the run's end", *told, self._file_timeout)
+        else:
+            self._hint(f"{where}, and neither is its folder, so far", *told)
+
     def give_up(self, images: ImagesReceived, error: NotReadable) -> tuple[str, bool]:
         """Why frames are skipped that could not be read in time, and whether all of that event are meant."""
         why = f"not readable {self._file_timeout:g} s after the run's end: {error}"
+        if error.missing is not None and self._file_timeout > 0:  # else it is a replay, which says more
+            self._hint("run %s: %s is not there", self._run_uid, error.missing)
         if not isinstance(error, NotThere):
             return why, False
         resource = self._assets.resource_of(images)
         if resource is not None:
             self._reasons[resource] = why
-            if self._file_timeout > 0:  # else it is a replay, which says more
-                hint = "run %s: if its files lie in another folder on this machine, say so with root_map={there: here}"
-                logger.warning(hint, self._run_uid)
         return why, True
+
+    def _hint(self, message: str, *told: Any) -> None:
+        """Say once what may help where files are not found."""
+        if not self._hinted:
+            self._hinted = True
+            logger.warning(f"{message}; {HINT}", *told)

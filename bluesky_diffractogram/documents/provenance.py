@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from ..reduction.geometry import Geometry
 from ..reduction.pyfai_library import pyfai_version
 
 logger = logging.getLogger(__name__)
+
+MOST_SAID = 256
 
 
 @cache
@@ -95,14 +97,20 @@ def _digest(array: NDArray) -> str:
     return hashlib.sha256(head + np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
+@lru_cache(MOST_SAID)
+def _say_not_kept(key: str, digest: str) -> None:
+    """Warn of an array, once: each change of another setting opens the configuration anew, and a replay does twice."""
+    logger.warning(
+        "the %s was given as an array and assets_dir is not set: the derived run records its SHA-256 only, "
+        "from which it cannot be computed again",
+        key,
+    )
+
+
 def _store(key: str, array: NDArray, digest: str, folder: str | None) -> str:
     """Keep an array as ``.npy`` and return where; an empty path without a folder for it."""
     if folder is None:
-        logger.warning(
-            "the %s was given as an array and assets_dir is not set: the derived run records its SHA-256 only, "
-            "from which it cannot be computed again",
-            key,
-        )
+        _say_not_kept(key, digest)
         return ""
     path = Path(folder) / f"{key}-{digest[:16]}.npy"
     try:

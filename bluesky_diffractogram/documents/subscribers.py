@@ -80,6 +80,10 @@ class Subscribers:
         """Whether all have dealt with what they had been given by then."""
         return all(subscriber.done >= mark.get(token, 0) for token, subscriber in list(self._subscribers.items()))
 
+    def lost(self, token: int) -> int:
+        """How many calls of a subscriber raised, or were left out as it was too slow; KeyError if unknown."""
+        return self._subscribers[token].lost
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until those with threads of their own have got everything; False if that takes longer.
 
@@ -96,12 +100,13 @@ class _Direct:
     def __init__(self, func: Callable[..., Any], what: str) -> None:
         self._func, self._what = func, what
         self._known: set[str] = set()
-        self.given = self.done = 0
+        self.given = self.done = self.lost = 0
 
     def call(self, *args: Any) -> None:
         try:
             self._func(*args)
         except (Exception, SystemExit) as error:
+            self.lost += 1
             kind = type(error).__name__
             if kind not in self._known:
                 self._known.add(kind)
@@ -141,6 +146,8 @@ class _OwnThread(_Direct):
                 self._waiting.append(args)
                 self.given += 1
                 self._changed.notify_all()
+            else:
+                self.lost += 1
 
     def _has_room(self) -> bool:
         return len(self._waiting) < MOST_WAITING

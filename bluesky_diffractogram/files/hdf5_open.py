@@ -127,7 +127,8 @@ def _look(path: str) -> tuple[os.stat_result, bool]:
         with open(path, "rb") as file:
             return status, _has_swmr_writer(file)
     except OSError as error:
-        raise NotThere(f"{path} is not there: {error}") from error
+        missing = path if isinstance(error, FileNotFoundError) else None
+        raise NotThere(f"{path} is not there: {error}", missing) from error
 
 
 def _has_swmr_writer(file: BinaryIO) -> bool:

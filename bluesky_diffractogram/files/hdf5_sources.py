@@ -113,7 +113,7 @@ class VirtualSources:
             if frame.place not in self._open:
                 path = source_path(frame.path, self._folder, paths)
                 if not os.path.exists(path):  # it may come in either place
-                    raise NotReadable(f"its source {path} is not there")
+                    raise NotReadable(f"its source {path} is not there", path)
                 self._open[frame.place] = self._open_source(path, frame.dataset)
             self._open.move_to_end(frame.place)
         while len(self._open) > max(MOST_OPEN, len(found)):
@@ -128,7 +128,7 @@ class VirtualSources:
         files = [os.path.join(self._folder, name) for name in sorted(names)]
         missing = [file for file in files if not os.path.exists(file)]
         if missing:
-            raise NotReadable(f"its source {missing[0]} is not there")
+            raise NotReadable(f"its source {missing[0]} is not there", missing[0])
         rested = [self._rest.reached(file) for file in files]  # of each it is noted when it was seen
         if not all(rested):
             raise NotReadable("its sources are being written")
@@ -172,4 +172,4 @@ def _of_one_part() -> Iterator[None]:
     try:
         yield
     except NotThere as error:
-        raise NotReadable(str(error)) from error
+        raise NotReadable(str(error), error.missing) from error

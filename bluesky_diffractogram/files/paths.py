@@ -77,7 +77,7 @@ class Paths:
         candidates = [self.moved(path) for path in paths_of(uri)]
         there = [path for path in candidates if os.path.exists(path)]
         if not there and len(candidates) > 1:
-            raise NotThere(f"{uri} is not there, as it is or decoded")
+            raise NotThere(f"{uri} is not there, as it is or decoded", candidates[-1])
         path = (there or candidates)[0]
         self.check(path)
         return path

@@ -77,7 +77,8 @@ class FileSequence:
         except Unreadable:
             raise
         except Exception as error:  # whatever the readers of the formats raise for half a file
-            raise NotReadable(f"{path} cannot be read: {error}") from error
+            missing = path if isinstance(error, FileNotFoundError) else None
+            raise NotReadable(f"{path} cannot be read: {error}", missing) from error
         if data.ndim == 3 and data.shape[0] == 1:
             data = data[0]
         if data.ndim != 2:
@@ -89,7 +90,7 @@ class FileSequence:
         if paths is not None:
             paths.check(self.path(index))
         if not os.path.exists(self.path(index)):
-            raise NotReadable(f"{self.path(index)} is not there")
+            raise NotReadable(f"{self.path(index)} is not there", self.path(index))
 
     def state(self, index: int, paths: Paths | None = None) -> str | None:
         """What is the same as long as the file of a frame is what it was; None where that cannot be told."""

@@ -6,7 +6,7 @@ import itertools
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from .errors import ReplayError
 from .frame_settings import FrameSettings, recorded_settings
 from .reduction_pass import NO_STREAMS, ReductionPass
 from .stored import StoredRun, StoredRuns, stored_runs
+from .there_already import Destination, ThereAlready
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -45,7 +46,10 @@ class Replay:
         What kept raw runs from being replayed, in the latest iteration: a `ReplayError` by uid, or by what the run
         was called if not even that could be read.
     taken_over
-        How many frames were taken over of earlier derived runs, in the latest iteration.
+        How many frames were taken over of earlier derived runs, in the latest iteration; the first one of a run is
+        computed again, to compare.
+    there_already
+        How many frames each raw run has that was not replayed, as all of them are where they are wanted (`already`).
     """
 
     def __init__(
@@ -57,10 +61,13 @@ class Replay:
         workers: Workers | None = None,
         resume: Any = None,
         progress: Progress | None = None,
+        already: ThereAlready | None = None,
     ) -> None:
         self._runs, self._config, self._raw, self._options = runs, config, raw, dict(options)
         self._workers, self._resume, self._progress = workers, resume, progress
+        self._already = already
         self.taken_over = 0
+        self.there_already: dict[str, int] = {}
         self._paths = Paths(options.get("root_map"), options.get("roots"))
         self._datasets: dict[Key, Dataset] | None = None
         self.failures: dict[str, ReplayError] = {}
@@ -75,6 +82,7 @@ class Replay:
         """
         self.failures = {}
         self.taken_over = 0
+        self.there_already = {}
         replayed = 0
         reduction: ReductionPass | None = None
         with tempfile.TemporaryDirectory(prefix="diffractogram-") as folder:
@@ -86,6 +94,13 @@ class Replay:
                             continue
                         documents, settings = source
                         config = settings.first
+                        if self._already is not None and self._config is not None:
+                            there = self._already.look(_careful(stored, config, self._paths), config)
+                            self.there_already |= there.frames
+                            replayed += len(there.frames)
+                            if not there.more:
+                                continue
+                            documents = there.others(documents)
                         if reduction is None or reduction.config != config or settings.of_seq_num:
                             if reduction is not None:
                                 yield from self._told(reduction, reduction.finish())
@@ -210,18 +225,20 @@ def open_replay(
     run: Any,
     config: Any,
     *,
-    catalog: Any,
-    raw: Any,
-    workers: Any,
-    resume: Any,
-    progress: Progress | None,
+    catalog: Any = None,
+    raw: Any = None,
+    workers: Any = None,
+    resume: Any = None,
+    progress: Progress | None = None,
     options: Mapping[str, Any],
+    destinations: Sequence[Destination] = (),
 ) -> Replay:
-    """See `replay`."""
+    """See `replay`; of runs that all `destinations` have as they would be now nothing is given out."""
     checked = None if config is None else for_every_frame(load_config(config))
     if checked is not None:
         Setting.open(checked)
-    return Replay(stored_runs(run, catalog), checked, raw, options, _workers(workers), resume, progress)
+    already = ThereAlready(destinations, options) if destinations else None
+    return Replay(stored_runs(run, catalog), checked, raw, options, _workers(workers), resume, progress, already)
 
 
 def _workers(given: Any) -> Workers | None:

@@ -27,15 +27,28 @@ KEPT_EVENTS = 64
 
 Document = Mapping[str, Any]
 Key = tuple[str, int]
+"""The uid of a raw event, and which of its frames."""
 
 
 @dataclass(eq=False)
-class _Run:
-    """The first stream of a derived run: which frames it holds, and the stored run they are read from."""
+class EarlierRun:
+    """The first stream of a derived run: which frames it holds, and the stored run they are read from.
+
+    Attributes
+    ----------
+    keys
+        What the frames are found by; of each, what the followed peaks were known by before it, and its digest.
+    same_configuration
+        Whether also the settings that alter no number were what they are now.
+    stop
+        Its stop document, if it has one.
+    """
 
     derived_uid: str
     documents: Callable[[], Iterator[tuple[str, Document]]]
     keys: dict[Key, tuple[References, str]] = field(default_factory=dict)
+    same_configuration: bool = False
+    stop: Document | None = None
     events: Iterator[tuple[Key, Document]] | None = None
     passed: OrderedDict[Key, Document] = field(default_factory=OrderedDict)
 
@@ -82,7 +95,7 @@ class EarlierRuns:
 
     def __init__(self, earlier: Any, provenance: Callable[[], Mapping[str, Any]]) -> None:
         self._earlier, self._provenance = earlier, provenance
-        self._runs: dict[str, list[_Run]] = {}
+        self._runs: dict[str, list[EarlierRun]] = {}
         self._all_read = False
         self.taken = 0
 
@@ -100,7 +113,7 @@ class EarlierRuns:
         del run.keys[key]
         return event
 
-    def _find(self, run_uid: str, key: Key, digest: Digest) -> _Run | None:
+    def _find(self, run_uid: str, key: Key, digest: Digest) -> EarlierRun | None:
         """The earlier run that holds a frame of this digest; of those without any it is not known what they were."""
         there = [run for run in self._of(run_uid) if run.keys.get(key, (None, ""))[1]]
         if not there:
@@ -108,11 +121,15 @@ class EarlierRuns:
         now = digest()
         return next((run for run in there if now and run.keys[key][1] == now), None)
 
+    def finished(self, run_uid: str) -> list[EarlierRun]:
+        """The derived runs of a raw one that came to their end, under the very configuration of now."""
+        return [run for run in self._of(run_uid) if run.stop is not None and run.same_configuration]
+
     def refuse(self, run_uid: str) -> None:
         """Nothing of a raw run is wanted."""
         self._runs[run_uid] = []
 
-    def _of(self, run_uid: str) -> list[_Run]:
+    def _of(self, run_uid: str) -> list[EarlierRun]:
         if run_uid in self._runs:
             return self._runs[run_uid]
         if isroutine(self._earlier) or isinstance(self._earlier, partial):  # a run of databroker's is callable too
@@ -145,22 +162,26 @@ class EarlierRuns:
         outline: Iterator[tuple[str, Document]],
         documents: Callable[[], Iterator[tuple[str, Document]]],
     ) -> None:
-        runs: dict[str, tuple[Document, _Run]] = {}
-        streams: dict[str, tuple[_Run, References]] = {}
+        runs: dict[str, tuple[Document, EarlierRun]] = {}
+        streams: dict[str, tuple[EarlierRun, References]] = {}
         for kind, doc in outline:
             if kind == "start" and is_derived(doc):
-                run = _Run(doc["uid"], documents)
+                run = EarlierRun(doc["uid"], documents)
                 runs[doc["uid"]] = doc, run
                 self._runs.setdefault(doc["raw_uid"], []).append(run)
             elif kind == "descriptor" and doc.get("run_start") in runs and doc.get("name") == STREAM:
                 start, run = runs[doc["run_start"]]
                 settings = doc["configuration"][OBJECT]["data"]
-                other = _other(provenance_of(start, doc), self._provenance())
+                described, now = provenance_of(start, doc), self._provenance()
+                other = _other(described, now)
                 if other:
                     logger.warning("%s: nothing is taken over, it was computed with another %s", name, other)
                     continue
+                run.same_configuration = json.loads(described["configuration"]) == json.loads(now["configuration"])
                 ranges = sum(key.startswith("npt_") for key in settings)
                 streams[doc["uid"]] = run, (None,) * ranges
+            elif kind == "stop" and doc.get("run_start") in runs:
+                runs[doc["run_start"]][1].stop = doc
             elif kind in ("event", "event_page"):
                 for event in _each(kind, doc):
                     if event["descriptor"] not in streams:

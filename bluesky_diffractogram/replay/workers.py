@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..reduction.disk_cache import wait_until_written
 from .blocks import Block, Done, Job, forget_job, reduce_block
+from .dask_log import DaskLog
 from .errors import ReplayError
 
 if TYPE_CHECKING:
@@ -37,7 +38,11 @@ ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "NUMBA_NUM_THREADS": "1",
+    "DASK_LOGGING__DISTRIBUTED": "critical",
 }
+
+
+_dask_log = DaskLog()
 
 
 class Killed(Exception):
@@ -161,13 +166,19 @@ class Workers:
                 self._client.close(CLOSE_S)
             with contextlib.suppress(Exception):
                 self._cluster.close(CLOSE_S)
+            _dask_log.restore()
             self._cluster = self._client = None
             self._number = 0
 
     def _started(self) -> Client:
         if self._client is None:
             wait_until_written()  # the tables that they begin with
-            self._cluster, self._client = _start(self._wanted)
+            _dask_log.silence()
+            try:
+                self._cluster, self._client = _start(self._wanted)
+            except BaseException:
+                _dask_log.restore()
+                raise
         if not self._number:
             self._number = max(1, _number(self._client))
         return self._client

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..replay.dataset import DerivedRows
 from ..replay.document_files import documents_of_file
@@ -27,11 +27,17 @@ FORMATS = (*COLUMNS, "nexus", "jsonl", "png")
 """What can be written."""
 
 USUAL = ("xy", "jsonl", "png")
+SCALE = "Comment"  # one of the keywords of PNG
 
 _COLUMNS = re.compile(rf"(?P<frame>.+)_range\d+\.(?P<format>{'|'.join(COLUMNS)})")
 _NEXUS = re.compile(r"diffractogram(_\d+)?\.nxs")
 
 Sink = Callable[[str, dict[str, Any]], Any]
+
+
+def scale_of(log: bool) -> Literal["linear", "log"]:
+    """The scale of the picture, which says it under `SCALE`."""
+    return "log" if log else "linear"
 
 
 def no_windows() -> None:
@@ -62,7 +68,7 @@ class DerivedFiles:
     formats
         Some of `FORMATS`.
     shared
-        Whether the folder may hold results of other frames, which stay then.
+        Whether the folder may hold results of other frames, which stay then; what is interrupted is not gone on with.
 
     Attributes
     ----------
@@ -134,7 +140,8 @@ class DerivedFiles:
                 self._write_nexus()
             if self._figure is not None and self.frames.get("reduced"):
                 with whole_file(self.picture) as part:
-                    self._figure.save(part, dpi=150, format="png")
+                    scale = {SCALE: scale_of(self._log)}
+                    self._figure.save(part, dpi=150, format="png", metadata=scale)
                 self._written.add(self.picture.name)
             self._delete(name for name in left if name not in self._written)
             for path in self._unfinished:
@@ -146,10 +153,12 @@ class DerivedFiles:
         self.close()
 
     def close(self) -> None:
-        """Let go of the folder; of a run that was not finished the documents stay, to go on with."""
+        """Let go of the folder; what there is of an unfinished run stays to go on with, but not if it is shared."""
         if self._lines is not None:
             with suppress(OSError):  # a full disk does not take what is left
                 self._lines.close()
+            if self._shared:
+                self._lines.path.unlink(missing_ok=True)
             self._lines = None
         if self._figure is not None:
             self._figure.close()
@@ -206,4 +215,4 @@ def _figure(log: bool) -> Any:
     no_windows()
     from ..views import DiffractogramFigure
 
-    return DiffractogramFigure(scale="log" if log else "linear")
+    return DiffractogramFigure(scale=scale_of(log))

@@ -48,16 +48,18 @@ def integrate(
             integration = Integration(for_every_frame(load_config(source)), directory, log=log)
             bar = progress.add_task("reducing", total=len(files))
             for done, known in integration.reduce(files, failed):
-                progress.update(bar, completed=done, total=known)
+                progress.update(bar, completed=done, total=known, visible=known > 0)
 
     console, written = output(), integration.files
-    console.print(f"frames: {tally_line(written.frames)}", soft_wrap=True)
+    if written.frames.get("received"):
+        console.print(f"frames: {tally_line(written.frames)}", soft_wrap=True)
     if written.frames.get("reduced"):
         console.print(f"{written.columns.written} .xy files in {directory}", soft_wrap=True)
         console.print(f"derived run: {written.documents}", soft_wrap=True)
         console.print(f"picture: {written.picture}", soft_wrap=True)
     if bad_files:
-        complain("error", f"{len(bad_files)} of {len(files)} files could not be read")
+        nothing = "" if written.frames.get("received") else "there is no frame to reduce: "
+        complain("error", f"{nothing}{len(bad_files)} of {len(files)} files could not be read")
     lost = written.frames.get("received", 0) - written.frames.get("reduced", 0)
     if bad_files or say.errors or lost:
         raise typer.Exit(SOME_FAILED)

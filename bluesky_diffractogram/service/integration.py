@@ -83,6 +83,8 @@ class Integration:
             left = 1
             try:
                 with FrameFile(path) as file:
+                    if not len(file):
+                        raise ValueError("there is no frame in it")
                     left = len(file)
                     known += left - 1
                     for imagename, image in file:

@@ -62,10 +62,10 @@ def replay(
 
     The key of a tiled server is taken from the environment variable TILED_API_KEY. A run that cannot be replayed is
     reported and the others are reduced; the exit code is 1 then. What was interrupted is gone on with: frames that the
-    results in DIR hold, computed in the same way, are taken over from there.
+    results in DIR hold, computed in the same way, are taken over from there; a run that is all there is passed over.
     """
-    from ..replay import replay as replay_runs
     from ..replay.errors import ReplayError
+    from ..replay.replayed import open_replay
     from .progress import frames_progress
     from .run_sinks import RunSinks, find_destinations, split_destinations
     from .run_sources import find_runs, parse_root_map
@@ -80,10 +80,11 @@ def replay(
                 found = find_runs(runs)
                 destinations = find_destinations(wanted, found.catalog)
                 sinks = RunSinks(destinations, directory, log=log)
-                replayed = replay_runs(
-                    found.runs, source, root_map=parse_root_map(root_map or ()), workers=workers,
-                    resume=None if again else sinks.earlier,
+                replayed = open_replay(
+                    found.runs, source, workers=workers, resume=None if again else sinks.earlier,
                     progress=lambda done, total: progress.update(bar, completed=done, total=total),
+                    options={"root_map": parse_root_map(root_map or ()), "file_timeout": 0.0},
+                    destinations=() if again else sinks.whole,
                 )  # fmt: skip
             except ReplayError as error:
                 complain("error", in_options(str(error)), progress.console)
@@ -95,6 +96,7 @@ def replay(
                 with closing(iter(replayed)) as documents:
                     for name, doc in documents:
                         sinks(name, doc)
+                progress.update(bar, visible=bool(sinks.written or not replayed.there_already))
             except ReplayError as error:
                 if not replayed.failures:  # else it was logged, and said
                     say("error", in_options(str(error)))
@@ -111,13 +113,18 @@ def replay(
         places = ", ".join(run.places) or "stored nowhere"
         console.print(f"run {run.raw_uid}: {tally_line(run.frames)}: {places}", soft_wrap=True)
         lost += run.frames.get("received", 0) - run.frames.get("reduced", 0) - run.frames.get("replaced", 0)
+    for uid, frames in replayed.there_already.items():
+        places = ", ".join(sinks.places_of(uid))
+        what = f"all {frames} frames are there already" if frames != 1 else "its frame is there already"
+        console.print(f"run {uid}: {what}: {places} (--again computes them anew)", soft_wrap=True)
     if replayed.taken_over:
         console.print(f"{replayed.taken_over} frames were taken over of earlier results (--again computes them anew)")
-    if not (sinks.written or replayed.failures or say.errors):
+    runs_done = len(sinks.written) + len(replayed.there_already)
+    if not (runs_done or replayed.failures or say.errors):
         complain("error", "there is no run with frames to reduce; of derived runs, replay the raw ones")
         raise typer.Exit(SOME_FAILED)
     failed = len(replayed.failures) + len(found.missing)
     if failed:
-        complain("error", f"{failed} of {failed + len(sinks.written)} runs failed")
+        complain("error", f"{failed} of {failed + runs_done} runs failed")
     if say.errors or lost:
         raise typer.Exit(SOME_FAILED)

@@ -13,6 +13,7 @@ from ..replay.document_files import documents_of_file
 from ..replay.errors import ReplayError
 from .derived_files import USUAL, DerivedFiles, written_earlier
 from .run_of import RunOf
+from .whole_results import whole_results
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,10 @@ class RunFolders:
     def earlier(self, raw_uid: str) -> list[Path] | None:
         """The files that an earlier replay of a raw run has written here, as `replay` takes them for ``resume``."""
         return written_earlier(self.folder(raw_uid)) or None
+
+    def whole(self, raw_uid: str) -> Path | None:
+        """The derived run of a raw one, if all files that are wanted of it are there."""
+        return whole_results(self.folder(raw_uid), self._formats, log=self._log)
 
     def folder(self, raw_uid: str) -> Path:
         """The folder of a raw run."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -168,6 +168,17 @@ class RunSinks:
         for server in self._servers:
             found += server.earlier(raw_uid)
         return found or None
+
+    @property
+    def whole(self) -> list[Callable[[str], Any]]:
+        """Of each destination what gives the whole derived run of a raw one that it has, as `open_replay` takes it."""
+        folders = [] if self._folders is None else [self._folders.whole]
+        return [*folders, *(server.whole for server in self._servers)]
+
+    def places_of(self, raw_uid: str) -> list[str]:
+        """Where the derived run of a raw one goes."""
+        folders = [] if self._folders is None else [str(self._folders.folder(raw_uid))]
+        return [*folders, *(server.name for server in self._servers)]
 
     @property
     def reached(self) -> str:

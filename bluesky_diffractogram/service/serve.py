@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from contextlib import ExitStack
 from typing import Annotated, Any
 
 import typer
@@ -99,18 +100,23 @@ def serve(
             given, plot=window, roots=roots, root_map=parse_root_map(root_map or ()), file_timeout=file_timeout
         )
         if window and not callback.figure.live:
-            callback.close(0)
+            callback.close()
             complain("error", "--window: there is no display to show it on")
             raise typer.Exit(BAD_INPUT)
-        try:
-            options: dict[str, Any] = {"keys": keys, "allow_pickle": allow_pickle}
-            times = {"drain_s": drain, "run_timeout_s": run_timeout}
-            incoming = open_source(where, prefix=prefix.encode(), group=group, **options)
-            serving = Serving(callback, incoming, [open_sink(out, keys=keys) for out in outs], **times)
-            server = None if asked is None else ControlServer(asked, answers(callback, serving.status, roots), keys)
-        except ValueError as error:
-            complain("error", str(error))
-            raise typer.Exit(BAD_INPUT) from None
+        with ExitStack() as if_refused:
+            # Its thread loads readers, and would say of each of them that it cannot while the interpreter ends.
+            if_refused.callback(callback.close)
+            try:
+                options: dict[str, Any] = {"keys": keys, "allow_pickle": allow_pickle}
+                times = {"drain_s": drain, "run_timeout_s": run_timeout}
+                incoming = open_source(where, prefix=prefix.encode(), group=group, **options)
+                if_refused.callback(incoming.close)
+                serving = Serving(callback, incoming, [open_sink(out, keys=keys) for out in outs], **times)
+                server = None if asked is None else ControlServer(asked, answers(callback, serving.status, roots), keys)
+            except ValueError as error:
+                complain("error", str(error))
+                raise typer.Exit(BAD_INPUT) from None
+            if_refused.pop_all()
     over = _until_told()
     shown = ", ".join(out.endpoint for out in outs) or "nowhere"
     logger.info("serving: %s, from %s to %s", callback.config.calibration, where.endpoint, shown)

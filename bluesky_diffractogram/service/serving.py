@@ -73,6 +73,11 @@ class Sink(End, Protocol):
         """How many are connected, if that is known."""
         ...
 
+    @property
+    def undelivered(self) -> Mapping[str, int] | None:
+        """How many documents did not arrive, by reason; None where that is not known."""
+        ...
+
     def __call__(self, name: str, doc: dict[str, Any]) -> Any:
         """Take one."""
         ...
@@ -119,8 +124,7 @@ class Serving:
         self._given: tuple[Fence, Any] | None = None
         self._raw_uids: dict[str, str] = {}
         self._runs = 0
-        for sink in sinks:
-            callback.subscribe(sink, own_thread=getattr(sink, "slow", False))
+        self._tokens = [callback.subscribe(sink, own_thread=getattr(sink, "slow", False)) for sink in sinks]
         callback.subscribe(self._note)
 
     def run(self, over: threading.Event) -> None:
@@ -171,7 +175,7 @@ class Serving:
                 "connected": self._source.peers,
                 "failed": dict(self._source.strangers),
             },
-            "to": [{"address": sink.endpoint, "connected": sink.peers} for sink in self._sinks],
+            "to": [self._status_of(sink, token) for sink, token in zip(self._sinks, self._tokens, strict=True)],
             "documents": self._source.received,
             "refused": dict(self._source.refused),
             "ignored": dict(self._callback.ignored),
@@ -180,6 +184,13 @@ class Serving:
             "runs_open": len(self._raw_uids),
             "frames": self._callback.frames,
         }
+
+    def _status_of(self, sink: Sink, token: int) -> dict[str, Any]:
+        lost = self._callback.lost(token)
+        undelivered = None if sink.undelivered is None and not lost else dict(sink.undelivered or {})
+        if undelivered is not None and lost:
+            undelivered["not taken"] = lost
+        return {"address": sink.endpoint, "connected": sink.peers, "undelivered": undelivered}
 
     def _acknowledge(self) -> None:
         """Put up a fence, and when all before it has been dealt with, say so to the source."""

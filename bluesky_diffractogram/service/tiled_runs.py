@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections import Counter
 from typing import Any
 
 from ..replay.errors import ReplayError
@@ -21,6 +22,11 @@ class TiledRuns:
         Of the node of tiled that gets the runs.
     name
         What to call it.
+
+    Attributes
+    ----------
+    undelivered
+        How many documents were not stored, by the kind of error; of a run all from the first on that was not.
 
     Raises
     ------
@@ -43,7 +49,9 @@ class TiledRuns:
         self._new_writer = lambda: TiledWriter(client, max_array_size=0)
         self._writers: dict[str, Any] = {}
         self._raw_uids: dict[str, str] = {}
+        self._lost: dict[str, str] = {}  # of runs that go on, why they are not stored
         self._run_of = RunOf()
+        self.undelivered: Counter[str] = Counter()
 
     def __call__(self, name: str, doc: dict[str, Any]) -> bool:
         """Take one document of any derived run; whether its run is stored so far."""
@@ -51,6 +59,7 @@ class TiledRuns:
         if name == "start":
             self._raw_uids[uid] = doc["raw_uid"]
         elif uid not in self._writers:
+            self._count(uid, name)
             return False
         try:
             if name == "start":
@@ -61,6 +70,8 @@ class TiledRuns:
                 self._writers[uid](name, doc)
         except Exception as error:  # whatever the way to the server raises
             self._writers.pop(uid, None)
+            self._lost[uid] = type(error).__name__
+            self._count(uid, name)
             logger.error(
                 "the derived run of raw run %s cannot be stored in %s (%s: %s)",
                 self._raw_uids.pop(uid), self.name, type(error).__name__, error,
@@ -69,6 +80,12 @@ class TiledRuns:
         if name == "stop":
             del self._writers[uid], self._raw_uids[uid]
         return True
+
+    def _count(self, uid: str, name: str) -> None:
+        """Count a document that is not stored, for what its run was given up for."""
+        self.undelivered[self._lost.get(uid, "its start was not seen")] += 1
+        if name == "stop":
+            self._lost.pop(uid, None)
 
     def flush(self) -> bool:
         """All that it was called with has been sent."""

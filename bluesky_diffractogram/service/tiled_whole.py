@@ -58,6 +58,18 @@ class TiledWhole:
             )
             return [*spooled(raw_uid, self._name)]
 
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self._name
+
+    def whole(self, raw_uid: str) -> list[Any] | None:
+        """The derived runs of a raw one in it that came to their end."""
+        try:
+            return [run for run in self._stored(raw_uid) if run.metadata.get("stop")] or None
+        except Exception:  # which is said where earlier results are looked for
+            return None
+
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         """Take one document of any derived run; with the stop all is stored."""
         uid = self._run_of(name, doc)

@@ -55,6 +55,11 @@ class KafkaSink:
         except (KafkaException, TypeError) as error:
             raise ValueError(f"Kafka refuses the settings: {error}") from None
 
+    @property
+    def undelivered(self) -> Mapping[str, int]:
+        """How many documents were given up, by what librdkafka calls the reason."""
+        return dict(self._failed)
+
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         """Send a document; while too much waits to be sent, wait."""
         run = doc["uid"] if name == "start" else doc.get("run_start") or self._runs.get(doc.get("descriptor", ""), "")

@@ -37,6 +37,7 @@ class ZmqSink:
     """
 
     nobody = "no proxy is connected"
+    undelivered = None  # 0MQ drops what a slow listener does not take, and tells nobody
 
     def __init__(self, address: Address, *, prefix: bytes = b"", keys: CurveKeys | None = None) -> None:
         if b" " in prefix:

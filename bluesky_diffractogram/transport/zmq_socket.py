@@ -75,7 +75,7 @@ def open_socket(
         (socket.bind if address.bind else socket.connect)(address.endpoint)
     except zmq.ZMQError as error:
         socket.close()
-        raise OSError(f"{address.endpoint}: {error}") from error
+        raise OSError(f"{address.endpoint}: {zmq.strerror(error.errno or 0)}") from error
     except BaseException:
         socket.close()
         raise

@@ -58,6 +58,8 @@ class Stream:
         The ranges by their number.
     dimensions
         Carried readings that could be the row axis, the most likely first.
+    carried, scalars
+        All carried readings that are numbers, and all such data keys, also those that were computed.
     units
         The units of the scalar data keys that have some.
     provenance
@@ -75,6 +77,8 @@ class Stream:
     configuration: Mapping[str, Any]
     ranges: Mapping[int, RangeAxis]
     dimensions: tuple[str, ...] = ()
+    carried: tuple[str, ...] = ()
+    scalars: frozenset[str] = frozenset()
     units: Mapping[str, str] = field(default_factory=dict)
     provenance: str = ""
     wavelength: float | None = None
@@ -118,6 +122,7 @@ class DerivedRuns:
             return None
         start, configuration = known
         axis = doc.get("configuration", {}).get(PURPOSE, {}).get("data", {})
+        scalars = {key: of for key, of in doc["data_keys"].items() if _is_number(of)}
         ranges = {number: _range_axis(number, axis) for number in _numbers(doc["data_keys"], axis)}
         if not ranges:
             return None
@@ -134,7 +139,9 @@ class DerivedRuns:
             configuration=configuration,
             ranges=ranges,
             dimensions=tuple(_dimensions(start, configuration, doc["data_keys"])),
-            units={key: str(of["units"]) for key, of in doc["data_keys"].items() if _is_number(of) and of.get("units")},
+            carried=tuple(key for key, of in scalars.items() if of.get("object_name") != PURPOSE),
+            scalars=frozenset(scalars),
+            units={key: str(of["units"]) for key, of in scalars.items() if of.get("units")},
             provenance=_provenance(computed),
             wavelength=_wavelength(computed, configuration),
         )

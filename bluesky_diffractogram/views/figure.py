@@ -279,8 +279,7 @@ class DiffractogramFigure(WindowedView, CallbackBase):
     def set_row_axis(self, row_axis: str) -> None:
         """Let the y axes of the heat-maps show ``"frame"``, ``"time"``, a reading by its name, or ``"auto"``.
 
-        See `LiveDiffractogramGrid`. A reading that is no dimension of the scan, nor carried by the configuration, is
-        kept from now on.
+        See `LiveDiffractogramGrid.set_row_axis`, also for what is refused.
         """
         with self._commands:
             self._panels.set_row_axis(row_axis)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Collection, Mapping
@@ -17,9 +18,13 @@ from .derived import DerivedRuns, Stream, as_floats, frame_of
 from .row_ring import RowRing
 from .rows import Rows
 
+logger = logging.getLogger(__name__)
+
 BUFFER_SIZE = 1024
 # of memory for the rows of ranges without a heat-map, which may get one: 32 ranges of 1000 bins keep 1048 rows each
 HIDDEN_BYTES = 2**28
+ROW_AXES = ("auto", "frame", "time")
+"""What the row axis may be beside the name of a reading."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -89,6 +94,13 @@ class FrameRows:
         # raw uid and label of every run since the rows were emptied; each frame keeps the index of its own
         self._labels: list[tuple[str, str]] = []
         self._emptied = 0
+        self._missed: str | None = None  # the reading of which it was said that it is not there
+
+    def check_row_axis(self, row_axis: str) -> None:
+        """Raise ValueError if rows of the latest stream have no such reading; before the first one nothing is known."""
+        stream = self._leading
+        if stream is not None and row_axis not in ROW_AXES and row_axis not in stream.scalars:
+            raise ValueError(f"row_axis = {row_axis!r}: expected {_allowed(stream)}")
 
     def start(self, doc: Mapping[str, Any]) -> None:
         """Take a start document."""
@@ -107,6 +119,12 @@ class FrameRows:
                 return
             self._streams.append(stream)
             self._lead(stream)
+            if self.reading not in (None, self._missed) and self.reading not in stream.scalars:
+                self._missed = self.reading
+                logger.warning(
+                    "row_axis = %r: %s has no such reading, and its frames' numbers are shown; expected %s",
+                    self.reading, stream.run_label, _allowed(stream),
+                )  # fmt: skip
 
     def event(self, doc: Mapping[str, Any]) -> bool:
         """Take an event; whether it brought a row.
@@ -273,6 +291,13 @@ class FrameRows:
         self._labels = []
         self._emptied += 1
         self.version += 1
+
+
+def _allowed(stream: Stream) -> str:
+    """What the row axis may be, in words."""
+    computed = next((key for key in sorted(stream.scalars) if key.endswith("_position")), "")
+    names = [*map(repr, ROW_AXES), *stream.carried, *([f"what is computed, such as {computed}"] if computed else [])]
+    return ", ".join(names[:-1]) + f", or {names[-1]}"
 
 
 def _reading(value: Any) -> float:

@@ -10,7 +10,7 @@ from bluesky.callbacks.core import make_class_safe
 from bluesky.callbacks.mpl_plotting import LiveGrid
 
 from .colors import RangeColors
-from .frame_rows import BUFFER_SIZE, FrameRows
+from .frame_rows import BUFFER_SIZE, ROW_AXES, FrameRows
 from .heatmap import Heatmap
 from .labels import intensity_units, radial_label, range_text, runs_text
 from .readout import heatmap_text
@@ -206,14 +206,21 @@ class LiveDiffractogramGrid(View, LiveGrid):
     def set_row_axis(self, row_axis: str) -> None:
         """Let the y axis show ``"frame"``, ``"time"``, a reading by its name, or what fits the scan (``"auto"``).
 
-        A reading that is no dimension of the scan, nor carried by the configuration, is kept from now on.
+        A reading that is no dimension of the scan, nor carried by the configuration, is kept from now on. Before the
+        first run any name is taken; if that run has no such reading, a warning says so.
+
+        Raises
+        ------
+        ValueError
+            The latest run has no such reading; the message lists what it has.
         """
+        self._rows.check_row_axis(row_axis)
         self.row_axis = row_axis
         self._keep_reading()
         self._news.set()
 
     def _keep_reading(self) -> None:
-        if self.row_axis not in ("auto", "frame", "time"):
+        if self.row_axis not in ROW_AXES:
             self._rows.reading = self.row_axis
 
     def set_colors(self, colors: Sequence[Any] | None) -> None:

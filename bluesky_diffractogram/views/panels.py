@@ -103,7 +103,8 @@ class Panels:
             grid.set_percentiles(low, high)
 
     def set_row_axis(self, row_axis: str) -> None:
-        """Let the y axes of all heat-maps show something else, also of those that are made later."""
+        """Let the y axes of all heat-maps show something else, also of later ones; ValueError if there is none."""
+        self._make_grid.keywords["frames"].check_row_axis(row_axis)
         self._make_grid.keywords["row_axis"] = row_axis
         for grid in self.grids:
             grid.set_row_axis(row_axis)

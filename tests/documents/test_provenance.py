@@ -8,7 +8,8 @@ import json
 import numpy as np
 import pytest
 
-from bluesky_diffractogram import ConfigError, ReductionCallback
+from bluesky_diffractogram import ConfigError, ReductionCallback, replay
+from bluesky_diffractogram.documents import provenance
 
 from .conftest import SHAPE, Collected, image, raw_run, send
 
@@ -43,11 +44,29 @@ def test_the_calibration_is_recorded_as_it_was(cfg):
         assert file.read() == text
 
 
+@pytest.fixture(autouse=True)
+def _nothing_said_before():
+    provenance._say_not_kept.cache_clear()
+
+
 def test_arrays_without_a_place_to_keep_them_are_named_by_their_digest_and_reported(cfg, caplog):
     (start,) = derived({**cfg, "mask": np.eye(*SHAPE)}, raw_run([image(0)])).of("start")
     assert start["arrays"]["mask"]["path"] == ""
     assert len(start["arrays"]["mask"]["sha256"]) == 64
     assert "assets_dir is not set" in caplog.text
+
+
+def test_an_array_that_is_not_kept_is_reported_once(cfg, caplog):
+    cfg = {**cfg, "mask": np.tri(*SHAPE)}
+    documents = list(raw_run([image(0)]))
+    with ReductionCallback(cfg, background=False) as diff:
+        send(diff, documents)
+        diff.configure({"npt": 60})
+        diff.check({"npt": 70})
+    replay(documents, cfg).to_xarray()
+    assert caplog.text.count("assets_dir is not set") == 1
+    ReductionCallback({**cfg, "mask": 1 - np.tri(*SHAPE)}, background=False).close()
+    assert caplog.text.count("assets_dir is not set") == 2
 
 
 def test_a_place_that_cannot_be_written_to_is_refused_when_it_is_given(cfg, tmp_path):

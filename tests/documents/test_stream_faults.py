@@ -208,6 +208,53 @@ def test_a_file_that_never_comes_is_not_looked_for_once_for_every_frame(cfg, pat
     assert caplog.text.count("root_map") == 1
 
 
+@pytest.mark.parametrize("kind", ["HDF5", "TIFF", "reader"])
+def test_a_folder_that_is_not_there_is_said_during_the_scan_with_what_helps(cfg, tmp_path, collected, kind, caplog):
+    folder = tmp_path / "of the detector's machine"
+    if kind == "reader":
+        documents = list(area_detector_run(folder, "somebody's", {}, 3))
+    elif kind == "TIFF":
+        mimetype = "multipart/related;type=image/tiff"
+        documents = list(StreamRun(uri_of(folder), mimetype, {"template": "img_{:03d}.tiff"}).step_scan(3))
+    else:
+        documents = list(StreamRun(uri_of(folder / "frames.h5")).step_scan(3))
+
+    class Reader:
+        def __init__(self, path, **kwargs):
+            self.file = open(f"{path}frame.raw", "rb")  # noqa: SIM115
+
+    options = {"background": False, "file_timeout": 0.1, "handler_registry": {"somebody's": Reader}}
+    with ReductionCallback(cfg, **options) as diff:
+        diff.subscribe(collected)
+        send(diff, documents[:-1])
+        (said,) = [record.getMessage() for record in caplog.records if "root_map" in record.getMessage()]
+        assert "seq_num 1" in said
+        assert str(folder) in said
+        assert "neither is its folder" in said
+        send(diff, documents[-1:])
+        assert diff.wait(20)
+    assert frames_add_up(collected.of("stop")[0])["reasons"] == {"file": 3}
+    assert caplog.text.count("root_map") == 1
+
+
+def test_a_file_that_is_missing_in_its_folder_is_said_with_what_helps_when_it_was_waited_for(
+    cfg, tmp_path, collected, caplog
+):
+    caplog.set_level("INFO")
+    mimetype = "multipart/related;type=image/tiff"
+    documents = list(StreamRun(uri_of(tmp_path), mimetype, {"template": "img_{:03d}.tiff"}).step_scan(3))
+    with ReductionCallback(cfg, background=False, file_timeout=0.1) as diff:
+        diff.subscribe(collected)
+        send(diff, documents[:-1])
+        assert f"{tmp_path / 'img_000.tiff'} is not there yet; it is waited for" in caplog.text
+        assert "root_map" not in caplog.text
+        send(diff, documents[-1:])
+        assert diff.wait(20)
+    said = [record.getMessage() for record in caplog.records if "root_map" in record.getMessage()]
+    assert len(said) == 1
+    assert f"{tmp_path / 'img_000.tiff'} is not there; if its files lie in another folder" in said[0]
+
+
 BAD_FILES = {
     "another shape": lambda path: write_hdf5(path, np.ones((2, 7, 9), np.uint16)),
     "complex numbers": lambda path: write_hdf5(path, np.ones((2, *SHAPE), complex)),

@@ -35,8 +35,8 @@ def test_what_waits_for_a_slow_one_has_a_bound_and_nothing_is_lost_while_it_keep
 
 def test_one_that_is_stuck_holds_the_others_up_once_and_is_left_out_then(few, subscribers, caplog):
     go_on, got, others = threading.Event(), [], []
-    subscribers.add(lambda n: (go_on.wait(30), got.append(n)), own_thread=True)
-    subscribers.add(others.append)
+    stuck = subscribers.add(lambda n: (go_on.wait(30), got.append(n)), own_thread=True)
+    quick = subscribers.add(others.append)
     began = time.monotonic()
     for n in range(50):
         subscribers.call(n)
@@ -46,6 +46,7 @@ def test_one_that_is_stuck_holds_the_others_up_once_and_is_left_out_then(few, su
     go_on.set()
     assert subscribers.wait(10)
     assert got == list(range(6))  # one that it had, and those that waited
+    assert (subscribers.lost(stuck), subscribers.lost(quick)) == (44, 0)
     assert len(caplog.records) == 1
     subscribers.call(99)
     assert subscribers.wait(10)

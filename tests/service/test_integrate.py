@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from click.testing import Result
@@ -119,9 +120,16 @@ def test_nothing_readable_gives_no_picture_and_exit_code_1(
     run_command: Run, configuration_file: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "bad.tif").write_text("no image")
-    result = run_command("integrate", tmp_path / "bad.tif", "-c", configuration_file, "-o", tmp_path / "out")
+    with h5py.File(tmp_path / "empty.h5", "w") as file:
+        file["entry/data"] = np.zeros((0, 209, 197), "u2")
+    files = tmp_path / "bad.tif", tmp_path / "empty.h5"
+    result = run_command("integrate", *files, "-c", configuration_file, "-o", tmp_path / "out")
     assert result.exit_code == 1
-    assert "0 received, 0 reduced" in result.stdout
+    assert f"Fabio could not identify {files[0]}" in result.stderr
+    assert f"{files[1]}: there is no frame in it" in result.stderr
+    assert "error: there is no frame to reduce: 2 of 2 files could not be read" in result.stderr
+    assert "0/0" not in result.output
+    assert result.stdout == ""
     assert not (tmp_path / "out").exists()
 
 
@@ -160,7 +168,24 @@ def test_a_full_disk_is_said_and_ends_the_command(
     result = run_command("integrate", *frame_files, "-c", configuration_file, "-o", out)
     assert result.exit_code == 2
     assert f"error: [Errno {errno.ENOSPC}] No space left on device: '{out}/a_0_range1.xy'" in result.stderr
-    assert [path.suffix for path in out.iterdir()] == [".part"]  # of the documents up to there
+    assert not out.exists()  # nothing could go on with the documents up to there
+
+
+def test_an_interrupt_leaves_no_documents_that_nothing_goes_on_with(
+    run_command: Run, configuration_file: Path, frame_files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reduced: list[Any] = []
+
+    def interrupted(self: Reducer, frame: Any, reduce: Any = Reducer.reduce) -> Any:
+        if reduced:
+            raise KeyboardInterrupt
+        reduced.append(frame)
+        return reduce(self, frame)
+
+    monkeypatch.setattr(Reducer, "reduce", interrupted)
+    out = tmp_path / "out"
+    assert run_command("integrate", *frame_files, "-c", configuration_file, "-o", out).exit_code != 0
+    assert {path.suffix for path in out.iterdir()} == {".xy"}  # of the first frame
 
 
 def test_a_lavue_configuration_is_taken_although_it_shows_nothing_by_itself(

@@ -273,13 +273,57 @@ def test_an_interrupted_replay_is_gone_on_with(
     check_folder(folder, beamline, runs[0])
     assert not list(folder.glob("*.part*"))
     reduced.clear()
-    assert "2 frames were taken over" in run_command(*arguments).stdout
-    assert len(reduced) == 1
-    reduced.clear()
     result = run_command(*arguments, "--again")
     assert "taken over" not in result.stdout
     assert len(reduced) == 3
     check_folder(folder, beamline, runs[0])
+
+
+def test_a_finished_replay_said_again_says_that_all_is_there(
+    run_command: Run,
+    beamline: SimulatedBeamline,
+    configuration_file: Path,
+    runs: list[Documents],
+    files: list[Path],
+    tmp_path: Path,
+    reduced: list[str],
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["replay", *files, "--config", configuration_file, "--output", out, "--to", "xy,png,nexus"]
+    assert run_command(*arguments).exit_code == 0
+    folders = [out / run[0][1]["uid"][:8] for run in runs]
+    before = [{path: path.stat().st_mtime_ns for path in folder.iterdir()} for folder in folders]
+    reduced.clear()
+    result = run_command(*arguments)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [
+        f"run {run[0][1]['uid']}: all {number} frames are there already: {folder} (--again computes them anew)"
+        for run, number, folder in zip(runs, (3, 2), folders, strict=True)
+    ]
+    assert reduced == []
+    assert before == [{path: path.stat().st_mtime_ns for path in folder.iterdir()} for folder in folders]
+
+    next(folders[0].glob("*_range2.xy")).unlink()  # of this one something is wanted, and taken over
+    result = run_command(*arguments)
+    assert "2 frames were taken over" in result.stdout
+    assert f"run {runs[1][0][1]['uid']}: all 2 frames are there already" in result.stdout
+    assert {path.name for path in before[0]} == {path.name for path in folders[0].iterdir()}
+    check_folder(folders[0], beamline, runs[0], picture=True)
+
+
+@pytest.mark.parametrize("change", [["--log"], ["--to", "chi"], ["--to", "nexus"]])
+def test_what_is_wanted_and_not_there_is_written(
+    run_command: Run, configuration_file: Path, runs: list[Documents], files: list[Path], tmp_path: Path,
+    reduced: list[str], change: list[str],
+) -> None:  # fmt: skip
+    arguments = ["replay", files[0], "--config", configuration_file, "--output", tmp_path / "out"]
+    assert run_command(*arguments).exit_code == 0
+    folder = tmp_path / "out" / runs[0][0][1]["uid"][:8]
+    picture = (folder / "diffractograms.png").read_bytes()
+    result = run_command(*arguments, *change)
+    assert "2 frames were taken over" in result.stdout
+    assert ((folder / "diffractograms.png").read_bytes() != picture) == (change == ["--log"])
+    assert "all 3 frames are there already" in run_command(*arguments, *change).stdout
 
 
 def test_what_was_there_stays_if_a_replay_is_interrupted(

@@ -151,6 +151,12 @@ def test_what_is_in_the_server_is_neither_computed_nor_stored_again(
     computed.clear()
     result = run_command(*command)
     assert result.exit_code == 0, result.output
+    assert computed == []
+    assert len(client) == before + 2
+    assert "all 3 frames are there already" in result.stdout
+    assert "all 2 frames are there already" in result.stdout
+    folder = [*command[:-1], command[-1].with_name("another"), "--to", "jsonl"]  # of which nothing is there
+    result = run_command(*folder)
     assert len(computed) == 2  # the first of each run
     assert len(client) == before + 2
     assert "3 frames were taken over" in result.stdout

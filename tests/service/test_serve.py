@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -63,6 +64,21 @@ def test_the_end_of_the_service_ends_its_runs(serve):
     (line,) = [line for line in service.log if "evil" in line]
     assert "abort: 3 received, 3 reduced" in line  # a line for each run, and no more
     assert not any("\x1b" in line for line in service.log)
+
+
+def test_a_control_that_is_taken_is_one_line_and_nothing_else(config_file, free_port):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        control = f"127.0.0.1:{taken.getsockname()[1]}"
+        command = [
+            sys.executable, "-m", "bluesky_diffractogram", "serve", "--in", f"0mq://127.0.0.1:{free_port()}",
+            "--config", str(config_file), "--control", f"0mq://{control}",
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2
+    assert done.stderr == f"error: tcp://{control}: Address already in use\n"
+    assert done.stdout == ""
 
 
 SCAN = """

@@ -233,6 +233,40 @@ def test_what_is_on_its_way_at_the_end_is_acknowledged_when_it_has_been_sent(cfg
     assert acknowledged == ["all"]
 
 
+class Somewhere:
+    """A sink that takes everything."""
+
+    endpoint, lonely, peers, undelivered = "somewhere", False, None, None
+
+    def __call__(self, name, doc):
+        pass
+
+    def flush(self):
+        return True
+
+    def close(self):
+        pass
+
+
+def test_the_status_says_of_each_sink_what_did_not_arrive_where_that_is_known(cfg, serve):
+    class Counting(Somewhere):
+        undelivered = {"MSG_SIZE_TOO_LARGE": 3}  # noqa: RUF012
+
+    class Raising(Somewhere):
+        undelivered = {}  # noqa: RUF012
+
+        def __call__(self, name, doc):
+            if name == "event":
+                raise OSError("gone")
+
+    service = serve(sinks=[Somewhere(), Counting(), Raising()])
+    assert [each["undelivered"] for each in service.ask("status")["to"]] == [None, None, {"MSG_SIZE_TOO_LARGE": 3}, {}]
+    send(service.publish, list(raw_run([image(i) for i in range(2)])))
+    service.wait_for(1)
+    counts = [each["undelivered"] for each in service.ask("status")["to"]]
+    assert counts == [None, None, {"MSG_SIZE_TOO_LARGE": 3}, {"not taken": 2}]
+
+
 def test_the_end_takes_no_longer_than_it_may():
     """The times for waiting, closing and sending do not add up."""
     asked = []

@@ -37,6 +37,7 @@ def test_each_run_that_is_not_stored_is_an_error_and_the_next_one_is_stored(monk
         Writer.there = there
         send(runs, documents[2:])
     assert Writer.stored == 1
+    assert runs.undelivered == {"ConnectionError": 2 + 4 + 4}  # of each run from the first document that failed
     lost = [record.getMessage() for record in caplog.records]
     assert [f"raw {n}" in text and "refused" in text for n, text in zip((1, 2, 3), lost, strict=True)] == [True] * 3
-    assert [runs._writers, runs._raw_uids, runs._run_of._of_descriptor] == [{}, {}, {}]
+    assert [runs._writers, runs._raw_uids, runs._lost, runs._run_of._of_descriptor] == [{}, {}, {}, {}]

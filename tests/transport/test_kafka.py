@@ -273,3 +273,18 @@ def test_settings_that_librdkafka_does_not_know_are_an_error(address):
     ):
         with pytest.raises(ValueError, match="nonsense"):
             end({"nonsense": 1})
+
+
+def test_what_is_not_delivered_is_counted_by_its_reason(address, caplog):
+    """As librdkafka tells it, here of a message that is too large for the brokers."""
+
+    class TooLarge:
+        name = staticmethod(lambda: "MSG_SIZE_TOO_LARGE")
+
+    sink = KafkaSink(address)
+    assert sink.undelivered == {}
+    for error in (None, TooLarge(), TooLarge()):
+        sink._delivered(error, None)
+    assert sink.undelivered == {"MSG_SIZE_TOO_LARGE": 2}
+    assert caplog.text.count("was not delivered") == 1
+    sink.close()

@@ -130,6 +130,8 @@ class DerivedRun:
                 "shape": [],
                 "dtype": "string" if key in ("imagename", "unit") else "number",
             }
+        for data_key in keys.values():  # as of those that are computed; readings are of other devices
+            data_key["object_name"] = "diffractogram"
         for key in self.readings(0):
             of_reading = {"units": self.reading_units[key]} if key in self.reading_units else {}
             dtype = "string" if isinstance(self.readings(0)[key], str) else "number"

@@ -538,3 +538,13 @@ def test_frames_are_not_kept_for_a_window_that_is_closed(live_backend):
     figure.close()
     figure.offer(offered())
     assert figure.image.frame is None
+
+
+@pytest.mark.parametrize("heatmaps", [0, 2])
+def test_a_row_axis_that_is_none_is_refused_and_nothing_changed(heatmaps):
+    figure = DiffractogramFigure(heatmaps=heatmaps)
+    figure.set_row_axis("of the first run")
+    DerivedRun(frames=2).feed(figure)
+    with pytest.raises(ValueError, match="row_axis = 'nope': expected 'auto', 'frame', 'time'"):
+        figure.set_row_axis("nope")
+    assert {grid.row_axis for grid in figure.grids} <= {"of the first run"}

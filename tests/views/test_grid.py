@@ -237,6 +237,29 @@ def test_a_named_reading_labels_the_rows_though_it_is_no_dimension():
     assert drawn(DerivedRun(frames=5), row_axis="pressure").ax.get_ylabel() == "frame"
 
 
+def test_a_row_axis_that_no_reading_has_is_refused_once_a_run_has_told_them():
+    grid = LiveDiffractogramGrid()
+    DerivedRun(frames=2, readings=lambda frame: {"pressure": float(frame)}).feed(grid)
+    with pytest.raises(ValueError, match="row_axis = 'nope': expected 'auto', 'frame', 'time', pressure, or what is"):
+        grid.set_row_axis("nope")
+    assert grid.row_axis == "auto"
+    grid.set_row_axis("pressure")
+    grid.set_row_axis("peak_1_position")
+    grid.draw()
+    assert grid.ax.get_ylabel() == "frame"  # the rows that are there were taken without it
+
+
+def test_a_row_axis_that_is_given_before_any_run_is_said_to_be_none_when_one_begins(caplog):
+    grid = LiveDiffractogramGrid(row_axis="nope")
+    grid.set_row_axis("nobody")
+    assert caplog.records == []
+    for _ in range(2):
+        DerivedRun(frames=2, readings=lambda frame: {"pressure": float(frame)}).feed(grid)
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "row_axis = 'nobody'" in said
+    assert "'time', pressure, or what is computed, such as peak_1_position" in said
+
+
 @pytest.mark.parametrize(
     ("unit", "label"), [("q_nm^-1", "$q$ (nm$^{-1}$)"), ("r_pixel", "$r$ (pixel)"), ("d_A", "$d$ (Å)")]
 )

@@ -1,0 +1,47 @@
+"""What dask tells of itself stays away from whoever replays, and comes back afterwards."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+
+import pytest
+from documents.stream_runs import StreamRun, images, uri_of, write_hdf5
+
+from bluesky_diffractogram.replay.dask_log import DaskLog
+
+
+def test_the_last_of_several_clusters_puts_the_level_back(monkeypatch):
+    logger = logging.getLogger("distributed")
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    log = DaskLog()
+    log.silence()
+    log.silence()
+    log.restore()
+    assert logger.level == logging.CRITICAL
+    assert not logging.getLogger("distributed.worker").isEnabledFor(logging.WARNING)
+    log.restore()
+    assert logger.level == logging.INFO
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.xdist_group("workers")
+def test_a_script_that_logs_hears_nothing_of_dasks_processes(cfg, tmp_path):
+    path, documents, script = (tmp_path / name for name in ("frames.h5", "raw.jsonl", "script.py"))
+    write_hdf5(path, images(4))
+    run = StreamRun(uri_of(path)).step_scan(4)
+    documents.write_text("".join(json.dumps(pair) + "\n" for pair in run))
+    script.write_text(
+        "import logging\n"
+        "from bluesky_diffractogram import replay\n"
+        "logging.basicConfig(level=logging.INFO)\n"
+        "if __name__ == '__main__':\n"
+        f"    print(sum(name == 'event' for name, _ in replay({str(documents)!r}, {cfg!r}, workers=1)))\n"
+        "    logging.getLogger('distributed').info('again')\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=150)
+    assert done.stdout == "4\n"
+    assert [line for line in done.stderr.splitlines() if "distributed" in line] == ["INFO:distributed:again"]
