@@ -14,6 +14,7 @@ from .load import (
     update_config,
 )
 from .model import DiffractogramConfig
+from .moving import GeometryConfig
 from .peaks import PeaksConfig
 from .ranges import DiffractogramRange, parse_range
 from .source import read_settings
@@ -29,6 +30,7 @@ __all__ = [
     "ConfigError",
     "DiffractogramConfig",
     "DiffractogramRange",
+    "GeometryConfig",
     "PeaksConfig",
     "RadialUnit",
     "StatisticConfig",

@@ -17,6 +17,7 @@ from .changes import same
 from .errors import ConfigError
 from .files import ALLOWED_CALIBRATION
 from .model import DiffractogramConfig
+from .moving import GeometryConfig, Reading
 from .peaks import PeaksConfig
 from .source import read_settings
 from .statistic import StatisticConfig
@@ -109,7 +110,7 @@ def update_config(
 
     What was never set keeps following its default: new ``diff_ranges`` without ``diff_number`` make as many
     ranges active as there are. Likewise ``energy`` replaces a ``wavelength`` that was set, and the other way
-    round. ``peaks``, ``statistic`` and ``cake`` are replaced as a whole.
+    round. ``peaks``, ``statistic``, ``cake`` and ``geometry`` are replaced as a whole.
 
     Raises
     ------
@@ -203,13 +204,17 @@ def _one_error(details: dict[str, Any]) -> ConfigError:
     return ConfigError(inside + key, details["input"], details["msg"])
 
 
-_PARTS: dict[str, type[BaseModel]] = {"cake": CakeConfig, "peaks": PeaksConfig, "statistic": StatisticConfig}
+_PARTS: dict[str, type[BaseModel]] = {
+    "cake": CakeConfig, "geometry": GeometryConfig, "peaks": PeaksConfig, "statistic": StatisticConfig,
+}  # fmt: skip
 
 
 def _unknown_key(key: str, inside: str, value: Any) -> ConfigError:
     model = DiffractogramConfig if not inside else _PARTS[inside.partition(".")[0]]
     if ".track." in inside or ".phases." in inside:
         model = TrackedPeak if ".track." in inside else TrackedPhase
+    if inside.startswith("geometry.") and inside != "geometry.":
+        model = Reading
     known = [*model.model_fields, *(() if inside else COMMANDS)]
     nearest = difflib.get_close_matches(key.strip().lower().replace("-", "_"), known, n=1, cutoff=0.5)
     if nearest:

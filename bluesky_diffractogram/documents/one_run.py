@@ -306,8 +306,8 @@ class OneRun:
     def _reduced_here(self, read: Callable[[], Frame], images: ImagesReceived, setting: Setting) -> _Reduced:
         frame = read()
         shape = frame_shape_of(frame)
-        reducer = self._reducers.get(setting, shape, self._first_shapes.get(setting.stream_number))
-        reduction = reducer.reduce(frame)
+        first = self._first_shapes.get(setting.stream_number)
+        reduction = self._reducers.at(setting, shape, frame.moved, first).reduce(frame)
         if self._ahead is not None:
             self._ahead.learn(images, shape)
         return shape, reduction

@@ -13,7 +13,7 @@ from .corrections import Corrections
 from .diffractogram import Cake
 from .geometry import Geometry
 from .integrator import seen_by_pyfai
-from .limits import limited_range
+from .limits import IntegrationRange, limited_range
 from .validity import Validity
 
 
@@ -28,6 +28,8 @@ class CakeIntegrator:
         Of known shape.
     corrections
         In the orientation of `geometry` (`make_corrections`).
+    wanted
+        Its limits, if they are not those that follow from `geometry`.
 
     Raises
     ------
@@ -35,21 +37,28 @@ class CakeIntegrator:
         A limit that cannot be expressed in the unit of the axis.
     """
 
-    def __init__(self, config: DiffractogramConfig, geometry: Geometry, corrections: Corrections) -> None:
+    def __init__(
+        self,
+        config: DiffractogramConfig,
+        geometry: Geometry,
+        corrections: Corrections,
+        wanted: IntegrationRange | None = None,
+    ) -> None:
         settings = config.cake
         assert settings is not None
         self._config, self._corrections = config, corrections
         self._npt = settings.npt_rad, settings.npt_azim
         try:
-            self._range = limited_range(config, settings.limits, settings.npt_rad, geometry, corrections.mask)
+            limits = settings.limits, settings.npt_rad, geometry, corrections.mask
+            self.range = wanted or limited_range(config, *limits)
         except ConfigError as error:
             raise ConfigError("cake.range", settings.range, error.allowed, error.reason) from error
-        (self._azimuth,) = self._range.arc.parts()
+        (self._azimuth,) = self.range.arc.parts()
         self._integrator = geometry.with_mask(corrections.mask).integrator()
         self._lock = threading.Lock()
         # Regrouping a blank frame builds the table now: the first real one would else wait for it.
         blank = self._call(np.zeros(corrections.mask.shape, dtype=np.float32), 1)
-        self.radial: NDArray[np.float64] = np.asarray(blank.radial, dtype=float) * self._range.scale
+        self.radial: NDArray[np.float64] = np.asarray(blank.radial, dtype=float) * self.range.scale
         """``(npt_rad,)`` bin centres in the unit of the axis."""
         self.azimuthal: NDArray[np.float64] = np.asarray(blank.azimuthal, dtype=float)
         """``(npt_azim,)`` bin centres in degrees."""
@@ -80,8 +89,8 @@ class CakeIntegrator:
         return self._integrator.integrate2d_ng(
             image,
             *self._npt,
-            unit=self._range.unit.pyfai,
-            radial_range=self._range.pyfai_limits,
+            unit=self.range.unit.pyfai,
+            radial_range=self.range.pyfai_limits,
             azimuth_range=self._azimuth,
             method=(self._config.split_method[0], "csr", "cython"),
             correctSolidAngle=self._config.correct_solid_angle,

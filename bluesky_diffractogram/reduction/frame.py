@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .moved import Moved
+
 
 class FrameError(ValueError):
     """A frame that cannot be reduced.
@@ -47,6 +49,8 @@ class Frame:
         them are NaN already and are not tested again, and the dark counts as often.
     digest
         What a frame with other pixels would not have; empty where that is not known.
+    moved
+        What is told of its geometry; None where that is the calibration's.
     """
 
     image: NDArray
@@ -55,6 +59,7 @@ class Frame:
     monitor: float | None = None
     exposures: int = 1
     digest: str = ""
+    moved: Moved | None = None
 
 
 def check_image(image: NDArray, expected: tuple[int, int] | None) -> None:

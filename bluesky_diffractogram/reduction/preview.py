@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .moved import Moved
 from .outlines import Outline, outline
 from .projection import Projection
 from .reducer import Reducer
@@ -46,9 +47,17 @@ class DetectorView:
         return self.projection.shape
 
 
-def detector_view(reducer: Reducer) -> DetectorView:
-    """What is needed to show the frames that `reducer` reduces."""
-    projection = Projection(reducer.geometry)
+def detector_view(reducer: Reducer, moved: Moved | None = None) -> DetectorView:
+    """What is needed to show the frames that `reducer` reduces.
+
+    Parameters
+    ----------
+    reducer
+        That of the calibration's own geometry.
+    moved
+        What is told of the frame's.
+    """
+    projection = Projection(reducer.geometry if moved is None else moved.of(reducer.geometry))
     outlines = tuple(outline(wanted, projection) for wanted in reducer.ranges)
     return DetectorView(reducer.config.transformation, reducer.mask, reducer.validity, projection, outlines)
 
