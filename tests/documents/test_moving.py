@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from pathlib import Path
 
 import bluesky.plans as bp
 import numpy as np
@@ -45,15 +46,9 @@ def moving_run(readings, *, units=None, configured=None, images=None):
         keys[name] = {"source": "t", "dtype": "number", "shape": [], "object_name": name}
         if name in units:
             keys[name]["units"] = units[name]
-    configuration = {
-        "det": {
-            "data": dict(configured or {}), "timestamps": dict.fromkeys(configured or {}, 0.0),
-            "data_keys": {
-                name: {"source": "t", "dtype": "number", "shape": [], **({"units": units[name]} if name in units else {})}
-                for name in configured or {}
-            },
-        }
-    }  # fmt: skip
+    configured = configured or {}
+    described = {name: {"source": "t", "dtype": "number", "shape": [], "units": units[name]} for name in configured}
+    configuration = {"det": {"data": configured, "timestamps": dict.fromkeys(configured, 0.0), "data_keys": described}}
     bundle = run.compose_descriptor(
         name="primary", data_keys=keys, hints={}, configuration=configuration,
         object_keys={"det": ["image"], **{name: [name] for name in readings}},
@@ -62,8 +57,9 @@ def moving_run(readings, *, units=None, configured=None, images=None):
     yield "descriptor", bundle.descriptor_doc
     for n in range(number):
         data = {"image": images[n], **{name: values[n] for name, values in readings.items() if values[n] is not None}}
-        yield "event", bundle.compose_event(
-            data=data, timestamps=dict.fromkeys(data, 0.0), time=1000.0 + n, validate=False
+        yield (
+            "event",
+            bundle.compose_event(data=data, timestamps=dict.fromkeys(data, 0.0), time=1000.0 + n, validate=False),
         )
     yield "stop", run.compose_stop()
 
@@ -216,8 +212,9 @@ def test_a_unit_that_is_not_known_is_said_in_words(cfg):
 
 def test_a_poni_that_readings_bring_as_text_or_path(cfg, tmp_path):
     """All of the geometry is taken from it; the detector stays the calibration's."""
-    text = open(cfg["calibration"]).read().replace("Distance: 0.1", "Distance: 0.13").replace("Rot1: 0.02", "Rot1: 0.05")
-    text = text.replace("Wavelength: 4e-11", "Wavelength: 4.2e-11")
+    text = Path(cfg["calibration"]).read_text()
+    for was, now in (("Distance: 0.1", "Distance: 0.13"), ("Rot1: 0.02", "Rot1: 0.05"), ("4e-11", "4.2e-11")):
+        text = text.replace(was, now)
     path = tmp_path / "moved.poni"
     path.write_text(text)
     cfg = {**cfg, "geometry": {"poni": "poni"}}
@@ -234,7 +231,7 @@ def test_a_poni_that_readings_bring_as_text_or_path(cfg, tmp_path):
 
 
 def test_a_poni_that_cannot_be_used_is_no_geometry(cfg, tmp_path):
-    text = open(cfg["calibration"]).read()
+    text = Path(cfg["calibration"]).read_text()
     outside = tmp_path / "outside.poni"
     outside.write_text(text)
     bad = ["", "no poni", str(tmp_path / "none.poni"), text.replace("0.0006", "0.0007"), "Distance: 0.1\n",
