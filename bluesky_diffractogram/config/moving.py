@@ -63,8 +63,8 @@ class Reading(BaseModel):
     )
     tolerance: Annotated[float | None, BeforeValidator(optional(real("a number of at least 0", 0.0)))] = Field(
         default=None,
-        description="In m, rad or keV: readings are rounded to multiples of about it; null: 1e-6 m, 1e-6 rad, 1e-5 keV, of "
-        "wavelengths 1e-16 m.",
+        description="In m, rad or keV: readings are rounded to multiples of about it; null: 1e-6 m, 1e-6 rad, "
+        "1e-5 keV, of wavelengths 1e-16 m.",
     )
 
 
