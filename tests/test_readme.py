@@ -164,9 +164,10 @@ def test_the_derived_runs_table_has_every_data_key(tmp_path):
     from bluesky_diffractogram.documents.derived_keys import data_keys
     from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
 
-    config = load_config(
-        {"calibration": str(write_poni(tmp_path / "x.poni")), "error_model": "poisson", "count": True, "cake": True}
-    )
+    config = load_config({
+        "calibration": str(write_poni(tmp_path / "x.poni")), "error_model": "poisson", "count": True, "cake": True,
+        "geometry": {"poni": "poni", "energy": "energy"},
+    })  # fmt: skip
     keys = data_keys(Reducer(config, open_geometry(config), (240, 260)), {})
     table = README.split("## The derived run", 1)[1].split("## How it compares")[0]
     written = {
