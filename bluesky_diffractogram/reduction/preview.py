@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .geometry import Geometry
 from .moved import Moved
 from .outlines import Outline, outline
 from .projection import Projection
@@ -33,6 +34,8 @@ class DetectorView:
         From angles to pixels of the shown frame.
     outlines
         Of all ranges, in the order of their numbers.
+    calibrated
+        The calibration's own geometry, in which limits are what they are written as.
     """
 
     transformation: str
@@ -40,6 +43,7 @@ class DetectorView:
     validity: Validity
     projection: Projection
     outlines: tuple[Outline, ...]
+    calibrated: Geometry
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -59,7 +63,9 @@ def detector_view(reducer: Reducer, moved: Moved | None = None) -> DetectorView:
     """
     projection = Projection(reducer.geometry if moved is None else moved.of(reducer.geometry))
     outlines = tuple(outline(wanted, projection) for wanted in reducer.ranges)
-    return DetectorView(reducer.config.transformation, reducer.mask, reducer.validity, projection, outlines)
+    return DetectorView(
+        reducer.config.transformation, reducer.mask, reducer.validity, projection, outlines, reducer.geometry
+    )
 
 
 def preview(
