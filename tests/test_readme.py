@@ -171,6 +171,7 @@ def test_the_derived_runs_table_has_every_data_key(tmp_path):
             "count": True,
             "cake": True,
             "dark": {"stream": "dark"},
+            "geometry": {"poni": "poni", "energy": "energy"},
         }
     )
     keys = data_keys(Reducer(config, open_geometry(config), (240, 260)), {})

@@ -15,6 +15,7 @@ from .load import (
     update_config,
 )
 from .model import DiffractogramConfig
+from .moving import GeometryConfig
 from .peaks import PeaksConfig
 from .ranges import DiffractogramRange, parse_range
 from .source import read_settings
@@ -31,6 +32,7 @@ __all__ = [
     "DarkConfig",
     "DiffractogramConfig",
     "DiffractogramRange",
+    "GeometryConfig",
     "PeaksConfig",
     "RadialUnit",
     "StatisticConfig",

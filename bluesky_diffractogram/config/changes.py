@@ -39,6 +39,7 @@ NUMBERS = frozenset(
         "statistic",
         "wavelength",
         "energy",
+        "geometry",
         "normalization",
         "detector_shape",
         "binning",

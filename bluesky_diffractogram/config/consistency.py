@@ -128,6 +128,12 @@ def _check_main_plot(config: DiffractogramConfig) -> None:
 
 
 def _check_wavelength(config: DiffractogramConfig) -> None:
+    told = None if config.geometry is None else config.geometry.of_wavelength
+    for key in ("wavelength", "energy"):
+        if told is not None and getattr(config, key) is not None:
+            raise ConfigError(
+                key, getattr(config, key), f"null where geometry.{told} tells it of each frame", "both tell the same"
+            )
     if config.wavelength is None or config.energy is None:
         return
     expected = HC / config.energy * 1e-10

@@ -18,6 +18,7 @@ from .dark import DarkConfig
 from .errors import ConfigError
 from .files import ALLOWED_CALIBRATION
 from .model import DiffractogramConfig
+from .moving import GeometryConfig, Reading
 from .peaks import PeaksConfig
 from .source import read_settings
 from .statistic import StatisticConfig
@@ -110,7 +111,7 @@ def update_config(
 
     What was never set keeps following its default: new ``diff_ranges`` without ``diff_number`` make as many
     ranges active as there are. Likewise ``energy`` replaces a ``wavelength`` that was set, and the other way
-    round. ``peaks``, ``statistic``, ``cake`` and ``dark`` are replaced as a whole.
+    round. ``peaks``, ``statistic``, ``cake``, ``dark`` and ``geometry`` are replaced as a whole.
 
     Raises
     ------
@@ -205,7 +206,8 @@ def _one_error(details: dict[str, Any]) -> ConfigError:
 
 
 _PARTS: dict[str, type[BaseModel]] = {
-    "cake": CakeConfig, "dark": DarkConfig, "peaks": PeaksConfig, "statistic": StatisticConfig,
+    "cake": CakeConfig, "dark": DarkConfig, "geometry": GeometryConfig, "peaks": PeaksConfig,
+    "statistic": StatisticConfig,
 }  # fmt: skip
 
 
@@ -213,6 +215,8 @@ def _unknown_key(key: str, inside: str, value: Any) -> ConfigError:
     model = DiffractogramConfig if not inside else _PARTS[inside.partition(".")[0]]
     if ".track." in inside or ".phases." in inside:
         model = TrackedPeak if ".track." in inside else TrackedPhase
+    if inside.startswith("geometry.") and inside != "geometry.":
+        model = Reading
     known = [*model.model_fields, *(() if inside else COMMANDS)]
     nearest = difflib.get_close_matches(key.strip().lower().replace("-", "_"), known, n=1, cutoff=0.5)
     if nearest:

@@ -21,6 +21,7 @@ from .cake import CakeConfig
 from .changes import same
 from .consistency import HC, check_together
 from .dark import DarkConfig, check_dark
+from .moving import GeometryConfig, check_geometry
 from .peaks import PeaksConfig
 from .ranges import DiffractogramRange, parse_range
 from .statistic import StatisticConfig, check_statistic
@@ -108,6 +109,9 @@ class DiffractogramConfig(BaseModel):
     )
     energy: Annotated[float | None, _real("keV from 0.1 to 1000", 0.1, 1000)] = Field(
         default=None, description="The photon energy in keV, instead of the calibration's wavelength."
+    )
+    geometry: Annotated[GeometryConfig | None, BeforeValidator(check_geometry)] = Field(
+        default=None, description="Which readings tell the geometry of each frame; null: it is the calibration's."
     )
     normalization: Name = Field(default=None, description="The data key of a monitor that divides each diffractogram.")
     # pixels

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ..files import Paths, Reader, Unreadable, read_ahead
+from ..files import Paths, Reader, Unreadable, read_ahead, read_text
 from ..reduction.frame import FrameError
 from .filled import Datums
 from .images import ReadImage, as_read
@@ -124,6 +124,16 @@ class Assets:
         frames = self._frames(rows.resource)
         wanted = range(rows.number) if index is None else (index,)
         return [frames.state(rows.first + i, self._paths) for i in wanted]
+
+    def text(self, uri: str) -> str:
+        """The text of a small file that a document names.
+
+        Raises
+        ------
+        NotReadable, Unreadable
+            It is not there, may not be opened, or is not small.
+        """
+        return read_text(self._paths.resolve(uri))
 
     def resource_of(self, images: ImagesReceived) -> str | None:
         """The uid of the resource that an event's images come from, if it is known."""

@@ -10,13 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from ..config.moving import RECORDED
 from ..reduction.diffractogram import Peaks, Reduction
 from ..reduction.follow import follow
+from ..reduction.moved import UNITS
 from ..reduction.reducer import Reducer
 from ..reduction.tracking import PeakTracker
 from .earlier import EarlierEvent, References, as_computed
 from .followed import COUNTS, SEEN, as_measured, figure, figures, references_after
 from .messages import Document, OriginOfFrame
+from .moving import recorded_parameters
+from .moving_peaks import MovingPeaks
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +87,8 @@ def data_keys(reducer: Reducer, carried: Mapping[str, Document]) -> dict[str, An
     if reducer.cake is not None and config.cake is not None:
         shape, dims = (config.cake.npt_azim, config.cake.npt_rad), ("azimuthal", "radial")
         keys["cake"] = _array(shape, dims, counts, "<f4")
+    for name in recorded_parameters(config):
+        keys[RECORDED + name] = _number(UNITS[name])
     keys.update(
         imagename=_text(),
         timestamp=_number("s"),
@@ -194,11 +200,14 @@ class EventData:
             PeakTracker(lines, _step(axis)) for lines, axis in zip(reducer.tracked, reducer.axes, strict=True)
         ]
         self._figures = tuple(figures(reducer.config))
+        self._moving = MovingPeaks(reducer)
         self._like: dict[str, Any] = {}
 
     def data(self, reduction: Reduction, origin: OriginOfFrame) -> dict[str, Any]:
         """The values under `data_keys`, but for what is carried; what is missing is NaN."""
         config = self._reducer.config
+        told = self._moving.recorded(reduction.frame.moved)
+        self._moving.go_on(told, self._trackers)
         data: dict[str, Any] = {}
         each = zip(self._reducer.ranges, reduction.diffractograms, reduction.peaks, strict=True)
         for wanted, diffractogram, peaks in each:
@@ -218,6 +227,7 @@ class EventData:
         if reduction.cake is not None:
             data["cake"] = reduction.cake.intensity
         frame = reduction.frame
+        data |= told
         data |= {
             "imagename": frame.imagename,
             "timestamp": frame.timestamp,
@@ -249,6 +259,7 @@ class EventData:
             logger.warning("an event of the earlier derived run is not taken over: %s", error)
             return None
         data |= {"raw_event": origin.event_uid, "raw_seq_num": origin.seq_num, "frame_index": origin.frame_index}
+        self._moving.go_on(data, self._trackers)
         self._references = references_after(self._references, data)
         for i, tracker in enumerate(self._trackers, 1):
             tracker.resume([as_measured(data, f"peak_{i}_{line.name}_") for line in tracker.lines])
@@ -260,7 +271,7 @@ class EventData:
         listed[0, :n], listed[1, :n] = peaks.position[:n], peaks.height[:n]
         tracker = self._trackers[i - 1]
         named = tracker.follow(peaks)
-        which = named[0] if named else follow(self._references[i - 1], peaks, _step(radial))[0]
+        which = named[0] if named else follow(self._moving.here(self._references[i - 1], i), peaks, _step(radial))[0]
         data = {
             f"peaks_{i}": listed,
             f"n_peaks_{i}": n,

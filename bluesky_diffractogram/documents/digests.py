@@ -9,10 +9,12 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from ..reduction.moved import Moved
+
 DIGITS = 16
 
 
-def frame_digest(states: Iterable[str | None], monitor: float | None) -> str:
+def frame_digest(states: Iterable[str | None], monitor: float | None, moved: Moved | None = None) -> str:
     """The digest of a frame, the same as long as reducing it gives the same.
 
     Parameters
@@ -21,6 +23,8 @@ def frame_digest(states: Iterable[str | None], monitor: float | None) -> str:
         Of its images: of their files (`files.file_state`), or of their pixels.
     monitor
         What divides it.
+    moved
+        What is told of its geometry.
 
     Returns
     -------
@@ -30,7 +34,8 @@ def frame_digest(states: Iterable[str | None], monitor: float | None) -> str:
     known = list(dict.fromkeys(states))
     if not known or None in known:
         return ""
-    return hashlib.sha256(json.dumps([known, monitor]).encode()).hexdigest()[:DIGITS]
+    parts = [known, monitor, *([] if moved is None else [moved.told()])]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:DIGITS]
 
 
 def with_dark_digest(digest: str, dark: str) -> str:

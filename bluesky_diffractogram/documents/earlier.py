@@ -9,11 +9,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..reduction.moved import Moved
 from .messages import OriginOfFrame
 
 logger = logging.getLogger(__name__)
 
-References = tuple[float | int | None, ...]
+Reference = float | int | tuple[float, Moved] | None
+References = tuple[Reference, ...]
 Digest = Callable[[], str]
 """What a frame is known by now (`digests.frame_digest`), asked for where the frame is there at all."""
 

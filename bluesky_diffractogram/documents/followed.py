@@ -11,7 +11,8 @@ import numpy as np
 from ..config import DiffractogramConfig
 from ..reduction.diffractogram import Peaks
 from ..reduction.tracking import Measured
-from .earlier import References
+from .earlier import Reference, References
+from .moving import moved_in
 
 COUNTS = "counts"
 SEEN = "seen"
@@ -35,18 +36,23 @@ def figure(peaks: Peaks, name: str) -> np.ndarray:
 def references_after(before: References, data: Mapping[str, Any]) -> References:
     """What a followed peak of each range is known by, after an event with `data`.
 
-    Where it was last seen; or, where peaks are followed by name, a digest of all that was seen of them.
+    Where it was last seen, with the geometry there if the data tell it; or, where peaks are followed by name, a digest
+    of all that was seen of them.
     """
     return tuple(_reference_after(old, i, data) for i, old in enumerate(before, 1))
 
 
-def _reference_after(old: float | int | None, i: int, data: Mapping[str, Any]) -> float | int | None:
+def _reference_after(old: Reference, i: int, data: Mapping[str, Any]) -> Reference:
+    moved = moved_in(data)
     named = [key.removesuffix(SEEN) for key in data if key.startswith(f"peak_{i}_") and key.endswith(f"_{SEEN}")]
     if named:
         values = [data.get(stem + name) for stem in sorted(named) for name in FOLLOWED_BY]
-        return hash((old, *(None if value is None or math.isnan(value) else float(value) for value in values)))
+        told = () if moved is None else moved.told().values()
+        return hash((old, *(None if value is None or math.isnan(value) else float(value) for value in values), *told))
     position = data.get(f"peak_{i}_position")
-    return old if position is None or math.isnan(position) else float(position)
+    if position is None or math.isnan(position):
+        return old
+    return float(position) if moved is None else (float(position), moved)
 
 
 def as_measured(data: Mapping[str, Any], stem: str) -> Measured | None:

@@ -20,6 +20,7 @@ from .darks import DarkInForce, dark_for, frame_with_dark
 from .digests import frame_digest, state_of_pixels
 from .images import ReadImage, as_read, frames_in
 from .messages import ImagesReceived, OriginOfFrame
+from .moving import moved_geometry
 from .setting import Reducers, Setting
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ def read_frames(
         named = None
     timestamp = float(event.get("timestamps", {}).get(key, event["time"]))
     monitor = _monitor(images, config.normalization)
+    moved = moved_geometry(images, setting, assets)
     each = config.frames_per_event == "each"
     if not each:
         begin, end = 0, None
@@ -95,7 +97,8 @@ def read_frames(
         read = image()
         if not each:
             states.append(read.state)
-        return Frame(read.image, timestamp, name, monitor, digest=frame_digest([read.state], monitor))
+        digest = frame_digest([read.state], monitor, moved)
+        return Frame(read.image, timestamp, name, monitor, digest=digest, moved=moved)
 
     if each or total == 1:
         return total, (partial(frame, i, *named_image) for i, named_image in enumerate(found, begin))
@@ -104,7 +107,7 @@ def read_frames(
 
     def added() -> Frame:
         frame = add_frames(frames, config.frames_per_event, validity.invalid)
-        return replace(frame, digest=frame_digest(states, monitor))
+        return replace(frame, digest=frame_digest(states, monitor, moved), moved=moved)
 
     return 1, iter([added])
 
@@ -117,12 +120,13 @@ def digest_now(images: ImagesReceived, setting: Setting, assets: Assets, index: 
     each = setting.config.frames_per_event == "each"
     try:
         monitor = _monitor(images, setting.config.normalization)
+        moved = moved_geometry(images, setting, assets)
         if images.in_file:
-            return frame_digest(assets.states(images, index if each else None), monitor)
+            return frame_digest(assets.states(images, index if each else None), monitor, moved)
         if not assets.pixel_digests:
             return ""
         arrays = frames_in(images.event["data"][images.image_key], images.descriptor["data_keys"].get(images.image_key))
-        return frame_digest(map(state_of_pixels, arrays[index : index + 1] if each else arrays), monitor)
+        return frame_digest(map(state_of_pixels, arrays[index : index + 1] if each else arrays), monitor, moved)
     except (NotReadable, Unreadable, FrameError, KeyError):
         return ""
 
@@ -160,7 +164,8 @@ def reduce_aside(
         dark = dark_for(in_force, images, setting)
         for index, read in enumerate(read_frames(images, setting, assets)[1]):
             frame = frame_with_dark(read(), dark)
-            reducer = reducers.get(setting, frame_shape_of(frame))
-            announce(reducer.reduce(frame), reducer, setting, origin_of(images, index), images.run_uid)
+            shape = frame_shape_of(frame)
+            reduction = reducers.at(setting, shape, frame.moved).reduce(frame)
+            announce(reduction, reducers.get(setting, shape), setting, origin_of(images, index), images.run_uid)
     except (NotReadable, FrameError, ConfigError) as error:
         logger.warning("the current frame cannot be reduced: %s", error)

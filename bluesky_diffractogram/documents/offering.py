@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from numpy.typing import NDArray
 
-from ..config import ConfigError, DiffractogramConfig
+from ..config import ConfigError, DiffractogramConfig, GeometryConfig
 from ..files import NotReadable
 from ..reduction.frame import Frame, FrameError
+from ..reduction.moved import Moved
 from ..reduction.preview import DetectorView, detector_view
 from ..reduction.reducer import Reducer
 from .assets import Assets
@@ -84,8 +85,9 @@ class Offering:
         self._subscribers = subscribers
         self._latest = latest
         self._reducers, self._assets = reducers, assets
-        self._view: tuple[Reducer, DetectorView] | None = None
+        self._view: tuple[tuple[Reducer, Moved | None], DetectorView] | None = None
         self._offered: _Offered | None = None
+        self._geometry_told_by: GeometryConfig | None = None
         self._read_at = -UNREDUCED_EVERY_S
         self._due = False
         self._failed = False
@@ -130,13 +132,17 @@ class Offering:
         except (FrameError, ConfigError) as error:
             logger.debug("the last frame is none of the new configuration: %s", error)
             return
-        self._offer(self._offered, reducer, setting)
+        offered = self._offered
+        if setting.config.geometry != self._geometry_told_by:  # other readings tell it now, which are not at hand
+            offered = replace(offered, frame=replace(offered.frame, moved=None))
+        self._offer(offered, reducer, setting)
 
     def _offer(self, offered: _Offered, reducer: Reducer, setting: Setting) -> None:
-        self._offered = offered
-        if self._view is None or self._view[0] is not reducer:
+        self._offered, self._geometry_told_by = offered, setting.config.geometry
+        moved = offered.frame.moved
+        if self._view is None or self._view[0] != (reducer, moved):
             try:
-                self._view = reducer, detector_view(reducer)
+                self._view = (reducer, moved), detector_view(reducer, moved)
             except Exception:  # what cannot be shown is reduced all the same
                 if not self._failed:
                     logger.exception("frames of %s cannot be shown; this is said once", reducer.geometry.path)

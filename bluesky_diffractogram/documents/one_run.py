@@ -353,8 +353,8 @@ class OneRun:
     def _reduced_here(self, read: Callable[[], Frame], parked: ParkedImages, setting: Setting) -> _Reduced:
         frame = frame_with_dark(read(), parked.dark)
         shape = frame_shape_of(frame)
-        reducer = self._reducers.get(setting, shape, self._first_shapes.get(setting.stream_number))
-        reduction = reducer.reduce(frame)
+        first = self._first_shapes.get(setting.stream_number)
+        reduction = self._reducers.at(setting, shape, frame.moved, first).reduce(frame)
         if self._ahead is not None:
             self._ahead.learn(parked.images, shape)
         return shape, reduction

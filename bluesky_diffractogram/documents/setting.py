@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from ..config import ConfigError, DiffractogramConfig, alters_stream, empties_buffers
 from ..reduction.corrections import read_images
 from ..reduction.geometry import Geometry
+from ..reduction.moved import Moved
 from ..reduction.reducer import Reducer, known_shape, open_geometry
 from ..reduction.transformation import transformed_shape
+from .moved_reducers import MovedReducers
 from .provenance import configuration_text, provenance
 
 Shape = tuple[int, int]
@@ -104,10 +106,17 @@ def _digests(described: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 class Reducers:
-    """The reducers of the last few settings, built when first asked for."""
+    """The reducers of the last few settings, built when first asked for.
+
+    Attributes
+    ----------
+    moved
+        Those of the geometries that frames had which were not the calibration's.
+    """
 
     def __init__(self) -> None:
         self._built: OrderedDict[tuple[int, Shape, Shape], Reducer] = OrderedDict()
+        self.moved = MovedReducers()
         self._lock = threading.Lock()
 
     def get(self, setting: Setting, shape: Shape, first: Shape | None = None) -> Reducer:
@@ -140,6 +149,22 @@ class Reducers:
             while len(self._built) > KEPT_REDUCERS:
                 self._built.popitem(last=False)
             return reducer
+
+    def at(self, setting: Setting, shape: Shape, moved: Moved | None, first: Shape | None = None) -> Reducer:
+        """The reducer for frames of which something is told of their geometry; of the others as `get`.
+
+        Parameters
+        ----------
+        setting, shape, first
+            As for `get`, and so is what is raised.
+        moved
+            What is told; None for nothing.
+        """
+        calibrated = self.get(setting, shape, first)
+        if moved is None:
+            return calibrated
+        with self._lock:
+            return self.moved.get((setting.stream_number, shape, first or shape), calibrated, moved, setting.images)
 
     def prepare(self, setting: Setting, expected: Shape | None = None) -> None:
         """Build the reducer before the first frame comes, where its shape is known or `expected`."""

@@ -7,6 +7,7 @@ from .paths import Paths
 from .read_ahead import Reader, read_ahead
 from .sequence import FileSequence
 from .state import file_state, joined_states
+from .text import read_text
 
 __all__ = [
     "FileSequence",
@@ -20,4 +21,5 @@ __all__ = [
     "find_datasets",
     "joined_states",
     "read_ahead",
+    "read_text",
 ]

@@ -68,6 +68,7 @@ def backgrounds(
     images: Mapping[str, NDArray],
     ranges: Sequence[IntegrationRange],
     axes: Sequence[NDArray[np.float64]],
+    level: int = logging.WARNING,
 ) -> tuple[NDArray[np.float64], ...] | None:
     """What is taken away from the intensity of each range.
 
@@ -81,6 +82,8 @@ def backgrounds(
         As `read_images` gives them; the curve is ``background_curve``.
     ranges, axes
         The ranges, and ``(npt,)`` bin centres of each.
+    level
+        At which it is logged that the curve does not reach all of them.
 
     Returns
     -------
@@ -100,7 +103,8 @@ def backgrounds(
         values = np.interp(axis, radial[known][order], curve[known, 1][order], left=np.nan, right=np.nan)
         unknown = int(np.isnan(values).sum())
         if unknown:
-            logger.warning(
+            logger.log(
+                level,
                 "background_curve does not reach %d of the %d bins of range %d, which have no intensity: it goes from "
                 "%g to %g %s, the range from %g to %g %s", unknown, len(axis), wanted.number,
                 curve[0, 0], curve[-1, 0], unit.symbol, axis[0], axis[-1], wanted.unit.symbol,

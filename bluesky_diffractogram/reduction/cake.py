@@ -15,7 +15,7 @@ from .dark import known_part
 from .diffractogram import Cake
 from .geometry import Geometry
 from .integrator import seen_by_pyfai
-from .limits import limited_range
+from .limits import IntegrationRange, limited_range
 from .transformation import transform
 from .validity import Validity
 
@@ -31,6 +31,8 @@ class CakeIntegrator:
         Of known shape.
     corrections
         In the orientation of `geometry` (`make_corrections`).
+    wanted
+        Its limits, if they are not those that follow from `geometry`.
 
     Raises
     ------
@@ -38,22 +40,29 @@ class CakeIntegrator:
         A limit that cannot be expressed in the unit of the axis.
     """
 
-    def __init__(self, config: DiffractogramConfig, geometry: Geometry, corrections: Corrections) -> None:
+    def __init__(
+        self,
+        config: DiffractogramConfig,
+        geometry: Geometry,
+        corrections: Corrections,
+        wanted: IntegrationRange | None = None,
+    ) -> None:
         settings = config.cake
         assert settings is not None
         self._config, self._mask, self._dark, self._flat = config, corrections.mask, corrections.dark, corrections.flat
         self._unknown: NDArray[np.bool_] | None = None
         self._npt = settings.npt_rad, settings.npt_azim
         try:
-            self._range = limited_range(config, settings.limits, settings.npt_rad, geometry, corrections.mask)
+            limits = settings.limits, settings.npt_rad, geometry, corrections.mask
+            self.range = wanted or limited_range(config, *limits)
         except ConfigError as error:
             raise ConfigError("cake.range", settings.range, error.allowed, error.reason) from error
-        (self._azimuth,) = self._range.arc.parts()
+        (self._azimuth,) = self.range.arc.parts()
         self._integrator = geometry.with_mask(corrections.mask).integrator()
         self._lock = threading.Lock()
         # Regrouping a blank frame builds the table now: the first real one would else wait for it.
         blank = self._call(np.zeros(corrections.mask.shape, dtype=np.float32), 1)
-        self.radial: NDArray[np.float64] = np.asarray(blank.radial, dtype=float) * self._range.scale
+        self.radial: NDArray[np.float64] = np.asarray(blank.radial, dtype=float) * self.range.scale
         """``(npt_rad,)`` bin centres in the unit of the axis."""
         self.azimuthal: NDArray[np.float64] = np.asarray(blank.azimuthal, dtype=float)
         """``(npt_azim,)`` bin centres in degrees."""
@@ -91,8 +100,8 @@ class CakeIntegrator:
         return self._integrator.integrate2d_ng(
             image,
             *self._npt,
-            unit=self._range.unit.pyfai,
-            radial_range=self._range.pyfai_limits,
+            unit=self.range.unit.pyfai,
+            radial_range=self.range.pyfai_limits,
             azimuth_range=self._azimuth,
             method=(self._config.split_method[0], "csr", "cython"),
             correctSolidAngle=self._config.correct_solid_angle,

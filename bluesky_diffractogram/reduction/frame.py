@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from .moved import Moved
+
 if TYPE_CHECKING:
     from .dark import Dark
 
@@ -53,6 +55,8 @@ class Frame:
         What a frame with other pixels would not have; empty where that is not known.
     dark
         What is subtracted from each exposure, where darks come with the frames; None for nothing.
+    moved
+        What is told of its geometry; None where that is the calibration's.
     """
 
     image: NDArray
@@ -62,6 +66,7 @@ class Frame:
     exposures: int = 1
     digest: str = ""
     dark: Dark | None = None
+    moved: Moved | None = None
 
 
 def check_image(image: NDArray, expected: tuple[int, int] | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ logger = logging.getLogger(__name__)
 Shape = tuple[int, int]
 
 MOST_USUAL_BINNING = 8
+_PARAMETERS = {
+    "distance": "dist", "poni1": "poni1", "poni2": "poni2", "rot1": "rot1", "rot2": "rot2", "rot3": "rot3",
+}  # fmt: skip
 
 
 class Geometry:
@@ -67,6 +71,16 @@ class Geometry:
     def distance(self) -> float:
         """Distance from the sample to the plane of the detector, in metres."""
         return float(self._ai.dist)
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """The six of a PONI file, under its names: ``distance``, ``poni1`` and ``poni2`` in m, the rotations in rad."""
+        return {name: float(getattr(self._ai, attribute)) for name, attribute in _PARAMETERS.items()}
+
+    @property
+    def orientation(self) -> int:
+        """pyFAI's orientation of the detector, 1 to 4."""
+        return int(self._ai.detector.orientation or 3)
 
     @property
     def rotations(self) -> tuple[float, float, float]:
@@ -130,6 +144,23 @@ class Geometry:
         geometry = Geometry(copied(self._ai, deep=True), self.path, self.text, self.sha256, by)
         geometry._ai.reset(collect_garbage=False)
         geometry._ai.detector = binned_detector(detector, by, self.shape)
+        return geometry
+
+    def moved(self, parameters: Mapping[str, float], wavelength: float | None = None) -> Geometry:
+        """This geometry with some of its `parameters` and its wavelength in m another one; itself if they are its own.
+
+        The detector is shared, and no array is.
+        """
+        now = self.parameters
+        changed = {name: value for name, value in parameters.items() if value != now[name]}
+        if not changed and wavelength in (None, self.wavelength):
+            return self
+        geometry = Geometry(copied(self._ai), self.path, self.text, self.sha256, self.binning)
+        for name, value in changed.items():
+            setattr(geometry._ai, _PARAMETERS[name], value)
+        if wavelength is not None:
+            geometry._ai.wavelength = wavelength
+        geometry._ai.reset(collect_garbage=False)
         return geometry
 
     def with_mask(self, mask: NDArray[np.bool_]) -> Geometry:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .geometry import Geometry
+from .moved import Moved
 from .outlines import Outline, outline
 from .projection import Projection
 from .reducer import Reducer
@@ -32,6 +34,8 @@ class DetectorView:
         From angles to pixels of the shown frame.
     outlines
         Of all ranges, in the order of their numbers.
+    calibrated
+        The calibration's own geometry, in which limits are what they are written as.
     """
 
     transformation: str
@@ -39,6 +43,7 @@ class DetectorView:
     validity: Validity
     projection: Projection
     outlines: tuple[Outline, ...]
+    calibrated: Geometry
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -46,11 +51,21 @@ class DetectorView:
         return self.projection.shape
 
 
-def detector_view(reducer: Reducer) -> DetectorView:
-    """What is needed to show the frames that `reducer` reduces."""
-    projection = Projection(reducer.geometry)
+def detector_view(reducer: Reducer, moved: Moved | None = None) -> DetectorView:
+    """What is needed to show the frames that `reducer` reduces.
+
+    Parameters
+    ----------
+    reducer
+        That of the calibration's own geometry.
+    moved
+        What is told of the frame's.
+    """
+    projection = Projection(reducer.geometry if moved is None else moved.of(reducer.geometry))
     outlines = tuple(outline(wanted, projection) for wanted in reducer.ranges)
-    return DetectorView(reducer.config.transformation, reducer.mask, reducer.validity, projection, outlines)
+    return DetectorView(
+        reducer.config.transformation, reducer.mask, reducer.validity, projection, outlines, reducer.geometry
+    )
 
 
 def preview(

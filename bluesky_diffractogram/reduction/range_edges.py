@@ -50,7 +50,12 @@ class _Point:
 
 
 def nearest_edge(
-    config: DiffractogramConfig, geometry: Geometry, row: float, column: float, within: float
+    config: DiffractogramConfig,
+    geometry: Geometry,
+    row: float,
+    column: float,
+    within: float,
+    calibrated: Geometry | None = None,
 ) -> Edge | None:
     """The edge nearest to a point, of those that are drawn; open limits and full rings have none.
 
@@ -64,13 +69,15 @@ def nearest_edge(
         The point, as the calibration counts the pixels of the transformed image.
     within
         How many pixels away an edge may be.
+    calibrated
+        The geometry in which limits are what they are written as; None for `geometry`.
     """
     # The point is the same for all ranges but on the axis of pixels, whose scale is that of an arc.
     shared = None if config.unit.name == "r_pixel" else _point(geometry, config, FULL_RING, row, column)
     found = []
     for each in config.ranges:
         point = shared or _point(geometry, config, each.arc, row, column)
-        for side, distance in _distances(each, config, geometry, point, within):
+        for side, distance in _distances(each, config, calibrated or geometry, point, within):
             if distance <= within:
                 found.append((distance, each.number, side))
     if not found:
@@ -123,9 +130,21 @@ def _point(geometry: Geometry, config: DiffractogramConfig, arc: Arc, row: float
 
 
 def moved_edge(
-    config: DiffractogramConfig, geometry: Geometry, edge: Edge, row: float, column: float
+    config: DiffractogramConfig,
+    geometry: Geometry,
+    edge: Edge,
+    row: float,
+    column: float,
+    calibrated: Geometry | None = None,
 ) -> list[Entry | None]:
     """All ``diff_ranges`` with one edge moved to a point, rounded to what a pixel there resolves.
+
+    Parameters
+    ----------
+    config, geometry, row, column, calibrated
+        As `nearest_edge` takes them.
+    edge
+        Which one.
 
     Raises
     ------
@@ -144,7 +163,7 @@ def moved_edge(
             start = 0.0 if entry[0] is None else entry[0]
             entry[:2] = [start, _rounded(start + (azimuth - start) % 360, point.azimuth_slope)]
     else:
-        entry[_place(edge.side, entry)] = _limit(config, geometry, wanted.arc, point)
+        entry[_place(edge.side, entry)] = _limit(config, calibrated or geometry, wanted.arc, point)
     entries = _entries(config)
     entries[edge.number - 1] = (entry[0], entry[1], entry[2], entry[3])
     return entries

@@ -24,6 +24,7 @@ from .geometry_cache import keep_arrays, provide_arrays
 from .integrator import Integrator, PyFAIIntegrator
 from .limits import IntegrationRange, check_limits, integration_ranges, open_limits
 from .median import MedianIntegrator
+from .moved import Moved
 from .onepass import OnePassIntegrator
 from .peak_search import PeakSearch
 from .preparation import prepare
@@ -31,7 +32,7 @@ from .pyfai_library import check_method
 from .table import Prepared
 from .table_cache import load_prepared, store_prepared
 from .table_key import table_key
-from .tracked_lines import check_tracked, tracked_lines
+from .tracked_lines import TrackedLine, check_tracked, tracked_lines
 from .transformation import transform, transformed_shape
 from .validity import Validity
 
@@ -40,6 +41,8 @@ logger = logging.getLogger(__name__)
 Shape = tuple[int, int]
 
 MASKED_WORTH_A_WARNING = 0.2
+# What pyFAI's integrators hold of every pixel, for each range: 435 MB of an Eiger 4M's.
+BYTES_OF_A_PIXEL = 100
 
 
 def open_geometry(config: DiffractogramConfig, images: Mapping[str, NDArray] | None = None) -> Geometry:
@@ -131,6 +134,8 @@ class Reducer:
         The mask, dark and flat (`read_images`), read now if None.
     earlier
         Reducers from which ranges that they have in common with this one are taken over.
+    calibrated
+        The reducer of the calibration's own geometry, if this one's is moved (`moved`): its limits hold here too.
 
     Raises
     ------
@@ -147,6 +152,7 @@ class Reducer:
         shape: Shape,
         images: Mapping[str, NDArray] | None = None,
         earlier: Sequence[Reducer] = (),
+        calibrated: Reducer | None = None,
     ) -> None:
         self.config = config
         self.shape = shape
@@ -154,35 +160,82 @@ class Reducer:
             self.geometry = geometry.for_shape(transformed_shape(shape, config.transformation))
         except ValueError as error:
             raise FrameError("shape", str(error)) from error
+        if config.geometry is not None:
+            # Some units leave the detector with other positions of its pixels, in single precision, for whatever comes
+            # next: no table may depend on which ones were built before.
+            self._untouched = self.geometry
+            self.geometry = self.geometry.apart()
         images = read_images(config) if images is None else images
-        corrections = make_corrections(config, self.geometry, images)
-        self.integrator = make_integrator(config, self.geometry, corrections, [each.prepared for each in earlier])
+        known = None if calibrated is None else calibrated._corrections
+        corrections = make_corrections(config, self.geometry, images) if known is None else known
+        self._corrections: Corrections | None = corrections if config.geometry is not None else None
+        frozen = None if calibrated is None else calibrated.ranges
+        tables = [each.prepared for each in earlier]
+        self.integrator = make_integrator(config, self.geometry, corrections, tables, frozen)
         self.ranges: tuple[IntegrationRange, ...] = self.integrator.ranges
         self.validity = Validity.from_config(config, self.geometry.detector_dummy())
         self.mask = corrections.mask
         self.axes = self.integrator.axes
         self.coverage = self.integrator.coverage
-        self.cake = None if config.cake is None else CakeIntegrator(config, self.geometry, corrections)
-        self._backgrounds = backgrounds(config, self.geometry, images, self.ranges, self.axes)
+        self.cake = None
+        if config.cake is not None:
+            whole = None if calibrated is None or calibrated.cake is None else calibrated.cake.range
+            self.cake = CakeIntegrator(config, self.geometry, corrections, whole)
+        level = logging.WARNING if calibrated is None else logging.DEBUG
+        self._backgrounds = backgrounds(config, self.geometry, images, self.ranges, self.axes, level)
         table = None if self.prepared is None else self.prepared.table
-        self.tracked = tuple(
-            tracked_lines(config, wanted, axis, self.geometry)
-            for wanted, axis in zip(self.ranges, self.axes, strict=True)
-        )
+        self.tracked: tuple[tuple[TrackedLine, ...], ...]
+        self.tracked = self.tracked_in(self.geometry) if calibrated is None else calibrated.tracked
         """The peaks of each range that are followed by name."""
         find_peaks = PeakSearch(config, table, [len(axis) for axis in self.axes])
         self._steps = _Steps(self.integrator, self.cake, find_peaks)
         # Of the darks in force, which runs hold as long as they are that.
         self._steps_with: WeakKeyDictionary[Dark, _Steps] = WeakKeyDictionary()
-        self._first, self._unknown_reported = True, False
+        self._reports: _Reports = _Reports() if calibrated is None else calibrated._reports
         self._report_empty_ranges()
         # Angles and solid angles of all pixels are some 400 MB on large detectors, and the tables are built.
         self.geometry.forget_arrays()
+        if calibrated is not None:  # nor are those positions kept, which may take as much
+            self.geometry = self._untouched
 
     @property
     def prepared(self) -> Prepared | None:
         """What was computed before the first frame; None where pyFAI itself integrates."""
         return self.integrator.prepared if isinstance(self.integrator, OnePassIntegrator) else None
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes, about."""
+        pixels = self.shape[0] * self.shape[1]
+        caked = 0 if self.cake is None else BYTES_OF_A_PIXEL * pixels
+        if self.prepared is None:
+            return caked + BYTES_OF_A_PIXEL * pixels * len(self.ranges)
+        return caked + self.prepared.table.nbytes
+
+    def moved(self, to: Moved, images: Mapping[str, NDArray], earlier: Sequence[Reducer] = ()) -> Reducer:
+        """The reducer for frames whose geometry is not the calibration's: same limits and axes, another table.
+
+        Parameters
+        ----------
+        to
+            What is told of their geometry.
+        images, earlier
+            As for `Reducer`.
+
+        Returns
+        -------
+        Reducer
+            This one where the geometry is the calibration's after all.
+        """
+        geometry = to.of(self._untouched)
+        if geometry is self._untouched:
+            return self
+        return Reducer(self.config, geometry, self.shape, images, earlier, calibrated=self)
+
+    def tracked_in(self, geometry: Geometry) -> tuple[tuple[TrackedLine, ...], ...]:
+        """The peaks of each range that are followed by name, and where they are looked for in a geometry."""
+        each = zip(self.ranges, self.axes, strict=True)
+        return tuple(tracked_lines(self.config, wanted, axis, self.geometry, geometry) for wanted, axis in each)
 
     def reduce(self, frame: Frame) -> Reduction:
         """Reduce one frame.
@@ -200,7 +253,7 @@ class Reducer:
             raise FrameError("normalization", f"the normalization is {monitor}, expected a positive number")
         # What was added up has been tested frame by frame: what was invalid is NaN.
         validity = self.validity if frame.exposures == 1 else Validity(mask_invalid=False)
-        if self._first:
+        if self._reports.first:
             self._report_masked(frame, validity)
         diffractograms = steps.integrator.integrate(frame.image, validity, monitor=monitor, exposures=frame.exposures)
         if self._backgrounds is not None:
@@ -231,11 +284,11 @@ class Reducer:
         return self._steps_with[dark]
 
     def _report_unknown(self, dark: Dark) -> None:
-        if self._unknown_reported:
+        if self._reports.dark:
             return
         lost = self._lost(np.isnan(transform(dark.image, self.config.transformation)))
         if lost > MASKED_WORTH_A_WARNING:
-            self._unknown_reported = True
+            self._reports.dark = True
             what = "%.0f %% of the pixels of the dark %d are invalid, and masked in the frames that it belongs to"
             logger.warning(what, 100.0 * lost, dark.number)
 
@@ -246,7 +299,7 @@ class Reducer:
         return 0.0 if invalid is None or not total else int((invalid & usable).sum()) / total
 
     def _report_masked(self, frame: Frame, validity: Validity) -> None:
-        self._first = False
+        self._reports.first = False
         invalid = validity.invalid(transform(frame.image, self.config.transformation))
         lost = self._lost(invalid)
         if lost > MASKED_WORTH_A_WARNING:
@@ -258,8 +311,9 @@ class Reducer:
 
     def _report_empty_ranges(self) -> None:
         for wanted, pixels in zip(self.ranges, self.integrator.pixels, strict=True):
-            if pixels:
+            if pixels or wanted.number in self._reports.empty:
                 continue
+            self._reports.empty.add(wanted.number)
             if self.prepared is None:
                 low, high = open_limits(self.geometry, wanted.unit, self.config.split_method[0], self.mask)
             else:
@@ -287,11 +341,20 @@ class _Steps:
         return _Steps(integrator, None if self.cake is None else self.cake.with_dark(dark), find_peaks)
 
 
+class _Reports:
+    """What has been said of a detector, wherever it has moved since."""
+
+    def __init__(self) -> None:
+        self.first, self.dark = True, False
+        self.empty: set[int] = set()
+
+
 def make_integrator(
     config: DiffractogramConfig,
     geometry: Geometry,
     corrections: Corrections,
     earlier: Sequence[Prepared | None] = (),
+    frozen: tuple[IntegrationRange, ...] | None = None,
 ) -> Integrator:
     """One pass for a splitting; pyFAI itself for its own methods and what needs a second pass.
 
@@ -301,23 +364,27 @@ def make_integrator(
         As `prepare` takes them.
     earlier
         Tables whose rows are taken over where they are those of a range that is wanted again.
+    frozen
+        The ranges with the limits that they have in the calibration's geometry, if `geometry` is another: one of many,
+        so that nothing is kept on disk, where it would take the room of what is used again.
     """
     if config.statistic.method == "median":
-        ranges = integration_ranges(config, geometry, corrections.mask)
+        ranges = frozen or integration_ranges(config, geometry, corrections.mask)
         return MedianIntegrator(config, ranges, geometry, corrections)
     own = isinstance(config.method, str) and config.error_model != "azimuthal" and config.statistic.method == "mean"
     if not own:
-        ranges = integration_ranges(config, geometry, corrections.mask)
+        ranges = frozen or integration_ranges(config, geometry, corrections.mask)
         return PyFAIIntegrator(config, ranges, geometry, corrections)
     key = table_key(config, geometry, corrections)
-    prepared = load_prepared(key, config)
+    prepared = None if frozen else load_prepared(key, config)
     if prepared is None:
         akin = [each for each in earlier if each is not None and key is not None and each.common == key.common]
         if not akin:
             provide_arrays(geometry, config, azimuthal=not all(wanted.arc.full for wanted in config.ranges))
         limits = akin[0].detector_limits if akin else None
-        ranges = integration_ranges(config, geometry, corrections.mask, limits)
+        ranges = frozen or integration_ranges(config, geometry, corrections.mask, limits)
         prepared = prepare(config, ranges, geometry, corrections, akin, None if key is None else key.common)
-        keep_arrays(geometry, config)
-        store_prepared(key, prepared)
+        if not frozen:
+            keep_arrays(geometry, config)
+            store_prepared(key, prepared)
     return OnePassIntegrator(prepared, variance=config.error_model is not None)

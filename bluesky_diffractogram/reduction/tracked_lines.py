@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from ..config import ConfigError, DiffractogramConfig, RadialUnit, parse_unit
 from ..config.tracked import TrackedPhase
 from ..config.units import D_A
-from .conversion import convert_limit
 from .geometry import Geometry
 from .hkl import conventional, cubic_indices, hkl_name
 from .limits import IntegrationRange
 from .pyfai_library import calibrant_reflections
+from .shifted import placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,15 @@ class TrackedLine:
 
 
 def tracked_lines(
-    config: DiffractogramConfig, wanted: IntegrationRange, axis: NDArray[np.float64], geometry: Geometry
+    config: DiffractogramConfig,
+    wanted: IntegrationRange,
+    axis: NDArray[np.float64],
+    calibrated: Geometry,
+    geometry: Geometry,
 ) -> tuple[TrackedLine, ...]:
     """What is followed in one range: of the peaks and phases of the configuration those that its axis holds.
+
+    Of a geometry that moves lines along the axis it is all of them: it may bring them onto it.
 
     Parameters
     ----------
@@ -51,8 +57,8 @@ def tracked_lines(
         Its ``peaks`` are used.
     wanted, axis
         The range, and its ``(npt,)`` bin centres.
-    geometry
-        To convert units; checked with `check_tracked`.
+    calibrated, geometry
+        To convert units: the calibration's geometry, checked with `check_tracked`, and the one that a frame has.
     """
     settings = config.peaks
     if settings is None or not settings.tracked:
@@ -65,9 +71,10 @@ def tracked_lines(
         for name, d in phase_lines(phase):
             named.append((f"{phase.name}_{name}", d * (1.0 - phase.within), d * (1.0 + phase.within), D_A))
     lines = []
+    all_of_them = config.geometry is not None and config.geometry.shifts(wanted.unit)
     for name, one, other, unit in named:
-        low, high = sorted(_on_axis(value, unit, wanted, geometry) for value in (one, other))
-        if low <= axis[-1] and high >= axis[0]:
+        low, high = sorted(_on_axis(value, unit, wanted, calibrated, geometry) for value in (one, other))
+        if all_of_them or (low <= axis[-1] and high >= axis[0]):
             lines.append(TrackedLine(name, low, high))
     return (*lines, *(TrackedLine(f"p{k}") for k in range(1, settings.auto + 1)))
 
@@ -92,8 +99,10 @@ def check_tracked(config: DiffractogramConfig, geometry: Geometry) -> None:
         phase_lines(phase)
 
 
-def _on_axis(value: float, unit: RadialUnit, wanted: IntegrationRange, geometry: Geometry) -> float:
-    at = convert_limit(value, unit, wanted.unit, wanted.arc, geometry)
+def _on_axis(
+    value: float, unit: RadialUnit, wanted: IntegrationRange, calibrated: Geometry, geometry: Geometry
+) -> float:
+    at = placed(value, unit, wanted, calibrated, geometry)
     return at if math.isfinite(at) else math.inf
 
 

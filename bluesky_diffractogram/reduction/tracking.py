@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,6 +75,30 @@ class PeakTracker:
         self.lines = tuple(lines)
         self._step = abs(step)
         self._tracks = [_Track() for _ in self.lines]
+
+    def move(self, lines: Sequence[TrackedLine], shift: Callable[[float], float]) -> None:
+        """Go on in another geometry, where a line that was at a position is at ``shift(position)``.
+
+        Parameters
+        ----------
+        lines
+            The same, and where they are looked for now.
+        shift
+            Gives what is not finite for a line that is nowhere; its peak begins anew.
+        """
+        self.lines = tuple(lines)
+        self._tracks = [self._moved(track, shift) for track in self._tracks]
+
+    def _moved(self, track: _Track, shift: Callable[[float], float]) -> _Track:
+        if track.last is None:
+            return track
+        position, step = track.last.position, self._step
+        here = shift(position)
+        stretch = abs(shift(position + step) - here) / step if step else 1.0
+        if not (math.isfinite(here) and math.isfinite(stretch)):
+            return _Track()
+        last = replace(track.last, position=here, fwhm=track.last.fwhm * stretch)
+        return replace(track, last=last, drift=track.drift * stretch)
 
     def follow(self, peaks: Peaks) -> tuple[int | None, ...]:
         """Which of the `peaks` of the next frame each tracked one is, None where it is lost."""

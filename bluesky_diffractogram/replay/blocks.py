@@ -23,6 +23,7 @@ from ..documents.assets import Assets
 from ..documents.darks import frame_with_dark
 from ..documents.frames import frame_shape_of, read_frames
 from ..documents.messages import Document, ImagesReceived, StreamRows
+from ..documents.moving import only_readings
 from ..documents.setting import Reducers, Setting
 from ..reduction.dark import Dark
 from ..reduction.diffractogram import Reduction
@@ -150,7 +151,8 @@ def piece_of(images: ImagesReceived, begin: int, end: int | None, total: int | N
     """The frames of an event, with what is needed of its documents."""
     key, event, descriptor = images.image_key, images.event, images.descriptor
     config = images.setting.config
-    wanted = (key, "imagename", config.normalization)
+    told_by, configured = only_readings(config, descriptor)
+    wanted = (key, "imagename", config.normalization, *sorted(told_by))
     timestamps, filled = event.get("timestamps", {}), event.get("filled") or {}
     light = {
         "uid": event["uid"], "descriptor": event["descriptor"], "seq_num": event["seq_num"], "time": event["time"],
@@ -160,10 +162,10 @@ def piece_of(images: ImagesReceived, begin: int, end: int | None, total: int | N
     }  # fmt: skip
     data_keys = descriptor["data_keys"]
     if config.normalization is None or config.normalization in event["data"]:  # else the error lists them
-        data_keys = {key: data_keys[key]}
+        data_keys = {name: data_keys[name] for name in (key, *sorted(told_by)) if name in data_keys}
     described = {
         "uid": descriptor["uid"], "run_start": descriptor["run_start"], "name": descriptor["name"],
-        "time": descriptor["time"], "data_keys": data_keys,
+        "time": descriptor["time"], "data_keys": data_keys, "configuration": configured,
     }  # fmt: skip
     return Piece(images.run_uid, described, light, key, images.rows, begin, end, total)
 
@@ -228,7 +230,7 @@ def _reduce_frame(
     try:
         frame = frame_with_dark(read(), dark)
         shape = frame_shape_of(frame)
-        reduction = opened.reducers.get(opened.setting, shape, first_shape).reduce(frame)
+        reduction = opened.reducers.at(opened.setting, shape, frame.moved, first_shape).reduce(frame)
     except FrameError as error:
         return Reduced(total, shape, error, subtracted)
     except Exception as error:

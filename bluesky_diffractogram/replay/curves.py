@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .curve import Curve
-from .described import frame_dimension, radial_name, radial_unit, range_numbers, settings, wavelength
+from .described import frame_dimension, radial_name, radial_unit, range_numbers, settings, wavelength, wavelengths
 from .names import FreeNames, frame_stem
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def curves(dataset: Dataset) -> Iterator[Curve]:
     numbers, dim = range_numbers(dataset), frame_dimension(dataset)
     units = {number: radial_unit(dataset, number) for number in numbers}
     radials = {number: np.asarray(dataset[radial_name(dataset, number)].values, dtype=float) for number in numbers}
-    length = wavelength(dataset)
+    length, lengths = wavelength(dataset), wavelengths(dataset)
     calibration = str(settings(dataset).get("calibration", ""))
     carried = _carried(dataset, dim)
     names = FreeNames()
@@ -55,7 +55,7 @@ def curves(dataset: Dataset) -> Iterator[Curve]:
                 radial_range=_limits(variable.attrs.get("radial_range")),
                 imagename=imagename,
                 calibration=calibration,
-                wavelength=length,
+                wavelength=length if lengths is None else float(lengths[frame]),
                 readings=readings,
             )
 

@@ -7,8 +7,12 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..config import UNITS, RadialUnit, parse_unit
 from ..config.consistency import HC
+from ..config.moving import OF_WAVELENGTH, told_wavelength
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -76,8 +80,17 @@ def settings(dataset: Dataset) -> dict[str, Any]:
     return json.loads(dataset.attrs.get("configuration") or "{}")
 
 
+def wavelengths(dataset: Dataset) -> NDArray[np.float64] | None:
+    """``(n,)`` the wavelength in m of each frame, where it moves; else None."""
+    told = {key: np.asarray(dataset[key].values, dtype=float) for key in OF_WAVELENGTH if key in dataset}
+    return told_wavelength(told)
+
+
 def wavelength(dataset: Dataset) -> float | None:
-    """The wavelength in m that `dataset` was computed with; None if nothing tells it."""
+    """The wavelength in m that all of `dataset` was computed with; None if nothing tells it.
+
+    Where it moves that of the calibration, see `wavelengths`.
+    """
     return wavelength_of(settings(dataset), str(dataset.attrs.get("calibration") or ""))
 
 

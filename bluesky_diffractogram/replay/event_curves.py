@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..config import parse_unit
+from ..config.moving import told_wavelength
 from ..documents.derived_keys import OBJECT
 from .curve import Curve
 from .dataset import carried_name
@@ -54,6 +55,7 @@ class EventCurves:
         if which not in self._stems:
             self._stems[which] = self._names.free(frame_stem(data["imagename"], self._scan))
         carried = self._carried[descriptor]
+        length = told_wavelength(data)
         readings = {carried_name(key): (_number(data.get(key)), unit) for key, unit in carried.items()}
         found = []
         for number in sorted(int(key[5:]) for key in data if re.fullmatch(r"diff_\d+", key)):
@@ -73,7 +75,7 @@ class EventCurves:
                     radial_range=(float(low), float(high)),
                     imagename=data["imagename"],
                     calibration=data["calibration"],
-                    wavelength=self._wavelengths[descriptor],
+                    wavelength=self._wavelengths[descriptor] if length is None else length,
                     readings=readings,
                 )
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..config import DiffractogramConfig, RadialUnit
-from .described import settings, wavelength
+from .described import settings, wavelength, wavelengths
 from .nexus_fields import field_name, new_group
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ RADIAL_NAMES = {"q_nm^-1": "q", "q_A^-1": "q", "2th_deg": "2theta", "2th_rad": "
 
 def fits(dataset: Dataset, unit: RadialUnit) -> bool:
     """Whether NXazint1d describes `dataset`: the axis is q or 2θ, and the wavelength that it asks for is known."""
-    return unit.name in RADIAL_NAMES and wavelength(dataset) is not None
+    known = wavelength(dataset) is not None or wavelengths(dataset) is not None
+    return unit.name in RADIAL_NAMES and known
 
 
 def write_azint1d(entry: Any, number: int, dataset: Dataset, unit: RadialUnit) -> Any:

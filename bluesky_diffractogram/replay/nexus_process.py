@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from ..config.consistency import HC
-from .described import settings, wavelength
+from .described import settings, wavelength, wavelengths
 from .nexus_fields import field_name, new_group
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def write_instrument(
         The NXinstrument.
     """
     group = new_group(entry, "instrument", "NXinstrument", name=instrument)
-    length = wavelength(dataset)
+    of_frames = wavelengths(dataset)
+    length: Any = wavelength(dataset) if of_frames is None else of_frames
     if length is not None:
         angstrom = length * 1e10
         monochromator = new_group(group, "monochromator", "NXmonochromator", wavelength=angstrom, energy=HC / angstrom)

@@ -124,7 +124,7 @@ class LiveDiffractogram(View, CallbackBase):
         self._drawn_references: tuple[tuple[Reference, ...], str] = ((), "")
         self._reference_lines: list[Line2D] = []
         self._lines: tuple[Lines | None, Geometry | None] = (None, None)
-        self._drawn_lines: tuple[Lines | None, Geometry | None, Stream | None] = (None, None, None)
+        self._drawn_lines: tuple[Lines | None, Geometry | None, Stream | None, float | None] = (None,) * 4
         self._powder = DrawnLines(ax)
         self._fitted = False
         self._labels = PeakLabels(ax)
@@ -200,7 +200,7 @@ class LiveDiffractogram(View, CallbackBase):
         """What is at a point of the axes: radial value, d, and the intensity of the nearest curve there."""
         with self._lock:
             shown, (_, geometry) = self._shown, self._lines
-        return "" if shown is None else curves_text(shown.stream, shown.curves, x, y, geometry)
+        return "" if shown is None else curves_text(shown.stream, shown.curves, x, y, shown.wavelength, geometry)
 
     def set_scale(self, scale: Scale) -> None:
         """Give the intensity axis another scale: linear, sqrt or log; ValueError for anything else."""
@@ -256,7 +256,7 @@ class LiveDiffractogram(View, CallbackBase):
             line.set_markevery(alone.tolist() or None)
             self.markers[number].set_data(*shown.peaks.get(number, np.empty((2, 0))))
         self._draw_references(references, shown.stream)
-        self._draw_lines(lines, shown.stream)
+        self._draw_lines(lines, shown)
         if self._legend_above and self._legend_room != self._room():
             self._write_legend(shown.stream)
         if self._title is None:
@@ -329,13 +329,13 @@ class LiveDiffractogram(View, CallbackBase):
         ]
         self._write_legend(stream)
 
-    def _draw_lines(self, lines: tuple[Lines | None, Geometry | None], stream: Stream) -> None:
-        wanted = (*lines, stream)
+    def _draw_lines(self, lines: tuple[Lines | None, Geometry | None], shown: ShownEvent) -> None:
+        wanted = (*lines, shown.stream, shown.wavelength)
         if wanted == self._drawn_lines or (lines[0] is None and self._drawn_lines[0] is None):
             return
         self._drawn_lines = wanted
-        self._powder.show(*lines[:1], stream, lines[1])
-        self._write_legend(stream)
+        self._powder.show(lines[0], shown.stream, shown.wavelength, lines[1])
+        self._write_legend(shown.stream)
 
     def _label_peaks(self, shown: ShownEvent) -> None:
         colors = {number: str(line.get_color()) for number, line in self.lines.items()}

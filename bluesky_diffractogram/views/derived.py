@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bluesky_diffractogram.config import Arc
 from bluesky_diffractogram.config.changes import NUMBERS
 from bluesky_diffractogram.config.consistency import HC
+from bluesky_diffractogram.config.moving import OF_WAVELENGTH, RECORDED
 
 PURPOSE = "diffractogram"
 COMPUTED = ("calibration", "arrays")
@@ -65,7 +66,9 @@ class Stream:
     provenance
         What else than the configuration decides over the numbers: SHA-256 of calibration and masks.
     wavelength
-        In m, as configuration or calibration tell it; None if they do not.
+        In m, as configuration or calibration tell it; None if they do not, or each event tells its own.
+    moves
+        Whether events tell of a geometry of their own.
     """
 
     run_uid: str
@@ -82,6 +85,7 @@ class Stream:
     units: Mapping[str, str] = field(default_factory=dict)
     provenance: str = ""
     wavelength: float | None = None
+    moves: bool = False
 
     def first_arc(self) -> tuple[Arc, ...]:
         """The arc of the first range, if the stream says it."""
@@ -143,7 +147,8 @@ class DerivedRuns:
             scalars=frozenset(scalars),
             units={key: str(of["units"]) for key, of in scalars.items() if of.get("units")},
             provenance=_provenance(computed),
-            wavelength=_wavelength(computed, configuration),
+            wavelength=None if set(OF_WAVELENGTH) & set(doc["data_keys"]) else _wavelength(computed, configuration),
+            moves=any(key.startswith(RECORDED) for key in doc["data_keys"]),
         )
         self._streams[doc["uid"]] = stream
         return stream

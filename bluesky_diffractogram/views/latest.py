@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bluesky_diffractogram.config.moving import told_wavelength
+
 from .derived import Stream, as_floats, frame_of
 from .labels import frame_text, reading_text
 
@@ -29,12 +31,15 @@ class ShownEvent:
         ``(2, n)`` by range: positions, heights of the peaks that there are.
     caption
         The frame and its carried readings in words.
+    wavelength
+        In m; None where it is not known.
     """
 
     stream: Stream
     curves: Mapping[int, NDArray[np.float64]]
     peaks: Mapping[int, NDArray[np.float64]]
     caption: str
+    wavelength: float | None = None
 
 
 def read_event(stream: Stream, doc: Mapping[str, Any], *, with_peaks: bool) -> ShownEvent:
@@ -50,7 +55,8 @@ def read_event(stream: Stream, doc: Mapping[str, Any], *, with_peaks: bool) -> S
     peaks = {n: _listed(data[f"peaks_{n}"]) for n in curves if with_peaks and f"peaks_{n}" in data}
     words = [frame_text(*frame_of(doc))]
     words += [reading_text(stream, name, data[name]) for name in stream.dimensions if name in data]
-    return ShownEvent(stream, curves, peaks, SEPARATOR.join(words))
+    length = told_wavelength(data)
+    return ShownEvent(stream, curves, peaks, SEPARATOR.join(words), stream.wavelength if length is None else length)
 
 
 def _listed(peaks: Any) -> NDArray[np.float64]:

@@ -49,10 +49,11 @@ class DrawnLines:
         self._ax = ax
         self.artist: LineCollection | None = None
 
-    def show(self, lines: Lines | None, stream: Stream, geometry: Geometry | None) -> None:
+    def show(self, lines: Lines | None, stream: Stream, wavelength: float | None, geometry: Geometry | None) -> None:
         """Draw `lines` in the unit of `stream` instead of those that were there.
 
-        Radii need the `geometry` of the detector; they are averaged over the arc of the first range.
+        Angles and radii need the wavelength in m, radii also the `geometry` of the detector; they are averaged over the
+        arc of the first range.
         """
         from matplotlib.collections import LineCollection
 
@@ -65,7 +66,7 @@ class DrawnLines:
             unit = parse_unit(stream.unit)
         except ValueError:
             return
-        at = line_positions(lines.spacings, unit, stream.wavelength, geometry, *stream.first_arc())
+        at = line_positions(lines.spacings, unit, wavelength, geometry, *stream.first_arc())
         low = min(axis.radial[[0, -1]].min() for axis in stream.ranges.values())
         high = max(axis.radial[[0, -1]].max() for axis in stream.ranges.values())
         at = at[(at >= low) & (at <= high)]

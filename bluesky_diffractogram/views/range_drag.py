@@ -112,11 +112,11 @@ class RangeDrag:
         low, high = ax.get_xlim()
         within = NEAR * abs(high - low) / max(float(ax.bbox.width), 1.0)
         config = self._config()
-        geometry = frame.detector.projection.geometry
+        geometry, calibrated = frame.detector.projection.geometry, frame.detector.calibrated
         if not on_detector(frame, event):
             return None
         try:
-            return nearest_edge(config, geometry, event.ydata, event.xdata, within)
+            return nearest_edge(config, geometry, event.ydata, event.xdata, within, calibrated)
         except ValueError:  # a configuration that this frame's calibration knows nothing of
             return None
 
@@ -140,12 +140,13 @@ class RangeDrag:
         if frame is None or event.inaxes is not self._image.ax or not on_detector(frame, event):
             return
         config, geometry = self._config(), frame.detector.projection.geometry
+        calibrated = frame.detector.calibrated
         try:
-            entry = moved_edge(config, geometry, edge, event.ydata, event.xdata)[edge.number - 1] or ()
+            entry = moved_edge(config, geometry, edge, event.ydata, event.xdata, calibrated)[edge.number - 1] or ()
             before = written_range(config, edge.number)
             moved = {place: value for place, value in enumerate(entry) if value != before[place]}
             changed = update_config(config, changed_range(config, edge.number, moved))
-            wanted = integration_ranges(changed, geometry, None, EVERYWHERE)
+            wanted = integration_ranges(changed, calibrated, None, EVERYWHERE)
         except (ConfigError, ValueError) as error:
             self._entry, self._reason = None, str(error)
             return

@@ -88,7 +88,12 @@ def heatmap_text(rows: Rows, number: int, x: float, y: float) -> str:
 
 
 def curves_text(
-    stream: Stream, curves: Mapping[int, NDArray], x: float, y: float, geometry: Geometry | None = None
+    stream: Stream,
+    curves: Mapping[int, NDArray],
+    x: float,
+    y: float,
+    wavelength: float | None = None,
+    geometry: Geometry | None = None,
 ) -> str:
     """The radial value under the cursor, its d, and the intensity there of the line that is nearest.
 
@@ -98,11 +103,11 @@ def curves_text(
         ``(2, npt)`` by range: radial, intensity.
     x, y
         The cursor.
-    geometry
-        Of the detector, to give d for a radius; None if it is not known.
+    wavelength, geometry
+        In m, and of the detector, to give d for an angle or a radius; None if they are not known.
     """
     words = [quantity_text(stream, x)]
-    d = spacing(stream.unit, x, stream.wavelength, geometry, *stream.first_arc())
+    d = spacing(stream.unit, x, wavelength, geometry, *stream.first_arc())
     if d is not None and stream.unit != "d_A":
         words.append(f"d {_number(d, 4)} Å")
     number = nearest_curve(curves, x, y)

@@ -97,7 +97,9 @@ class RowPick:
             curves = {} if index is None else self._rows.curves(rows.emptied, rows.first + index)
             if index is not None and curves:
                 self.picked, self._emptied = rows.first + index, rows.emptied
-                self._hold(ShownEvent(rows.stream, curves, {}, SEPARATOR.join(row_words(rows, index))))
+                # Of rows it is not kept where the detector was.
+                length = None if rows.stream.moves else rows.stream.wavelength
+                self._hold(ShownEvent(rows.stream, curves, {}, SEPARATOR.join(row_words(rows, index)), length))
                 self._mark()
             return
 

@@ -42,6 +42,7 @@ BOTH = {
     "method": "no",
     "wavelength": 1e-10,
     "energy": 80,
+    "geometry": {"distance": "det_z"},
     "normalization": "i0",
     "detector_shape": [5, 5],
     "binning": 2,

@@ -70,7 +70,7 @@ def test_the_defaults_are_the_tables(poni: Path) -> None:
         "diff_ranges": (), "diff_number": 1, "diff_units": "q [1/nm]", "buffer_size": 1024, "buffering": True,
         "collect": True, "show_diff": True, "main_plot": "image", "npt": 1000, "range_unit": "2th_deg",
         "correct_solid_angle": True, "polarization_factor": None, "error_model": None, "method": "bbox",
-        "wavelength": None, "energy": None, "normalization": None,
+        "wavelength": None, "energy": None, "geometry": None, "normalization": None,
         "transformation": "none", "mask": None, "dark": None, "flat": None, "background": None,
         "background_curve": None, "background_unit": None, "background_scale": 1.0, "absorption": None,
         "mask_transformed": False, "mask_invalid": True, "dummy": None,

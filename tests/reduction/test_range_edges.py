@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ponis import write_poni
 
 from bluesky_diffractogram.config import load_config
+from bluesky_diffractogram.reduction.moved import Moved
 from bluesky_diffractogram.reduction.pixel_angles import angles_at
 from bluesky_diffractogram.reduction.range_edges import Edge, moved_edge, nearest_edge
 from bluesky_diffractogram.reduction.reducer import open_geometry
@@ -150,3 +151,18 @@ def test_reversed_radial_limits_stay_reversed(tilted):
     entry = moved_edge(config, geometry, Edge(1, "high"), *pixel_where(geometry, 11, 30))[0]
     assert entry[2] == pytest.approx(11, abs=0.1)
     assert entry[3] == 4
+
+
+def test_limits_are_what_they_are_in_the_calibrations_geometry(tilted):
+    """On an axis of q, with another energy: an edge is where its q is now, and what is written is 2θ of then."""
+    config, geometry = opened(tilted, [[10, 50, 4, 9]], diff_units="q [1/A]")
+    moved = Moved(wavelength=5e-11).of(geometry)
+
+    def now(two_theta):  # of the same q: sin θ goes with the wavelength
+        return 2.0 * math.degrees(math.asin(5.0 / 4.0 * math.sin(math.radians(two_theta / 2.0))))
+
+    point = pixel_where(geometry, now(9), 30)
+    assert nearest_edge(config, moved, *point, 2.0, geometry) == Edge(1, "high")
+    assert nearest_edge(config, moved, *pixel_where(geometry, 9, 30), 2.0, geometry) is None
+    entry = moved_edge(config, moved, Edge(1, "high"), *pixel_where(geometry, now(11), 30), geometry)[0]
+    assert entry[3] == pytest.approx(11, abs=0.1)

@@ -1,0 +1,148 @@
+"""The geometry of a frame, out of the readings of its event and the configuration of its descriptor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..config import DiffractogramConfig, GeometryConfig
+from ..config.moving import RECORDED, told_value
+from ..config.values import as_real
+from ..files import NotReadable, Unreadable
+from ..reduction.frame import FrameError
+from ..reduction.moved import UNITS, Moved, moved_by_poni
+from .assets import Assets
+from .messages import Document, ImagesReceived
+from .setting import Setting
+
+KIND = "geometry"
+"""The reason for which frames are skipped whose geometry is not known."""
+
+
+def moved_geometry(images: ImagesReceived, setting: Setting, assets: Assets) -> Moved | None:
+    """What the documents tell of the geometry of an event's frames; None where it is the calibration's for all.
+
+    Parameters
+    ----------
+    images, setting
+        Which event, and the configuration.
+    assets
+        Reads the PONI files that documents name.
+
+    Raises
+    ------
+    FrameError
+        A reading is missing or is no number, its unit is not known, or no geometry is like that.
+    """
+    moving = setting.config.geometry
+    if moving is None:
+        return None
+    found = Moved()
+    if moving.poni is not None:
+        found = _by_poni(moving, images, setting, assets)
+    told: dict[str, float] = {}
+    for parameter, reading in moving.readings.items():
+        if parameter == "poni":
+            continue
+        value, unit = find_reading(images, reading.key)
+        try:
+            told[parameter] = told_value(reading, parameter, _number(value), unit)
+        except ValueError as error:
+            raise _unknown(parameter, reading.key, str(error)) from None
+    try:
+        return replace(found, **told) if told else found
+    except ValueError as error:
+        raise FrameError(KIND, f"{error}, which no geometry has") from None
+
+
+def _by_poni(moving: GeometryConfig, images: ImagesReceived, setting: Setting, assets: Assets) -> Moved:
+    assert moving.poni is not None
+    key = moving.poni.key
+    value, _ = find_reading(images, key)
+    if not isinstance(value, str):
+        raise _unknown("poni", key, f"{value!r} is neither the text nor the path of a PONI file")
+    try:
+        text = value if "distance:" in value.lower() else assets.text(value)
+        geometry = setting.geometry
+        slow, fast = (size / by for size, by in zip(geometry.pixel_size, geometry.binning, strict=True))
+        found = moved_by_poni(text, (slow, fast), geometry.orientation)
+    except (NotReadable, Unreadable, TypeError, ValueError) as error:
+        raise _unknown("poni", key, str(error)) from None
+    given_apart = moving.of_wavelength is not None or setting.config.wavelength_m is not None
+    return replace(found, wavelength=None) if given_apart else found
+
+
+def _unknown(parameter: str, key: str, why: str) -> FrameError:
+    return FrameError(KIND, f"geometry.{parameter} is told by {key!r}: {why}")
+
+
+def find_reading(images: ImagesReceived, key: str) -> tuple[Any, str | None]:
+    """The value of a data key, and its unit if that is said: of the event, else of the descriptor's configuration.
+
+    Raises
+    ------
+    FrameError
+        It is in neither.
+    """
+    data, descriptor = images.event["data"], images.descriptor
+    if key in data:
+        return data[key], _unit(descriptor["data_keys"].get(key))
+    for configured in (descriptor.get("configuration") or {}).values():
+        if key in (configured.get("data") or {}):
+            return configured["data"][key], _unit((configured.get("data_keys") or {}).get(key))
+    raise FrameError(
+        KIND, f"neither the event nor the configuration in the descriptor of {descriptor['name']!r} has {key!r}"
+    )
+
+
+def _unit(data_key: Document | None) -> str | None:
+    unit = (data_key or {}).get("units")
+    return unit if isinstance(unit, str) else None
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, (list, np.ndarray)) and np.size(value) == 1:
+        value = np.asarray(value).item()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"it is {value}")
+    number = as_real(value)
+    if number is None:
+        raise ValueError(f"{value!r} is no number" if np.size(value) <= 1 else "it is no scalar")
+    return number
+
+
+def only_readings(config: DiffractogramConfig, descriptor: Document) -> tuple[set[str], Document]:
+    """The data keys that tell the geometry, and of a descriptor's ``configuration`` what may tell it."""
+    if config.geometry is None:
+        return set(), {}
+    wanted = {reading.key for reading in config.geometry.readings.values()}
+    kept = {}
+    for name, configured in (descriptor.get("configuration") or {}).items():
+        parts = {part: configured.get(part) or {} for part in ("data", "data_keys")}
+        if wanted & set(parts["data"]):
+            kept[name] = {part: {key: each[key] for key in wanted & set(each)} for part, each in parts.items()}
+    return wanted, kept
+
+
+def recorded_parameters(config: DiffractogramConfig) -> tuple[str, ...]:
+    """The parameters that may be others in each frame, which derived events therefore tell."""
+    moving = config.geometry
+    if moving is None:
+        return ()
+    names = set(moving.readings)
+    if moving.poni is not None:
+        names |= set(UNITS) - {"energy", "wavelength"}
+        if moving.of_wavelength is None and config.wavelength_m is None:
+            names.add("wavelength")
+    return tuple(name for name in UNITS if name in names)
+
+
+def moved_in(data: Mapping[str, Any]) -> Moved | None:
+    """The geometry that the data of a derived event tell; None if they tell none."""
+    told = {name: data[RECORDED + name] for name in UNITS if RECORDED + name in data}
+    known = {name: float(value) for name, value in told.items() if value is not None and math.isfinite(value)}
+    return Moved(**known) if told else None
