@@ -157,11 +157,11 @@ class Reducer:
             self.geometry = geometry.for_shape(transformed_shape(shape, config.transformation))
         except ValueError as error:
             raise FrameError("shape", str(error)) from error
+        self._untouched = self.geometry
         if config.geometry is not None:
             # Some units leave the detector with other positions of its pixels, in single precision, for whatever comes
             # next: no table may depend on which ones were built before.
-            self._untouched = self.geometry
-            self.geometry = self.geometry.apart()
+            self.geometry = self._untouched.apart()
         images = read_images(config) if images is None else images
         known = None if calibrated is None else calibrated._corrections
         corrections = make_corrections(config, self.geometry, images) if known is None else known
