@@ -157,7 +157,7 @@ def check_geometry(value: Any, info: ValidationInfo) -> Any:
 
 def _round_step(most: float) -> float:
     """The largest of 1, 2 and 5 times a power of ten up to `most`."""
-    if most <= 0.0:
+    if not 1e-300 < most < 1e300:
         return 0.0
     power = 10.0 ** math.floor(math.log10(most * (1.0 + 1e-9)))
     return max(part * power for part in (1.0, 2.0, 5.0) if part * power <= most * (1.0 + 1e-9))
@@ -191,6 +191,7 @@ def told_value(reading: Reading, parameter: str, value: float, unit: str | None)
     if not math.isfinite(value):
         raise ValueError(f"{value} is no number")
     tolerance = TOLERANCES[parameter] if reading.tolerance is None else reading.tolerance
-    step = _round_step(tolerance / (abs(reading.scale) * factor))
-    rounded = round(value / step) * step if step > 0.0 else value
+    step = _round_step(tolerance / factor / abs(reading.scale))
+    steps = value / step if step > 0.0 else math.inf
+    rounded = round(steps) * step if math.isfinite(steps) else value  # beyond all numbers nothing is to be rounded
     return float(f"{(rounded * reading.scale + reading.offset) * factor:.12g}")

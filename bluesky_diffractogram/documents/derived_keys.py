@@ -255,11 +255,11 @@ class EventData:
             return None
         try:
             data = {key: as_computed(like, earlier.data[key]) for key, like in self._like.items()}
+            self._moving.go_on(data, self._trackers)
         except (KeyError, ValueError) as error:
             logger.warning("an event of the earlier derived run is not taken over: %s", error)
             return None
         data |= {"raw_event": origin.event_uid, "raw_seq_num": origin.seq_num, "frame_index": origin.frame_index}
-        self._moving.go_on(data, self._trackers)
         self._references = references_after(self._references, data)
         for i, tracker in enumerate(self._trackers, 1):
             tracker.resume([as_measured(data, f"peak_{i}_{line.name}_") for line in tracker.lines])

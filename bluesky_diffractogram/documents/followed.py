@@ -10,6 +10,7 @@ import numpy as np
 
 from ..config import DiffractogramConfig
 from ..reduction.diffractogram import Peaks
+from ..reduction.moved import Moved
 from ..reduction.tracking import Measured
 from .earlier import Reference, References
 from .moving import moved_in
@@ -39,11 +40,11 @@ def references_after(before: References, data: Mapping[str, Any]) -> References:
     Where it was last seen, with the geometry there if the data tell it; or, where peaks are followed by name, a digest
     of all that was seen of them.
     """
-    return tuple(_reference_after(old, i, data) for i, old in enumerate(before, 1))
-
-
-def _reference_after(old: Reference, i: int, data: Mapping[str, Any]) -> Reference:
     moved = moved_in(data)
+    return tuple(_reference_after(old, i, data, moved) for i, old in enumerate(before, 1))
+
+
+def _reference_after(old: Reference, i: int, data: Mapping[str, Any], moved: Moved | None) -> Reference:
     named = [key.removesuffix(SEEN) for key in data if key.startswith(f"peak_{i}_") and key.endswith(f"_{SEEN}")]
     if named:
         values = [data.get(stem + name) for stem in sorted(named) for name in FOLLOWED_BY]

@@ -70,7 +70,7 @@ def _by_poni(moving: GeometryConfig, images: ImagesReceived, setting: Setting, a
         geometry = setting.geometry
         slow, fast = (size / by for size, by in zip(geometry.pixel_size, geometry.binning, strict=True))
         found = moved_by_poni(text, (slow, fast), geometry.orientation)
-    except (NotReadable, Unreadable, TypeError, ValueError) as error:
+    except (NotReadable, Unreadable, TypeError, ValueError, RecursionError) as error:
         raise _unknown("poni", key, str(error)) from None
     given_apart = moving.of_wavelength is not None or setting.config.wavelength_m is not None
     return replace(found, wavelength=None) if given_apart else found

@@ -69,10 +69,10 @@ def open_geometry(config: DiffractogramConfig, images: Mapping[str, NDArray] | N
     units = {"diff_units": config.unit, "range_unit": limit_unit, "background_unit": curve_unit}
     for key, unit in units.items():
         if unit is not None and unit.needs_wavelength and geometry.wavelength is None:
-            raise ConfigError(
-                key, unit.label, "a unit without wavelength, or the keys wavelength or energy",
-                f"{config.calibration} has no wavelength",
-            )  # fmt: skip
+            allowed = "a unit without wavelength, or the keys wavelength or energy"
+            if config.geometry is not None and config.geometry.of_wavelength is not None:
+                allowed = "a unit without wavelength, or a calibration that has one: that in which the limits hold"
+            raise ConfigError(key, unit.label, allowed, f"{config.calibration} has no wavelength")
     check_method(config.split_method)
     check_limits(config, geometry)
     check_tracked(config, geometry)
@@ -160,11 +160,11 @@ class Reducer:
             self.geometry = geometry.for_shape(transformed_shape(shape, config.transformation))
         except ValueError as error:
             raise FrameError("shape", str(error)) from error
+        self._untouched = self.geometry
         if config.geometry is not None:
             # Some units leave the detector with other positions of its pixels, in single precision, for whatever comes
             # next: no table may depend on which ones were built before.
-            self._untouched = self.geometry
-            self.geometry = self.geometry.apart()
+            self.geometry = self._untouched.apart()
         images = read_images(config) if images is None else images
         known = None if calibrated is None else calibrated._corrections
         corrections = make_corrections(config, self.geometry, images) if known is None else known

@@ -63,6 +63,10 @@ def _geometry_facts(examined: Examined) -> _Facts:
         facts.add_row("wavelength", "not known")
     else:
         facts.add_row("wavelength", f"{1e10 * wavelength:.6g} Å, {HC / (1e10 * wavelength):.4g} keV")
+    moving = examined.config.geometry
+    if moving is not None:
+        told = ", ".join(f"{name} by {reading.key!r}" for name, reading in moving.readings.items())
+        facts.add_row("moves", f"{told}; limits and axes are those of the above")
     return facts
 
 

@@ -83,6 +83,9 @@ def test_other_units_are_refused_in_words(text, kind):
     ({}, "energy", 12.0000049, None, 12.0),
     ({}, "energy", 12000.02, "eV", 12.00002),
     ({}, "wavelength", 1.033201654, "A", 1.033202e-10),
+    ({}, "distance", 1e308, None, 1e308),
+    ({"scale": 5e-324}, "distance", 1.0, "pm", 0.0),
+    ({"tolerance": 1e308}, "distance", 1.0, None, 1.0),
 ])  # fmt: skip
 def test_a_reading_tells_a_value(settings, parameter, value, unit, told):
     assert told_value(Reading(key="k", **settings), parameter, value, unit) == told

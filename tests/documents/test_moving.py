@@ -15,6 +15,7 @@ from event_model import compose_run
 from ophyd.sim import SynAxis, SynSignal
 
 from bluesky_diffractogram import ReductionCallback
+from bluesky_diffractogram.config import ConfigError
 from bluesky_diffractogram.documents import moved_reducers
 from bluesky_diffractogram.reduction.reducer import Reducer
 
@@ -302,3 +303,31 @@ def test_a_change_of_the_readings_opens_another_stream(cfg):
     assert "geometry_distance" not in first["data_keys"]
     assert "geometry_distance" in second["data_keys"]
     assert [len(buffer) for buffer in diff.buffers] == [1, 1]
+
+
+def test_frames_that_are_added_up_have_the_geometry_of_their_event(cfg):
+    stack = np.stack([image(0), image(1)])
+    cfg = {**cfg, "geometry": {"distance": "z"}}
+    (one,) = data_of(derived_of({**cfg, "frames_per_event": "sum"}, moving_run({"z": [0.12]}, images=[stack])))
+    assert one["geometry_distance"] == 0.12
+    each = data_of(derived_of(cfg, moving_run({"z": [0.12]}, images=[stack])))
+    assert [data["geometry_distance"] for data in each] == [0.12, 0.12]
+    np.testing.assert_allclose(one["diff_1"][1], each[0]["diff_1"][1] + each[1]["diff_1"][1], rtol=1e-6)
+
+
+def test_next_reduces_where_the_detector_is(cfg):
+    """Into results and buffers, as the run is over."""
+    with ReductionCallback({**cfg, "geometry": {"distance": "z"}, "show_diff": False}, background=False) as diff:
+        send(diff, moving_run({"z": [0.12]}))
+        diff.next()
+        expected = data_of(derived_of({**cfg, "geometry": {"distance": "z"}}, moving_run({"z": [0.12]})))
+        intensity = np.array(diff.results["diff_1"][1])
+    filled = np.isfinite(expected[0]["diff_1"][1])
+    np.testing.assert_array_equal(intensity, expected[0]["diff_1"][1][filled])
+
+
+def test_a_calibration_without_wavelength_cannot_give_limits_in_q(cfg, tmp_path):
+    text = Path(cfg["calibration"]).read_text().replace("Wavelength: 4e-11", "")
+    (tmp_path / "without.poni").write_text(text)
+    with pytest.raises(ConfigError, match="a calibration that has one"):
+        ReductionCallback({**cfg, "calibration": str(tmp_path / "without.poni"), "geometry": {"energy": "e"}})

@@ -208,3 +208,11 @@ def test_no_configuration_or_two_are_refused(run_command: Run, configuration_fil
     twice = run_command("check", configuration_file, "--config", configuration_file)
     assert twice.exit_code == 2
     assert "one configuration" in twice.stderr
+
+
+def test_it_says_what_moves(run_command: Run, beamline: SimulatedBeamline, tmp_path: Path) -> None:
+    path = tmp_path / "moving.json"
+    path.write_text(json.dumps({**beamline.configuration, "geometry": {"distance": "det_z", "energy": "mono"}}))
+    result = run_command("check", path, "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "distance by 'det_z', energy by 'mono'" in result.stdout
