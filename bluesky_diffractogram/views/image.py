@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bluesky_diffractogram.reduction.calibrant import two_theta_of_lines
-from bluesky_diffractogram.reduction.outlines import farthest, ring
 from bluesky_diffractogram.reduction.preview import DetectorView, preview
 
 from .colors import RangeColors
 from .labels import frame_text
 from .lines import Lines
-from .outlines import DrawnOutlines, DrawnRings
+from .outlines import DrawnOutlines
 from .raster import color_limits, settled
 from .readout import image_text
 from .redraw import View, new_figure
+from .rings import DrawnRings
 from .scales import Labelled, Scale, check_percentiles, check_scale, color_norm, label_colors
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ logger = logging.getLogger(__name__)
 
 PERCENTILES = (1.0, 99.8)
 MASKED = "#c9d7e2"
-MOST_RINGS = 150
 EDGE = 0.01  # of the detector's size, kept free around it so that outlines along its edge are seen
 
 
@@ -122,7 +120,6 @@ class LiveImage(View):
         self._frame: ShownFrame | None = None
         self._drawn: ShownFrame | None = None
         self._lines: Lines | None = None
-        self._drawn_lines: tuple[Lines | None, DetectorView | None] = (None, None)
         self._outlined: tuple[Any, ...] = ()
         self._labelled: Labelled | None = None
         self._refreshing = False
@@ -190,7 +187,10 @@ class LiveImage(View):
         self._news.set()
 
     def set_lines(self, lines: Lines | None) -> None:
-        """Draw the lines of a powder as thin rings, or none; they are seen where the wavelength is known."""
+        """Draw the lines of a powder as thin rings, or none; they are seen where the wavelength is known.
+
+        Where they are too close to be told apart, the inner ones only; more when the image is zoomed into.
+        """
         with self._lock:
             self._lines = lines
         self._news.set()
@@ -212,11 +212,8 @@ class LiveImage(View):
             self._show(frame, full)
         finally:
             self._refreshing = False
-        detector = frame.detector
         self._draw_outlines(frame)
-        if self._drawn_lines != (lines, detector):
-            self._drawn_lines = (lines, detector)
-            self._rings.show(_rings(lines, detector), detector.shape)
+        self._rings.follow(lines, frame.detector)
         if self._title is None:
             self.ax.set_title(f"image of {frame_text(frame.seq_num, frame.frame_index)}", fontsize="medium")
 
@@ -297,13 +294,3 @@ class LiveImage(View):
     def _zoomed(self, ax: Axes) -> None:
         if not self._refreshing:  # another part, or another resolution
             self._news.set()
-
-
-def _rings(lines: Lines | None, detector: DetectorView) -> list[NDArray[np.float64]]:
-    """The rings of `lines` that can meet the detector."""
-    projection = detector.projection
-    wavelength = projection.geometry.wavelength
-    if lines is None or wavelength is None:
-        return []
-    angles = two_theta_of_lines(lines.spacings, wavelength)
-    return [ring(float(angle), projection) for angle in angles[angles <= farthest(projection)][:MOST_RINGS]]

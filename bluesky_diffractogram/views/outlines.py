@@ -1,4 +1,4 @@
-"""The outlines of ranges, and rings, drawn on the axes of an image."""
+"""The outlines of ranges, drawn on the axes of an image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bluesky_diffractogram.reduction.outlines import Outline, Polyline
+from bluesky_diffractogram.reduction.outlines import Outline
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from .colors import RangeColors
 
 HALO, LINE = 3.0, 1.5
-RING = {"colors": "#C02040", "linewidths": 0.8, "linestyles": (0, (4, 3)), "alpha": 0.85}
 
 
 class DrawnOutlines:
@@ -72,7 +71,7 @@ class DrawnOutlines:
             area = Path.make_compound_path(*(Path(polygon, closed=True) for polygon in drawn.rings))
             parts.append(PathPatch(area, facecolor=color, alpha=self._tint, linewidth=0, zorder=1.5))
         for part in parts:
-            self.artists.append(_cut(self._ax, part, shape))
+            self.artists.append(cut_at_edge(self._ax, part, shape))
 
     def _label(self, drawn: Outline, color: str) -> Text:
         box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": color, "alpha": 0.85}
@@ -83,25 +82,7 @@ class DrawnOutlines:
         )  # fmt: skip
 
 
-class DrawnRings:
-    """Thin rings on axes whose coordinates are pixels."""
-
-    def __init__(self, ax: Axes) -> None:
-        self._ax = ax
-        self.artists: list[Artist] = []
-
-    def show(self, rings: Sequence[Polyline], shape: tuple[int, int]) -> None:
-        """Draw `rings` on a detector of ``(ny, nx)`` pixels, instead of those that were there."""
-        from matplotlib.collections import LineCollection
-
-        for artist in self.artists:
-            artist.remove()
-        self.artists = []
-        if rings:
-            self.artists = [_cut(self._ax, LineCollection(rings, zorder=1.8, **RING), shape)]
-
-
-def _cut(ax: Axes, artist: Any, shape: tuple[int, int]) -> Artist:
+def cut_at_edge(ax: Axes, artist: Any, shape: tuple[int, int]) -> Artist:
     """Add an artist to `ax`, cut at the detector's edge."""
     from matplotlib.path import Path
 

@@ -26,8 +26,8 @@ MOST_POINTS = 20.0
 class PeakLabels:
     """Texts above the markers of peaks, the highest first.
 
-    One that would lie on another, on a marker, or on the flank of a neighbour, as at a doublet, is put a little to the
-    side, and left out where that does not help.
+    One that would lie on another, on a marker, on the curve of another range, or on the flank of a neighbour, as at a
+    doublet, is put a little to the side, and left out where that does not help.
 
     Parameters
     ----------
@@ -95,6 +95,7 @@ def _placed(ax: Axes, peaks: Mapping[int, NDArray], curves: Mapping[int, NDArray
     with np.errstate(invalid="ignore"):
         pixels = ax.transData.transform([(x, y) for _, x, y in every])
         drawn = {number: ax.transData.transform(curves[number].T) for number in peaks}
+    segments = {number: _segments(line) for number, line in drawn.items()}
     decimals = {number: _decimals(curve[0]) for number, curve in curves.items()}
     point = float(ax.figure.dpi) / 72
     side, tall = MARKER_POINTS * point / 2, MARKER_POINTS * point
@@ -119,7 +120,9 @@ def _placed(ax: Axes, peaks: Mapping[int, NDArray], curves: Mapping[int, NDArray
             area = (at + shift - half, low, at + shift + half, low + HIGH * FONT_POINTS * point)
             inside = box.x0 <= area[0] and area[2] <= box.x1 and box.y0 <= bottom and area[3] <= box.y1
             obstacles = np.concatenate([taken, markers[~same]])
-            if inside and not _touches(area, obstacles) and not _crosses(line, area):
+            if not inside or _touches(area, obstacles) or _crosses(line, area):
+                continue
+            if not any(_touches(area, each) for other, each in segments.items() if other != number):
                 taken = np.concatenate([taken, [area]])
                 labels.append(_Label(number, (float(x), float(y)), (shift / point, (low - bottom) / point), words))
                 break
@@ -144,3 +147,8 @@ def _crosses(curve: NDArray[np.float64], area: tuple[float, ...]) -> bool:
     """Whether a curve of ``(npt, 2)`` pixels reaches into a box, or beyond it, from below."""
     beside = (curve[:, 0] >= area[0]) & (curve[:, 0] <= area[2])
     return bool(np.any(curve[beside, 1] > area[1]))
+
+
+def _segments(curve: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``(npt - 1, 4)`` left, bottom, right, top of what lies between the points of a curve; NaN in its gaps."""
+    return np.hstack([np.minimum(curve[:-1], curve[1:]), np.maximum(curve[:-1], curve[1:])])

@@ -91,3 +91,23 @@ def test_positions_are_written_over_an_axis_that_falls():
     run.feed(curves)
     curves.draw()
     assert sorted(text.get_text() for text in curves._labels.texts()) == ["3.600", "5.000"]
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+@pytest.mark.parametrize("seed", range(3))
+def test_with_many_peaks_of_four_ranges_no_text_lies_on_text_marker_or_any_curve(scale, seed):
+    rng = np.random.default_rng(seed)
+    ranges = [RangeExample((20 * n, 20 * n + 10), (0, 10), 400, tuple(rng.uniform(0.04, 0.93, 12))) for n in range(4)]
+    curves, texts = labelled(*ranges, figsize=(10, 7), scale=scale)
+    assert 8 <= len(texts) <= 16
+    boxes = [text.get_window_extent() for text in texts]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    for number, line in curves.lines.items():
+        points = curves.ax.transData.transform(line.get_xydata())
+        fine = np.linspace(points[0, 0], points[-1, 0], 40_000)
+        path = np.column_stack([fine, np.interp(fine, *points.T)])
+        tips = curves.ax.transData.transform(curves.markers[number].get_xydata())
+        for text, box in zip(texts, boxes, strict=True):
+            inside = (path > np.array(box.min) + 0.5) & (path < np.array(box.max) - 0.5)
+            assert not inside.all(axis=1).any(), (number, text.get_text())
+            assert not ((tips > box.min) & (tips < box.max)).all(axis=1).any()
