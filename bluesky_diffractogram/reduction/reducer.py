@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..config import ConfigError, DiffractogramConfig, parse_unit
 from .background import backgrounds
 from .cake import CakeIntegrator
+from .cake_table import cake_table
 from .calibration import load_geometry
 from .corrections import Corrections, make_corrections, read_images
 from .diffractogram import Reduction
@@ -127,7 +128,7 @@ class Reducer:
     images
         The mask, dark and flat (`read_images`), read now if None.
     earlier
-        Reducers from which ranges that they have in common with this one are taken over.
+        Reducers from which ranges, and a cake, that they have in common with this one are taken over.
 
     Raises
     ------
@@ -159,7 +160,10 @@ class Reducer:
         self.mask = corrections.mask
         self.axes = self.integrator.axes
         self.coverage = self.integrator.coverage
-        self.cake = None if config.cake is None else CakeIntegrator(config, self.geometry, corrections)
+        self.cake: CakeIntegrator | None = None
+        if config.cake is not None:
+            cakes = [each.cake.prepared for each in earlier if each.cake is not None]
+            self.cake = CakeIntegrator(cake_table(config, self.geometry, corrections, cakes))
         self._backgrounds = backgrounds(config, self.geometry, images, self.ranges, self.axes)
         table = None if self.prepared is None else self.prepared.table
         self.tracked = tuple(
