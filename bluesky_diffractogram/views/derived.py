@@ -41,6 +41,28 @@ class RangeAxis:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class CakeAxes:
+    """The axes of the cakes of a stream.
+
+    Attributes
+    ----------
+    radial, azimuthal
+        ``(npt_rad,)`` and ``(npt_azim,)`` bin centres, in the stream's unit and in degrees.
+    units
+        Of the intensities; empty if the stream does not say.
+    """
+
+    radial: NDArray[np.float64]
+    azimuthal: NDArray[np.float64]
+    units: str = ""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """That of a cake, ``(npt_azim, npt_rad)``."""
+        return len(self.azimuthal), len(self.radial)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Stream:
     """One event stream of a derived run: one axis, one unit, one meaning.
 
@@ -64,6 +86,8 @@ class Stream:
         What else than the configuration decides over the numbers: SHA-256 of calibration and masks.
     wavelength
         In m, as configuration or calibration tell it; None if they do not.
+    cake
+        The axes of the cakes; None if its events have none.
     """
 
     run_uid: str
@@ -78,6 +102,7 @@ class Stream:
     units: Mapping[str, str] = field(default_factory=dict)
     provenance: str = ""
     wavelength: float | None = None
+    cake: CakeAxes | None = None
 
     def first_arc(self) -> tuple[Arc, ...]:
         """The arc of the first range, if the stream says it."""
@@ -137,6 +162,7 @@ class DerivedRuns:
             units={key: str(of["units"]) for key, of in doc["data_keys"].items() if _is_number(of) and of.get("units")},
             provenance=_provenance(computed),
             wavelength=_wavelength(computed, configuration),
+            cake=_cake_axes(doc["data_keys"], axis),
         )
         self._streams[doc["uid"]] = stream
         return stream
@@ -196,6 +222,13 @@ def _range_axis(number: int, axis: Mapping[str, Any]) -> RangeAxis:
         _limits(axis.get(f"radial_range_{number}")),
         _limits(axis.get(f"azimuth_range_{number}")),
     )
+
+
+def _cake_axes(data_keys: Mapping[str, Any], axis: Mapping[str, Any]) -> CakeAxes | None:
+    if "cake" not in data_keys or "cake_radial" not in axis or "cake_azimuthal" not in axis:
+        return None
+    radial, azimuthal = (as_floats(axis[f"cake_{name}"], 1) for name in ("radial", "azimuthal"))
+    return CakeAxes(radial, azimuthal, str(data_keys["cake"].get("units") or ""))
 
 
 def _limits(pair: Any) -> tuple[float, float]:
