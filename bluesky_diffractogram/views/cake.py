@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from bluesky.callbacks.core import CallbackBase, make_class_safe
-from numpy.typing import NDArray
 
 from .cake_marks import CakeLines, CakeRanges
 from .colored_image import ColoredImage
 from .colors import RangeColors
-from .derived import CakeAxes, DerivedRuns, Stream, frame_of
-from .labels import frame_text, radial_label
+from .derived import DerivedRuns
+from .labels import radial_label
 from .lines import Lines
-from .raster import block_mean, equidistant_columns, in_a_pixel
+from .raster import block_mean, in_a_pixel
 from .readout import cake_text
 from .redraw import View, new_figure
 from .scales import Scale
+from .shown_cake import ShownCake, read_cake
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -34,30 +32,6 @@ PERCENTILES = (1.0, 99.8)
 EMPTY = "0.82"  # what no valid pixel reaches, and around the cake
 EDGE = 0.012  # of the cake's size, kept free around it so that ranges along its edge are seen
 AZIMUTH_STEPS = (1, 1.5, 2, 3, 4.5, 6, 9, 10)
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class ShownCake:
-    """One event's cake.
-
-    Attributes
-    ----------
-    stream, axes
-        Its stream, and the axes that this describes.
-    intensity
-        ``(npt_azim, npt_rad)``, NaN in empty bins; as it came, and not to be written to.
-    frame
-        The frame in words.
-    """
-
-    stream: Stream
-    axes: CakeAxes
-    intensity: NDArray
-    frame: str
-
-    def edges(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """The outer edges of the cake, radial and azimuthal."""
-        return equidistant_columns(self.axes.radial)[0], equidistant_columns(self.axes.azimuthal)[0]
 
 
 @make_class_safe(logger=logger)
@@ -175,12 +149,9 @@ class LiveCake(View, CallbackBase):
             The cake has another shape than the stream says.
         """
         stream = self._runs.stream_of(doc)
-        if stream is None or stream.cake is None or "cake" not in doc["data"]:
+        shown = None if stream is None else read_cake(stream, doc)
+        if shown is None:
             return
-        intensity = np.asarray(doc["data"]["cake"], dtype=np.float32)  # None, as stores give NaN back, becomes NaN
-        if intensity.shape != stream.cake.shape:
-            raise ValueError(f"a cake of shape {stream.cake.shape} was expected, {intensity.shape} was given")
-        shown = ShownCake(stream, stream.cake, intensity, frame_text(*frame_of(doc)))
         with self._lock:
             self._latest = shown
         self._news.set()

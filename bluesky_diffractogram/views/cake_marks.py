@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,7 @@ Rectangle = tuple[float, float, float, float]
 
 MOST_LINES = 150
 MOST_HALOS = 12  # of more ranges, they would hide the cake
+MOST_NUMBERS = 64
 CURVE_POINTS = 181
 POWDER = {**RING, "colors": "#FF8C9C"}  # the rings' own colour is too dark for most of a perceptual colour map
 # what a range's number takes, in inches: per digit and around it
@@ -74,27 +76,27 @@ class CakeRanges:
         self.artists, self.labels = [], {}
         self.rectangles = {number: rectangles_of(stream, number, edges) for number in stream.ranges}
         chosen = colors or RangeColors.configured(stream.configuration.get("colors"))
-        for number, rectangles in self.rectangles.items():
-            if rectangles:
-                self._draw(rectangles, chosen[number])
+        self._draw(chosen)
         self._write_numbers(chosen, size)
 
-    def _draw(self, rectangles: Sequence[Rectangle], color: str) -> None:
+    def _draw(self, colors: RangeColors) -> None:
         from matplotlib.collections import LineCollection
 
+        found = [(each, colors[number]) for number, rectangles in self.rectangles.items() for each in rectangles]
         outlines = [
             [(left, bottom), (right, bottom), (right, top), (left, top), (left, bottom)]
-            for left, bottom, right, top in rectangles
+            for (left, bottom, right, top), _ in found
         ]
-        lines = [LineCollection(outlines, colors=color, linewidths=LINE, zorder=2.1, capstyle="round")]
+        drawn = [color for _, color in found]
+        lines = [LineCollection(outlines, colors=drawn, linewidths=LINE, zorder=2.1, capstyle="round")]
         if len(self.rectangles) <= MOST_HALOS:
-            lines.append(LineCollection(outlines, colors="white", linewidths=HALO, alpha=0.6, zorder=2))
+            lines.insert(0, LineCollection(outlines, colors="white", linewidths=HALO, alpha=0.6, zorder=2))
         self.artists += [self._ax.add_collection(each, autolim=False) for each in lines]
 
     def _write_numbers(self, colors: RangeColors, size: tuple[float, float]) -> None:
         """Write each number at the first place within its rectangle that no other number takes."""
         taken: list[Rectangle] = []
-        for number, rectangles in self.rectangles.items():
+        for number, rectangles in islice(self.rectangles.items(), MOST_NUMBERS):
             wide = DIGIT * len(str(number)) + AROUND
             places = (place for each in rectangles for place in self._places(each, wide, size))
             free = next((place for place in places if not any(_overlap(place, other) for other in taken)), None)
