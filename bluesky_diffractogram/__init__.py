@@ -36,7 +36,14 @@ if TYPE_CHECKING:
     from .replay.errors import ReplayError
     from .replay.nexus import to_nexus
     from .replay.replayed import Replay
-    from .views import DiffractogramFigure, KeepWindowsAlive, LiveDiffractogram, LiveDiffractogramGrid, LiveImage
+    from .views import (
+        DiffractogramFigure,
+        KeepWindowsAlive,
+        LiveCake,
+        LiveDiffractogram,
+        LiveDiffractogramGrid,
+        LiveImage,
+    )
 
 _HOMES = {
     "ConfigError": ".config",
@@ -45,6 +52,7 @@ _HOMES = {
     "DiffractogramDevice": ".devices",
     "DiffractogramFigure": ".views",
     "KeepWindowsAlive": ".views",
+    "LiveCake": ".views",
     "LiveDiffractogram": ".views",
     "LiveDiffractogramGrid": ".views",
     "LiveImage": ".views",
@@ -80,6 +88,7 @@ __all__ = [
     "DiffractogramDevice",
     "DiffractogramFigure",
     "KeepWindowsAlive",
+    "LiveCake",
     "LiveDiffractogram",
     "LiveDiffractogramGrid",
     "LiveImage",

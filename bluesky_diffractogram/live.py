@@ -98,6 +98,7 @@ class DiffractogramCallback(ReductionCallback):
 
     def _tell_looks(self, config: DiffractogramConfig, before: DiffractogramConfig | None = None) -> None:
         """Pass on what alters no document: the figure keeps what was chosen there, unless it is changed here."""
+        self._tell_figure("set_cake", config.cake is not None)
         for key in ("diff_number", "main_plot", "buffering", "colors"):
             if before is None or getattr(config, key) != getattr(before, key):
                 self._tell_figure(f"set_{key}", getattr(config, key))

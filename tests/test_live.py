@@ -65,6 +65,37 @@ def test_the_main_plot_is_what_the_configuration_says(cfg):
     assert diff.figure.main_plot == "buffer 1"
 
 
+def test_the_cake_comes_and_goes_with_the_configuration(cfg):
+    diff = DiffractogramCallback(cfg, plot=True, background=False)
+    figure = diff.figure
+    send(diff, raw_run([image(0)]))
+    with pytest.raises(ConfigError, match=r"main_plot = 'cake': no cake is made.*: 'image', 'buffer 1', 'buffer 2'"):
+        diff.configure({"main_plot": "cake"})
+    assert "cake" not in figure.main_plots()
+    diff.configure({"cake": {"npt_rad": 30, "npt_azim": 20}, "main_plot": "cake"})
+    assert figure.main_plots() == ("image", "cake", "buffer 1", "buffer 2")
+    figure.draw()
+    assert figure.image.ax.get_visible()  # until there is a frame with one
+    send(diff, raw_run([image(1), image(2)]))
+    figure.draw()
+    assert figure.cake.ax.get_visible()
+    assert not figure.image.ax.get_visible()
+    np.testing.assert_array_equal(figure.cake.im.get_array().filled(np.nan), diff._latest.reduction.cake.intensity)
+    with pytest.raises(ConfigError, match="main_plot = 'cake'"):
+        diff.configure({"cake": None})
+    diff.configure({"cake": {"npt_rad": 40, "npt_azim": 10, "range": [0, 90, 4, 16]}})
+    send(diff, raw_run([image(3)]))
+    figure.draw()
+    assert figure.cake.im.get_array().shape == (10, 40)
+    assert figure.cake.ax.get_ylim() == pytest.approx((0, 90), abs=2)
+    diff.configure({"cake": None, "main_plot": "image"})
+    assert "cake" not in figure.main_plots()
+    send(diff, raw_run([image(4)]))
+    figure.draw()
+    assert figure.image.ax.get_visible()
+    assert not figure.cake.ax.get_visible()
+
+
 def test_a_figure_of_ones_own_is_offered_the_frames(cfg):
     figure = DiffractogramFigure()
     diff = DiffractogramCallback(cfg, plot=figure, background=False)

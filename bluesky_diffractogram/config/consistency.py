@@ -119,12 +119,15 @@ def _check_limits(config: DiffractogramConfig) -> None:
 
 
 def _check_main_plot(config: DiffractogramConfig) -> None:
-    shown = config.main_plot.split()
-    if len(shown) == 2 and int(shown[1]) > config.diff_number:
+    kind, _, number = config.main_plot.partition(" ")
+    missing = config.cake is None if kind == "cake" else bool(number) and int(number) > config.diff_number
+    if missing:
         buffers = [repr(f"buffer {number}") for number in range(1, config.diff_number + 1)]
         if len(buffers) > 3:
             buffers[1:-1] = ["..."]
-        raise ConfigError("main_plot", config.main_plot, ", ".join(["'image'", *buffers]))
+        cake = [] if config.cake is None else ["'cake'"]
+        reason = "no cake is made; the key cake says whether and how" if kind == "cake" else ""
+        raise ConfigError("main_plot", config.main_plot, ", ".join(["'image'", *cake, *buffers]), reason)
 
 
 def _check_wavelength(config: DiffractogramConfig) -> None:

@@ -100,13 +100,13 @@ def binning(value: Any, info: ValidationInfo) -> tuple[int, ...]:
 
 
 def main_plot(value: Any, info: ValidationInfo) -> str:
-    """``image`` or ``buffer i``, in lower case; whether there is a buffer i is checked with diff_number."""
+    """``image``, ``cake`` or ``buffer i``, in lower case; whether there is such a one is checked with other keys."""
     text = value.strip().lower() if isinstance(value, str) else ""
     match = re.fullmatch(r"buffer\s*([1-9][0-9]{0,8})", text, flags=re.ASCII)
     if match:
         return f"buffer {match[1]}"
-    if text != "image":
-        raise ConfigError(key_of(info), value, "'image', 'buffer 1', 'buffer 2', ...")
+    if text not in ("image", "cake"):
+        raise ConfigError(key_of(info), value, "'image', 'buffer 1', 'buffer 2', ..., and 'cake' with the key cake")
     return text
 
 

@@ -80,7 +80,7 @@ class DiffractogramConfig(BaseModel):
     collect: Bool = Field(default=True, description="Whether diffractograms go into the buffers.")
     show_diff: Bool = Field(default=True, description="Whether every frame is reduced; if not, one at each `next`.")
     main_plot: Annotated[str, BeforeValidator(keys.main_plot)] = Field(
-        default="image", description="What the main panel shows: image, or buffer 1, buffer 2, ..."
+        default="image", description="What the main panel shows: image, cake, or buffer 1, buffer 2, ..."
     )
     # integration
     npt: Annotated[int | tuple[int, ...], BeforeValidator(keys.npt)] = Field(

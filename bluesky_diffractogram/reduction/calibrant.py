@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..config import Arc, RadialUnit
 from ..config.arc import FULL_RING
 from ..config.units import TTH_DEG
-from .conversion import convert_limit
+from .conversion import convert_limit, pixels_per_mm, radius_of_two_theta
 from .geometry import Geometry
 
 
@@ -74,3 +74,37 @@ def line_positions(
         degrees = np.rad2deg(two_theta)
         positions = np.array([convert_limit(float(at), TTH_DEG, unit, arc, geometry) for at in degrees])
     return positions[np.isfinite(positions)]
+
+
+def line_curves(
+    spacings: Sequence[float] | NDArray,
+    unit: RadialUnit,
+    wavelength: float | None,
+    azimuth: NDArray[np.float64],
+    geometry: Geometry | None = None,
+) -> NDArray[np.float64]:
+    """Lines on a grid of radial value and azimuth; the radius of one depends on the azimuth on a tilted detector.
+
+    Parameters
+    ----------
+    spacings, unit, wavelength, geometry
+        As for `line_positions`.
+    azimuth
+        ``(n,)`` in degrees. That of ``r [pixel]`` is `pixels_per_mm` over their arc times a radius in mm.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(m, n)`` positions in `unit`, of the lines that have one; NaN where one does not meet the detector's plane.
+    """
+    if unit.name[0] != "r":
+        return np.repeat(line_positions(spacings, unit, wavelength)[:, None], len(azimuth), axis=1)
+    if wavelength is None or geometry is None:
+        return np.empty((0, len(azimuth)))
+    two_theta = two_theta_of_lines(spacings, wavelength)
+    two_theta = two_theta[np.isfinite(two_theta)]
+    angles = np.broadcast_to(np.deg2rad(azimuth), (len(two_theta), len(azimuth)))
+    radius = 1e3 * radius_of_two_theta(np.broadcast_to(two_theta[:, None], angles.shape), angles, geometry)
+    if unit.name == "r_pixel":
+        radius = radius * pixels_per_mm(geometry, Arc.between(float(azimuth[0]), float(azimuth[-1])))
+    return np.where(np.isfinite(radius), radius, np.nan)

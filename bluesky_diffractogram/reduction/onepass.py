@@ -1,10 +1,10 @@
-"""All ranges in one pass over the frame: what this package is for."""
+"""All bins in one pass over the frame: what this package is for."""
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -13,54 +13,65 @@ from numpy.typing import NDArray
 from . import kernel
 from .dark import table_with_dark
 from .diffractogram import Diffractogram
-from .table import STRIDE, Prepared
+from .kernel_rules import KernelRules
+from .table import STRIDE, PixelTable, Prepared
 from .threads import cores, submit
 from .validity import Validity
 
 MOST_THREADS = 4
 
 
-class OnePassIntegrator:
-    """Integrates a frame over all ranges in one compiled pass over its used pixels.
+@dataclass(frozen=True, eq=False, slots=True)
+class BinSums:
+    """What one frame adds up to in each bin of a table.
 
-    The numbers are those of pyFAI's `integrate1d`, whose own splitting fills the table, within float32
-    rounding. The result does not depend on the number of threads, and one integrator may be used by several.
+    Attributes
+    ----------
+    signal, normalization
+        ``(bins,)`` Σ c·(I − dark) and Σ c·flat·Ω·P, without the monitor; 0 in bins without valid pixels.
+    count
+        ``(bins,)`` integer, how many valid pixels reach each bin.
+    variance
+        ``(bins,)`` Σ c²·max(I, 1); None if it is not wanted.
+    """
+
+    signal: NDArray[np.float64]
+    normalization: NDArray[np.float64]
+    count: NDArray[np.int64]
+    variance: NDArray[np.float64] | None
+
+    def intensity(self, monitor: float | None) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """``(bins,)`` intensity and, with a variance, its standard uncertainty; NaN in bins without valid pixels."""
+        filled = self.count > 0
+        divisor = np.where(filled, self.normalization, 1.0) * (1.0 if monitor is None else monitor)
+        intensity = np.where(filled, self.signal / divisor, np.nan)
+        sigma = None if self.variance is None else np.where(filled, np.sqrt(self.variance) / divisor, np.nan)
+        return intensity, sigma
+
+
+class OnePass:
+    """Adds a frame up in all bins of a table, in one compiled pass over its used pixels.
+
+    The result does not depend on the number of threads, and one may be used by several.
 
     Parameters
     ----------
-    prepared
-        What does not depend on the frame.
+    table
+        For the kernel.
     variance
-        Whether sigma is wanted, with Poisson's variance.
+        Whether Poisson's variance is wanted.
     threads
         How many work on one frame; as many as there are cores, at most 4, if None.
     """
 
-    def __init__(self, prepared: Prepared, *, variance: bool = False, threads: int | None = None) -> None:
-        self.ranges, self.axes, self.pixels = prepared.ranges, prepared.axes, prepared.pixels
-        self.prepared, self.table = prepared, prepared.table
-        self.coverage = tuple(
-            self.table.count[start : start + wanted.npt]
-            for wanted, start in zip(self.ranges, self.table.bins, strict=False)
-        )
+    def __init__(self, table: PixelTable, *, variance: bool = False, threads: int | None = None) -> None:
+        self.table = table
         self._variance = variance
         self._threads = min(MOST_THREADS, cores()) if threads is None else threads
-        self._rules: dict[tuple[np.dtype, Validity], _Rules] = {}
+        self._rules: dict[tuple[np.dtype, Validity], KernelRules] = {}
 
-    def with_dark(self, dark: NDArray[np.float32]) -> OnePassIntegrator:
-        """The same with a dark, see `Integrator.with_dark`."""
-        prepared = replace(self.prepared, table=table_with_dark(self.table, dark))
-        return OnePassIntegrator(prepared, variance=self._variance, threads=self._threads)
-
-    def integrate(
-        self,
-        image: NDArray,
-        validity: Validity,
-        *,
-        monitor: float | None = None,
-        exposures: int = 1,
-    ) -> tuple[Diffractogram, ...]:
-        """Integrate one stored frame; see `Integrator.integrate`."""
+    def sums(self, image: NDArray, validity: Validity, *, exposures: int = 1) -> BinSums:
+        """Add up one stored frame; parameters as of `Integrator.integrate`."""
         table = self.table
         image = _as_the_kernel_reads_it(image)
         rules = self._rules_for(image.dtype, validity)
@@ -74,12 +85,12 @@ class OnePassIntegrator:
                 done |= self._blocks(image, rules, lot) if other is None else other.result()
         else:
             done = self._blocks(image, rules, blocks)
-        return self._result([done[block] for block in blocks], monitor, exposures)
+        return self._together([done[block] for block in blocks], exposures)
 
-    def _blocks(self, image: NDArray, rules: _Rules, blocks: range) -> dict[int, _Sums]:
+    def _blocks(self, image: NDArray, rules: KernelRules, blocks: range) -> dict[int, _Sums]:
         return {block: self._block(image, rules, block) for block in blocks}
 
-    def _block(self, image: NDArray, rules: _Rules, block: int) -> _Sums:
+    def _block(self, image: NDArray, rules: KernelRules, block: int) -> _Sums:
         table = self.table
         start, stop = table.blocks[block], table.blocks[block + 1]
         rows = (image, table.pixel, table.first_bin, table.first_part, table.second_part, start, stop)
@@ -94,7 +105,7 @@ class OnePassIntegrator:
             kernel.add_variance(*rows, bad, variance)
         return _Sums(signal, variance, bad)
 
-    def _result(self, sums: list[_Sums], monitor: float | None, exposures: int) -> tuple[Diffractogram, ...]:
+    def _together(self, sums: list[_Sums], exposures: int) -> BinSums:
         table = self.table
         signal = sums[0].signal
         for each in sums[1:]:
@@ -111,32 +122,73 @@ class OnePassIntegrator:
                 kernel.discount(each.bad, *rows, count)
                 if table.dark is not None:
                     kernel.take_away(*where, table.dark, -float(exposures), signal)
-        filled = count > 0
-        divisor = np.where(filled, normalization, 1.0) * (1.0 if monitor is None else monitor)
-        intensity = np.where(filled, signal / divisor, np.nan)
-        sigma = None
+        variance = None
         if self._variance:
-            variance = sum(each.variance for each in sums if each.variance is not None)
-            sigma = np.where(filled, np.sqrt(variance) / divisor, np.nan)
+            variance = np.sum([each.variance for each in sums if each.variance is not None], axis=0)
         # Bins that lost all their pixels keep a residue of the subtraction, which is no signal.
-        signal, normalization = np.where(filled, signal, 0.0), np.where(filled, normalization, 0.0)
+        filled = count > 0
+        return BinSums(np.where(filled, signal, 0.0), np.where(filled, normalization, 0.0), count, variance)
+
+    def _rules_for(self, dtype: np.dtype, validity: Validity) -> KernelRules:
+        key = (dtype, validity)
+        if key not in self._rules:
+            self._rules[key] = KernelRules(dtype, validity)
+        return self._rules[key]
+
+
+class OnePassIntegrator:
+    """Integrates a frame over all ranges in one compiled pass over its used pixels.
+
+    The numbers are those of pyFAI's `integrate1d`, whose own splitting fills the table, within float32
+    rounding. The result does not depend on the number of threads, and one integrator may be used by several.
+
+    Parameters
+    ----------
+    prepared
+        What does not depend on the frame.
+    variance
+        Whether sigma is wanted, with Poisson's variance.
+    threads
+        See `OnePass`.
+    """
+
+    def __init__(self, prepared: Prepared, *, variance: bool = False, threads: int | None = None) -> None:
+        self.ranges, self.axes, self.pixels = prepared.ranges, prepared.axes, prepared.pixels
+        self.prepared, self.table = prepared, prepared.table
+        self.one_pass = OnePass(prepared.table, variance=variance, threads=threads)
+        self._variance, self._threads = variance, threads
+        self.coverage = tuple(
+            self.table.count[start : start + wanted.npt]
+            for wanted, start in zip(self.ranges, self.table.bins, strict=False)
+        )
+
+    def with_dark(self, dark: NDArray[np.float32]) -> OnePassIntegrator:
+        """The same with a dark, see `Integrator.with_dark`."""
+        prepared = replace(self.prepared, table=table_with_dark(self.table, dark))
+        return OnePassIntegrator(prepared, variance=self._variance, threads=self._threads)
+
+    def integrate(
+        self,
+        image: NDArray,
+        validity: Validity,
+        *,
+        monitor: float | None = None,
+        exposures: int = 1,
+    ) -> tuple[Diffractogram, ...]:
+        """Integrate one stored frame; see `Integrator.integrate`."""
+        sums = self.one_pass.sums(image, validity, exposures=exposures)
+        intensity, sigma = sums.intensity(monitor)
         return tuple(
             Diffractogram(
                 radial=axis,
                 intensity=intensity[start : start + wanted.npt],
-                count=count[start : start + wanted.npt],
-                signal=signal[start : start + wanted.npt],
-                normalization=normalization[start : start + wanted.npt],
+                count=sums.count[start : start + wanted.npt],
+                signal=sums.signal[start : start + wanted.npt],
+                normalization=sums.normalization[start : start + wanted.npt],
                 sigma=None if sigma is None else sigma[start : start + wanted.npt],
             )
-            for wanted, axis, start in zip(self.ranges, self.axes, table.bins, strict=False)
+            for wanted, axis, start in zip(self.ranges, self.axes, self.table.bins, strict=False)
         )
-
-    def _rules_for(self, dtype: np.dtype, validity: Validity) -> _Rules:
-        key = (dtype, validity)
-        if key not in self._rules:
-            self._rules[key] = _Rules(dtype, validity)
-        return self._rules[key]
 
 
 class _Sums:
@@ -146,49 +198,6 @@ class _Sums:
 
     def __init__(self, signal: NDArray, variance: NDArray | None, bad: NDArray) -> None:
         self.signal, self.variance, self.bad = signal, variance, bad
-
-
-class _Rules:
-    """`Validity` as the kernel takes it: an interval of the dtype in which all is valid, and the rules in full."""
-
-    def __init__(self, dtype: np.dtype, validity: Validity) -> None:
-        limits = validity.limits or (-np.inf, np.inf)
-        self.intervals = np.array([limits, *validity.excluded], dtype=np.float64)
-        self.marks = np.array(validity.marks(dtype), dtype=np.float64)
-        if dtype.kind == "f":  # numpy compares in the frame's own precision, which holds no −0.1 in float32
-            self.intervals = self.intervals.astype(dtype).astype(np.float64)
-            self.marks = self.marks.astype(dtype).astype(np.float64)
-        if dtype.kind == "f":
-            least, most = float(np.finfo(dtype).min), float(np.finfo(dtype).max)
-        else:
-            least, most = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
-        low, high = self._widest(max(least, limits[0]), min(most, limits[1]), dtype.kind)
-        if not least <= low <= high <= most:
-            low, high = 1, 0  # nothing is surely valid: every value is tested in full
-        self.low, self.high = dtype.type(low), dtype.type(high)
-
-    def _widest(self, low: float, high: float, kind: str) -> tuple[float, float]:
-        """The part of ``[low, high]`` above everything excluded that lies in its lower half, and below the rest."""
-        step = 1 if kind in "ui" else 0
-        if kind in "ui":
-            low, high = int(np.ceil(low)), int(np.floor(high))
-        middle = max(1.0, low) if low <= 1.0 <= high else (low + high) / 2
-        for first, last in [*self.intervals[1:].tolist(), *((mark, mark) for mark in self.marks.tolist())]:
-            if last < middle:
-                low = max(low, _above(last, step))
-            elif first > middle:
-                high = min(high, _below(first, step))
-            else:
-                return 1, 0  # what is excluded lies in the midst
-        return low, high
-
-
-def _above(value: float, step: int) -> float:
-    return int(np.floor(value)) + 1 if step else float(np.nextafter(np.float32(value), np.float32(np.inf)))
-
-
-def _below(value: float, step: int) -> float:
-    return int(np.ceil(value)) - 1 if step else float(np.nextafter(np.float32(value), np.float32(-np.inf)))
 
 
 def _as_the_kernel_reads_it(image: NDArray) -> NDArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,10 +49,7 @@ def prepare(
     """
     shape = geometry.shape
     assert shape is not None
-    # As the calibration sees the frame: the index of each pixel in the flattened stored frame.
-    stored_index = np.arange(shape[0] * shape[1], dtype=np.uint32)
-    stored_index = stored_index.reshape(transformed_shape(shape, config.transformation))
-    stored_index = transform(stored_index, config.transformation)
+    stored_index = where_stored(shape, config.transformation)
     rows: dict[int, RangeRows] = {}
     for wanted in ranges:
         known = next((found for each in earlier if (found := each.rows_of(wanted)) is not None), None)
@@ -66,8 +63,7 @@ def prepare(
         # pyFAI's splitting runs without the interpreter's lock, and with its arrays known changes nothing.
         work = [partial(_split_range, each, masked.integrator(), shape, split, stored_index) for each in new]
         rows |= {each.number: found for each, found in zip(new, side_by_side(work), strict=True)}
-        weight = _stored(pixel_weights(config, masked, corrections), stored_index)
-        assert weight is not None
+        weight = stored_order(pixel_weights(config, masked, corrections), stored_index)
         limits = earlier[0].detector_limits if earlier else open_limits(masked, config.unit, split, corrections.mask)
     else:
         weight = _known_weights(earlier, stored_index.size)
@@ -77,7 +73,7 @@ def prepare(
         ranges,
         tuple(part.axis for part in parts),
         tuple(part.pixels for part in parts),
-        assemble(parts, weight, _stored(corrections.dark, stored_index)),
+        assemble(parts, [wanted.npt for wanted in ranges], weight, stored_order(corrections.dark, stored_index)),
         limits,
         common,
     )
@@ -122,7 +118,17 @@ def _known_weights(earlier: Sequence[Prepared], pixels: int) -> NDArray[np.float
     return weight
 
 
-def _stored(array: NDArray[np.float32] | None, stored_index: NDArray[np.uint32]) -> NDArray[np.float32] | None:
+def where_stored(shape: tuple[int, int], transformation: str) -> NDArray[np.uint32]:
+    """``(ny, nx)`` as the calibration sees the frame: the index of each pixel in the flattened stored frame."""
+    index = np.arange(shape[0] * shape[1], dtype=np.uint32)
+    return transform(index.reshape(transformed_shape(shape, transformation)), transformation)
+
+
+@overload
+def stored_order(array: NDArray[np.float32], stored_index: NDArray[np.uint32]) -> NDArray[np.float32]: ...
+@overload
+def stored_order(array: None, stored_index: NDArray[np.uint32]) -> None: ...
+def stored_order(array: NDArray[np.float32] | None, stored_index: NDArray[np.uint32]) -> NDArray[np.float32] | None:
     """An array in the calibration's orientation, flattened in the order of the stored frame."""
     if array is None:
         return None

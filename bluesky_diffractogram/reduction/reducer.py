@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..config import ConfigError, DiffractogramConfig, parse_unit
 from .background import backgrounds
 from .cake import CakeIntegrator
+from .cake_table import cake_table
 from .calibration import load_geometry
 from .corrections import Corrections, make_corrections, read_images
 from .dark import Dark
@@ -133,7 +134,7 @@ class Reducer:
     images
         The mask, dark and flat (`read_images`), read now if None.
     earlier
-        Reducers from which ranges that they have in common with this one are taken over.
+        Reducers from which ranges, and a cake, that they have in common with this one are taken over.
     calibrated
         The reducer of the calibration's own geometry, if this one's is moved (`moved`): its limits hold here too.
 
@@ -177,10 +178,11 @@ class Reducer:
         self.mask = corrections.mask
         self.axes = self.integrator.axes
         self.coverage = self.integrator.coverage
-        self.cake = None
+        self.cake: CakeIntegrator | None = None
         if config.cake is not None:
-            whole = None if calibrated is None or calibrated.cake is None else calibrated.cake.range
-            self.cake = CakeIntegrator(config, self.geometry, corrections, whole)
+            cakes = [each.cake.prepared for each in earlier if each.cake is not None]
+            whole = None if calibrated is None or calibrated.cake is None else calibrated.cake.prepared
+            self.cake = CakeIntegrator(cake_table(config, self.geometry, corrections, cakes, whole))
         level = logging.WARNING if calibrated is None else logging.DEBUG
         self._backgrounds = backgrounds(config, self.geometry, images, self.ranges, self.axes, level)
         table = None if self.prepared is None else self.prepared.table
@@ -207,7 +209,7 @@ class Reducer:
     def nbytes(self) -> int:
         """Memory that it takes, about."""
         pixels = self.shape[0] * self.shape[1]
-        caked = 0 if self.cake is None else BYTES_OF_A_PIXEL * pixels
+        caked = 0 if self.cake is None else self.cake.prepared.table.nbytes
         if self.prepared is None:
             return caked + BYTES_OF_A_PIXEL * pixels * len(self.ranges)
         return caked + self.prepared.table.nbytes

@@ -1,4 +1,4 @@
-"""pyFAI's pixel splitting of one range, in the order of the pixels."""
+"""pyFAI's pixel splitting of one range, or of a cake, in the order of the pixels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .pyfai_library import unit_scale
 
 @dataclass(frozen=True, eq=False, slots=True)
 class SplitMatrix:
-    """pyFAI's splitting of one range as a sparse matrix in the order of the pixels.
+    """pyFAI's splitting as a sparse matrix in the order of the pixels.
 
     Attributes
     ----------
@@ -53,24 +53,70 @@ def split_pixels(
     azimuth_range
         In degrees within [−180, 180]; None is the full ring.
     """
-    scale = unit_scale(unit)
-    matrix = integrator.setup_sparse_integrator(
+    matrix = _sparse(integrator, shape, npt, unit, unit, limits, azimuth_range, split)
+    return _in_order(matrix, matrix.bin_centers, unit)
+
+
+def split_cake(
+    integrator: Any,
+    shape: tuple[int, int],
+    npt: tuple[int, int],
+    unit: str,
+    limits: tuple[float, float],
+    azimuth_range: tuple[float, float],
+    split: str,
+) -> tuple[SplitMatrix, NDArray[np.float64]]:
+    """Which part of each unmasked pixel goes into which bin of radial value and azimuth.
+
+    Parameters
+    ----------
+    npt
+        Bins along the radial axis and along the azimuth.
+    integrator, shape, unit, limits, azimuth_range, split
+        As for `split_pixels`.
+
+    Returns
+    -------
+    SplitMatrix
+        Its bins are counted through, those of one radial value and all azimuths together; its axis is the radial one.
+    numpy.ndarray
+        ``(npt[1],)`` azimuthal bin centres in degrees.
+    """
+    matrix = _sparse(integrator, shape, npt, (unit, "chi_deg"), unit, limits, azimuth_range, split)
+    return _in_order(matrix, matrix.bin_centers0, unit), np.rad2deg(np.asarray(matrix.bin_centers1, np.float64))
+
+
+def _sparse(
+    integrator: Any,
+    shape: tuple[int, int],
+    npt: int | tuple[int, int],
+    units: str | tuple[str, str],
+    radial_unit: str,
+    limits: tuple[float, float],
+    azimuth_range: tuple[float, float] | None,
+    split: str,
+) -> Any:
+    """pyFAI's sparse matrix, a row for each pixel."""
+    scale = unit_scale(radial_unit)
+    return integrator.setup_sparse_integrator(
         shape,
         npt,
         mask=integrator.detector.mask,
         pos0_range=(limits[0] / scale, limits[1] / scale),
         # Radians whatever else the units are: degrees would silently give an empty matrix.
         pos1_range=None if azimuth_range is None else (math.radians(azimuth_range[0]), math.radians(azimuth_range[1])),
-        unit=unit,
+        unit=units,
         split=split,
         algo="CSC",
         scale=False,
     )
+
+
+def _in_order(matrix: Any, centres: NDArray, unit: str) -> SplitMatrix:
     start = np.asarray(matrix.indptr)
     owner = np.repeat(np.arange(len(start) - 1, dtype=np.uint32), np.diff(start))
-    return SplitMatrix(
-        owner, np.asarray(matrix.indices), np.asarray(matrix.data), np.asarray(matrix.bin_centers) * scale
-    )
+    axis = np.asarray(centres) * unit_scale(unit)
+    return SplitMatrix(owner, np.asarray(matrix.indices), np.asarray(matrix.data), axis)
 
 
 def split_range(wanted: IntegrationRange, integrator: Any, shape: tuple[int, int], split: str) -> list[SplitMatrix]:

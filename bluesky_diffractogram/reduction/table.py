@@ -71,25 +71,35 @@ class PixelTable:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class RangeRows:
-    """The rows of one range, in the order of the pixels or in that of the splitting, with what is known of them.
+class Rows:
+    """The rows of some bins, in the order of the pixels or in that of the splitting.
 
     Attributes
     ----------
     pixel, first_part, second_part
         ``(rows,)`` as in `PixelTable`.
     first_bin
-        ``(rows,)`` unsigned, counted from the range's own first bin.
-    axis
-        ``(npt,)`` bin centres in the range's unit.
-    pixels
-        How many pixels the range uses.
+        ``(rows,)`` unsigned, counted from the first of these bins.
     """
 
     pixel: NDArray[np.uint32]
     first_bin: NDArray
     first_part: NDArray[np.float32]
     second_part: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RangeRows(Rows):
+    """The rows of one range, with what is known of them.
+
+    Attributes
+    ----------
+    axis
+        ``(npt,)`` bin centres in the range's unit.
+    pixels
+        How many pixels the range uses.
+    """
+
     axis: NDArray[np.float64]
     pixels: int
 
@@ -138,17 +148,21 @@ def _rows_depend_on(wanted: IntegrationRange) -> tuple[object, ...]:
     return wanted.unit.name, wanted.scale, wanted.npt, wanted.pyfai_limits, wanted.arc.full, wanted.arc.parts()
 
 
-def assemble(parts: Sequence[RangeRows], weight: NDArray[np.float32], dark: NDArray[np.float32] | None) -> PixelTable:
+def assemble(
+    parts: Sequence[Rows], npts: Sequence[int], weight: NDArray[np.float32], dark: NDArray[np.float32] | None
+) -> PixelTable:
     """Sort the rows of all ranges by pixel, and sum up what does not depend on the frame.
 
     Parameters
     ----------
     parts
         One for each range.
+    npts
+        How many bins each range has.
     weight, dark
         ``(ny·nx,)`` flat·Ω·P and the dark in the order of the stored frame; only pixels in use are looked at.
     """
-    bins = np.concatenate([[0], np.cumsum([len(part.axis) + 1 for part in parts])])
+    bins = np.concatenate([[0], np.cumsum([npt + 1 for npt in npts])])
     wide: type[np.unsignedinteger] = np.uint16 if bins[-1] <= np.iinfo(np.uint16).max else np.uint32
     columns = [
         np.concatenate([part.pixel for part in parts]),

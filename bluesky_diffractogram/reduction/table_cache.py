@@ -39,12 +39,8 @@ def store_prepared(key: TableKey | None, prepared: Prepared) -> None:
 
 
 def _pack(prepared: Prepared) -> dict[str, Any]:
-    table = prepared.table
-    packed: dict[str, Any] = {
-        f"table_{name}": getattr(table, name) for name in table.__dataclass_fields__ if getattr(table, name) is not None
-    }
     ranges = [[*wanted.pyfai_limits, wanted.scale, wanted.arc.start, wanted.arc.end] for wanted in prepared.ranges]
-    return packed | {
+    return pack_table(prepared.table) | {
         "ranges": np.array(ranges),
         "axes": np.concatenate(prepared.axes),
         "pixels": np.array(prepared.pixels),
@@ -53,8 +49,6 @@ def _pack(prepared: Prepared) -> dict[str, Any]:
 
 
 def _unpack(arrays: dict[str, Any], config: DiffractogramConfig, key: TableKey) -> Prepared:
-    kept: dict[str, Any] = {name: arrays.get(f"table_{name}") for name in PixelTable.__dataclass_fields__}
-    table = PixelTable(**kept)
     ranges = []
     for wanted, npt, (low, high, scale, start, end) in zip(
         config.ranges, config.npts, arrays["ranges"].tolist(), strict=True
@@ -65,4 +59,16 @@ def _unpack(arrays: dict[str, Any], config: DiffractogramConfig, key: TableKey) 
         )
     axes = np.split(arrays["axes"], np.cumsum(config.npts)[:-1])
     pixels, (low, high) = tuple(arrays["pixels"].tolist()), arrays["detector_limits"].tolist()
-    return Prepared(tuple(ranges), tuple(axes), pixels, table, (low, high), key.common)
+    return Prepared(tuple(ranges), tuple(axes), pixels, unpack_table(arrays), (low, high), key.common)
+
+
+def pack_table(table: PixelTable) -> dict[str, Any]:
+    """The arrays of a table under the names that `unpack_table` knows."""
+    fields = {f"table_{name}": getattr(table, name) for name in table.__dataclass_fields__}
+    return {name: array for name, array in fields.items() if array is not None}
+
+
+def unpack_table(arrays: dict[str, Any]) -> PixelTable:
+    """The table out of arrays that `pack_table` gave, among others."""
+    fields: dict[str, Any] = {name: arrays.get(f"table_{name}") for name in PixelTable.__dataclass_fields__}
+    return PixelTable(**fields)

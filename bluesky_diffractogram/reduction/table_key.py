@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..config import DiffractogramConfig
+from ..config import DiffractogramConfig, DiffractogramRange
 from .corrections import Corrections
 from .geometry import Geometry
 from .pyfai_library import pyfai_version
@@ -45,7 +45,6 @@ def table_key(config: DiffractogramConfig, geometry: Geometry, corrections: Corr
     fingerprint = geometry.fingerprint()
     if fingerprint is None:
         return None
-    limit_unit = config.radial_limit_unit
     common = _digest_of(
         {
             "format": FORMAT,
@@ -61,11 +60,27 @@ def table_key(config: DiffractogramConfig, geometry: Geometry, corrections: Corr
         }
     )
     ranges = {
-        "ranges": [(r.arc.start, r.arc.end, r.radial_min, r.radial_max) for r in config.ranges],
-        "limit unit": None if limit_unit is None else limit_unit.name,
+        "ranges": [_limits(wanted) for wanted in config.ranges],
+        "limit unit": _limit_unit(config),
         "npt": config.npts,
     }
     return TableKey(common, _digest_of({"common": common, **ranges}))
+
+
+def cake_key(config: DiffractogramConfig, common: str) -> str:
+    """A digest of everything that the table of a cake depends on; `common` is that of `table_key`."""
+    cake = config.cake
+    assert cake is not None
+    wanted = {"cake": _limits(cake.limits), "limit unit": _limit_unit(config), "npt": (cake.npt_rad, cake.npt_azim)}
+    return _digest_of({"common": common, **wanted})
+
+
+def _limits(wanted: DiffractogramRange) -> tuple[float | None, ...]:
+    return wanted.arc.start, wanted.arc.end, wanted.radial_min, wanted.radial_max
+
+
+def _limit_unit(config: DiffractogramConfig) -> str | None:
+    return None if config.radial_limit_unit is None else config.radial_limit_unit.name
 
 
 def _digest_of(parts: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ class _Stream:
 
     start: Document
     descriptor: Document
-    rows: dict[int, tuple[float, Document]] = field(default_factory=dict)
+    rows: dict[int, tuple[float, dict[str, Any]]] = field(default_factory=dict)
 
 
 class DerivedRows:
@@ -70,6 +70,8 @@ class DerivedRows:
         data = dict(doc["data"])
         for key in [key for key in data if re.fullmatch(r"diff_\d+", key)]:
             data[key] = np.array(data[key][1], dtype=np.float64)
+        if "cake" in data:  # of a store it may be lists, which take eight times as much memory
+            data["cake"] = np.asarray(data["cake"], dtype=np.float32)
         self._streams[doc["descriptor"]].rows[doc["seq_num"]] = (doc["time"], data)
 
     def datasets(self) -> dict[Key, Dataset]:
@@ -119,7 +121,7 @@ def _dataset(stream: _Stream, stop: Document | None) -> Dataset:
     start, descriptor = stream.start, stream.descriptor
     settings, keys = descriptor["configuration"][OBJECT]["data"], descriptor["data_keys"]
     rows = [row for _, row in sorted(stream.rows.items())]
-    data = {key: [row[1].get(key) for row in rows] for key in keys}
+    data = {key: [row[1].get(key) for row in rows] for key in keys if key != "cake"}
     ours = [key for key in keys if keys[key].get("object_name") == OBJECT]
     carried = {carried_name(key): key for key in keys if key not in ours}
     dim = _frame_dimension(start, carried)
@@ -133,12 +135,11 @@ def _dataset(stream: _Stream, stop: Document | None) -> Dataset:
     variables: dict[str, Any] = {}
     for key in ours:
         if key == "cake":
-            for name in ("azimuthal", "radial"):
-                axis = np.array(settings[f"cake_{name}"], dtype=np.float64)
-                units = "deg" if name == "azimuthal" else parse_unit(settings["unit"]).symbol
-                coords[f"cake_{name}"] = (f"cake_{name}", axis, {"units": units})
+            azimuthal = np.array(settings["cake_azimuthal"], dtype=np.float64)
+            coords["cake_azimuthal"] = ("cake_azimuthal", azimuthal, {"units": "deg", "long_name": "azimuth [deg]"})
+            coords["cake_radial"] = _axis(settings, "cake_radial")
             dims = (dim, "cake_azimuthal", "cake_radial")
-            variables[key] = (dims, np.array(data[key], dtype=np.float32), _units(keys[key]))
+            variables[key] = (dims, _cakes([row for _, row in rows]), _units(keys[key]))
             continue
         match = re.fullmatch(r"(diff|sigma|count|peaks)_(\d+)", key)
         if match is None:
@@ -153,10 +154,19 @@ def _dataset(stream: _Stream, stop: Document | None) -> Dataset:
             variables[f"{key}_height"] = ((dim, "peak"), peaks[:, 1], {"units": height})
             continue
         units = keys[key]["units"].split(", ")[-1]
-        coords.setdefault(f"radial_{i}", _axis(settings, i))
+        coords.setdefault(f"radial_{i}", _axis(settings, f"radial_{i}"))
         attrs = {"units": units, **_limits(settings, i)}
         variables[key] = ((dim, f"radial_{i}"), np.array(data[key], dtype=keys[key]["dtype_numpy"]), attrs)
     return Dataset(variables, coords, _attributes(start, descriptor, settings, stop))
+
+
+def _cakes(rows: Sequence[dict[str, Any]]) -> NDArray[np.float32]:
+    """``(n, npt_azim, npt_rad)`` cakes of the `rows`, which then hold parts of it: none is in memory twice."""
+    together = np.empty((len(rows), *np.shape(rows[0]["cake"])), dtype=np.float32)
+    for n, row in enumerate(rows):
+        together[n] = row["cake"]
+        row["cake"] = together[n]
+    return together
 
 
 def carried_name(key: str) -> str:
@@ -171,10 +181,10 @@ def _frame_dimension(start: Document, carried: Iterable[str]) -> str:
     return hinted if hinted in set(carried) else "frame"
 
 
-def _axis(settings: Document, i: str) -> tuple[str, NDArray[np.float64], dict[str, str]]:
+def _axis(settings: Document, name: str) -> tuple[str, NDArray[np.float64], dict[str, str]]:
     unit = parse_unit(settings["unit"])
     attrs = {"units": unit.symbol, "long_name": unit.label, "unit": unit.name}
-    return f"radial_{i}", np.array(settings[f"radial_{i}"], dtype=np.float64), attrs
+    return name, np.array(settings[name], dtype=np.float64), attrs
 
 
 def _limits(settings: Document, i: str) -> dict[str, list[float]]:

@@ -11,19 +11,14 @@ import numpy as np
 
 from .described import frame_dimension, radial_name, radial_unit, range_numbers
 from .nexus_azint1d import fits, write_azint1d
-from .nexus_fields import iso8601, new_group, write_field, write_rows
+from .nexus_cake import write_azint2d, write_cake
+from .nexus_fields import UNITS, iso8601, new_group, write_field, write_rows
 from .nexus_frames import write_frames
 from .nexus_process import PROGRAM, write_instrument, write_process
 from .whole_file import whole_file
 
 if TYPE_CHECKING:
     from xarray import Dataset
-
-UNITS = {
-    "q_nm^-1": "1/nm", "q_A^-1": "1/angstrom", "2th_deg": "degrees", "2th_rad": "radians", "r_mm": "mm",
-    "r_pixel": "pixel", "d_A": "angstrom",
-}  # fmt: skip
-"""Units as NeXus writes them."""
 
 FIELDS = ("I", "I_errors", "radial", "title")
 
@@ -32,18 +27,19 @@ def to_nexus(
     dataset: Dataset, path: str | Path, *,
     instrument: str = "unknown", source: str = "unknown", source_type: str = "unknown", probe: str = "x-ray",
 ) -> Path:  # fmt: skip
-    """Write a NeXus file that silx view, h5py and whatever reads NXdata or NXazint1d open.
+    """Write a NeXus file that silx view, h5py and whatever reads NXdata, NXazint1d or NXazint2d open.
 
     ``/entry`` holds for each range *i* an NXdata ``range_i``, the heat-map ``I (frame, radial)`` over the motor, the
     first of them being what opens by default; where the axis is q or 2θ and the wavelength is known, a subentry
-    ``azint1d_i`` after the definition NXazint1d with the same numbers; ``frames`` with everything that has one value
-    for each frame, ``peaks_i``, and ``reduction`` with configuration, calibration and versions. Numbers are stored
+    ``azint1d_i`` after the definition NXazint1d with the same numbers; with cakes an NXdata ``cake``, ``I (frame,
+    azimuthal, radial)``, and likewise ``azint2d`` after NXazint2d; ``frames`` with everything that has one value for
+    each frame, ``peaks_i``, and ``reduction`` with configuration, calibration and versions. Numbers are stored
     as they are; empty bins are NaN.
 
     Parameters
     ----------
     dataset
-        As ``replay(…).to_xarray()`` gives it. Curves are read some rows at a time.
+        As ``replay(…).to_xarray()`` gives it. Curves and cakes are read some frames at a time.
     path
         Replaced, once all is written, if it is there.
     instrument, source, source_type, probe
@@ -78,6 +74,10 @@ def to_nexus(
             unit = radial_unit(dataset, number)
             if fits(dataset, unit):
                 write_azint1d(entry, number, dataset, unit)
+        if "cake" in dataset:
+            write_cake(entry, dataset, axis, unit)
+            if fits(dataset, unit):
+                write_azint2d(entry, dataset, unit)
     return path
 
 

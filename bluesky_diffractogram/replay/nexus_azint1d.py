@@ -44,10 +44,31 @@ def write_azint1d(entry: Any, number: int, dataset: Dataset, unit: RadialUnit) -
     h5py.Group
         The NXsubentry.
     """
+    subentry = new_subentry(entry, f"azint1d_{number}", "NXazint1d", dataset)
+    plot = entry[f"range_{number}"]
+    data = new_group(subentry, "data", "NXdata", I=plot["I"], I_errors=plot.get("I_errors"))
+    data.attrs.update(signal="I", axes=[".", "radial_axis"], interpretation="spectrum", radial_axis_indices=1)
+    data["radial_axis"] = plot["radial"][...]
+    data["radial_axis"].attrs.update(long_name=RADIAL_NAMES[unit.name], units=plot["radial"].attrs["units"])
+    return subentry
+
+
+def new_subentry(entry: Any, name: str, definition: str, dataset: Dataset) -> Any:
+    """An NXsubentry with all that NXazint1d and NXazint2d ask for besides the data, which are to be in ``data``.
+
+    Parameters
+    ----------
+    entry
+        Holds ``instrument``, ``reduction`` and ``frames``.
+    name, definition
+        Of the subentry.
+    dataset
+        What is written.
+    """
     told = settings(dataset)
     monitor = told.get("normalization")
     subentry = new_group(
-        entry, f"azint1d_{number}", "NXsubentry", definition="NXazint1d",
+        entry, name, "NXsubentry", definition=definition,
         solid_angle_applied=bool(_setting(told, "correct_solid_angle")),
         polarization_applied=_setting(told, "polarization_factor") is not None,
         normalization_applied=True, monitor_applied=monitor is not None,
@@ -57,11 +78,6 @@ def write_azint1d(entry: Any, number: int, dataset: Dataset, unit: RadialUnit) -
         subentry[shared] = entry[shared]
     if monitor is not None and field_name(monitor) in entry["frames"]:
         new_group(subentry, "monitor", "NXmonitor", data=entry["frames"][field_name(monitor)])
-    plot = entry[f"range_{number}"]
-    data = new_group(subentry, "data", "NXdata", I=plot["I"], I_errors=plot.get("I_errors"))
-    data.attrs.update(signal="I", axes=[".", "radial_axis"], interpretation="spectrum", radial_axis_indices=1)
-    data["radial_axis"] = plot["radial"][...]
-    data["radial_axis"].attrs.update(long_name=RADIAL_NAMES[unit.name], units=plot["radial"].attrs["units"])
     return subentry
 
 

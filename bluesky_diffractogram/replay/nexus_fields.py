@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from xarray import DataArray
 
 CHUNK_BYTES = 1 << 20
+UNITS = {
+    "q_nm^-1": "1/nm", "q_A^-1": "1/angstrom", "2th_deg": "degrees", "2th_rad": "radians", "r_mm": "mm",
+    "r_pixel": "pixel", "d_A": "angstrom",
+}  # fmt: skip
+"""Units as NeXus writes them."""
 
 
 def new_group(parent: Any, path: str, nx_class: str, /, **fields: Any) -> Any:

@@ -1,5 +1,6 @@
-"""What is seen: heat-maps and curves of the documents of derived runs, and the frames that are offered."""
+"""What is seen: heat-maps, curves and cakes of the documents of derived runs, and the frames that are offered."""
 
+from .cake import LiveCake
 from .curves import LiveDiffractogram
 from .figure import DiffractogramFigure
 from .grid import LiveDiffractogramGrid
@@ -10,6 +11,7 @@ from .windows import KeepWindowsAlive
 __all__ = [
     "DiffractogramFigure",
     "KeepWindowsAlive",
+    "LiveCake",
     "LiveDiffractogram",
     "LiveDiffractogramGrid",
     "LiveImage",

@@ -42,6 +42,28 @@ class RangeAxis:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class CakeAxes:
+    """The axes of the cakes of a stream.
+
+    Attributes
+    ----------
+    radial, azimuthal
+        ``(npt_rad,)`` and ``(npt_azim,)`` bin centres, in the stream's unit and in degrees.
+    units
+        Of the intensities; empty if the stream does not say.
+    """
+
+    radial: NDArray[np.float64]
+    azimuthal: NDArray[np.float64]
+    units: str = ""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """That of a cake, ``(npt_azim, npt_rad)``."""
+        return len(self.azimuthal), len(self.radial)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Stream:
     """One event stream of a derived run: one axis, one unit, one meaning.
 
@@ -69,6 +91,8 @@ class Stream:
         In m, as configuration or calibration tell it; None if they do not, or each event tells its own.
     moves
         Whether events tell of a geometry of their own.
+    cake
+        The axes of the cakes; None if its events have none.
     """
 
     run_uid: str
@@ -86,6 +110,7 @@ class Stream:
     provenance: str = ""
     wavelength: float | None = None
     moves: bool = False
+    cake: CakeAxes | None = None
 
     def first_arc(self) -> tuple[Arc, ...]:
         """The arc of the first range, if the stream says it."""
@@ -149,6 +174,7 @@ class DerivedRuns:
             provenance=_provenance(computed),
             wavelength=None if set(OF_WAVELENGTH) & set(doc["data_keys"]) else _wavelength(computed, configuration),
             moves=any(key.startswith(RECORDED) for key in doc["data_keys"]),
+            cake=_cake_axes(doc["data_keys"], axis),
         )
         self._streams[doc["uid"]] = stream
         return stream
@@ -208,6 +234,13 @@ def _range_axis(number: int, axis: Mapping[str, Any]) -> RangeAxis:
         _limits(axis.get(f"radial_range_{number}")),
         _limits(axis.get(f"azimuth_range_{number}")),
     )
+
+
+def _cake_axes(data_keys: Mapping[str, Any], axis: Mapping[str, Any]) -> CakeAxes | None:
+    if "cake" not in data_keys or "cake_radial" not in axis or "cake_azimuthal" not in axis:
+        return None
+    radial, azimuthal = (as_floats(axis[f"cake_{name}"], 1) for name in ("radial", "azimuthal"))
+    return CakeAxes(radial, azimuthal, str(data_keys["cake"].get("units") or ""))
 
 
 def _limits(pair: Any) -> tuple[float, float]:

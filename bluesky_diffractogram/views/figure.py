@@ -1,4 +1,4 @@
-"""Image, heat-maps and curves, in one window that is used from run to run."""
+"""Image or cake, heat-maps and curves, in one window that is used from run to run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from .labels import runs_text
 from .latest import SEPARATOR
 from .layout import Layout, Strip
 from .lines import Lines
-from .main_plot import IMAGE, Shown, buffer_number, checked, choose, main_plots
+from .main_choice import MainChoice
+from .main_plot import Shown
 from .panels import Panels
 from .quick import QuickDrawing
 from .scales import Scale
@@ -44,7 +45,7 @@ HEATMAPS = 4
 
 @make_class_safe(logger=logger)
 class DiffractogramFigure(WindowedView, CallbackBase):
-    """The latest image with its ranges, heat-maps of the ranges, and the latest curves of all ranges under them.
+    """The latest image or cake with its ranges, heat-maps of the ranges, and the latest curves of all under them.
 
     Called with the documents of derived runs, from any thread; others are ignored. Frames to be shown are offered to
     `offer`; without any, in another process say, there is no image and all heat-maps are alike. Make it on the main
@@ -74,8 +75,8 @@ class DiffractogramFigure(WindowedView, CallbackBase):
     ----------
     figure
         matplotlib's figure.
-    image
-        The `LiveImage`.
+    image, cake
+        The `LiveImage`, the `LiveCake`.
     curves
         The `LiveDiffractogram`.
     interaction
@@ -111,16 +112,11 @@ class DiffractogramFigure(WindowedView, CallbackBase):
         CallbackBase.__init__(self)
         WindowedView.__init__(self, figsize, title)
         self._runs = DerivedRuns()
-        self._heatmaps, self._images = heatmaps, images
+        self._images = images
         self.scale: Scale = scale
         self.calibrant: str | None = None
         self.interaction: Interaction | None = None
-        self._ranges, self._buffering = 1, True
-        self._known_ranges: int | None = None
-        self._told_ranges: int | None = None
-        self._told_buffering: bool | None = None
-        self._main_plot: str | None = None
-        self._configured_main_plot = IMAGE
+        self._main = MainChoice(heatmaps)
         self._lines: Lines | None = None
         self._run_label = ""
         self._moved = False
@@ -141,7 +137,8 @@ class DiffractogramFigure(WindowedView, CallbackBase):
             cmap=cmap,
             colors=colors,
         )
-        self.image, self.curves = self._panels.image, self._panels.curves
+        self.image, self.cake, self.curves = self._panels.image, self._panels.cake, self._panels.curves
+        self._takers = (self.rows, self.curves, self.cake)
         self._panels.place(self._choice())
         self.figure.canvas.mpl_connect("resize_event", self._resized)
         self._quick = QuickDrawing(self.figure, self._panels.moving, self._heading, self._above)
@@ -165,36 +162,33 @@ class DiffractogramFigure(WindowedView, CallbackBase):
 
     def start(self, doc: Mapping[str, Any]) -> None:
         """Take a start document."""
-        self.rows.start(doc)
-        self.curves.start(doc)
+        for view in self._takers:
+            view.start(doc)
         if self._runs.start(doc) is not None:
             self.run_begins()
 
     def descriptor(self, doc: Mapping[str, Any]) -> None:
         """Take a descriptor: it says how many panels there are."""
-        self.rows.descriptor(doc)
-        self.curves.descriptor(doc)
+        for view in self._takers:
+            view.descriptor(doc)
         stream = self._runs.descriptor(doc)
         if stream is None:
             return
-        with self._lock:
-            self._ranges = sum(1 for number in range(1, len(stream.ranges) + 1) if number in stream.ranges)
-            self._known_ranges = self._ranges
-            self._buffering = bool(stream.configuration.get("buffering", True))
-            self._configured_main_plot = str(stream.configuration.get("main_plot", IMAGE))
-            self._run_label = stream.run_label
+        self._main.describe(stream)
+        self._run_label = stream.run_label
         self._news.set()
 
     def event(self, doc: Mapping[str, Any]) -> Any:
-        """Take an event: a row of all heat-maps, and the latest curves."""
+        """Take an event: a row of all heat-maps, the latest curves, and the latest cake."""
         if self.rows.leads(doc):
             self.curves.event(doc)
+            self.cake.event(doc)
             self.rows.event(doc)
 
     def stop(self, doc: Mapping[str, Any]) -> None:
         """Take a stop document; what is shown stays."""
-        self.rows.stop(doc)
-        self.curves.stop(doc)
+        for view in self._takers:
+            view.stop(doc)
         self._runs.stop(doc)
 
     def offer(self, frame: ShownFrame) -> None:
@@ -216,41 +210,41 @@ class DiffractogramFigure(WindowedView, CallbackBase):
 
     @property
     def main_plot(self) -> str:
-        """What the main panel is to show: ``"image"`` or ``"buffer i"``; as the configuration says unless set here."""
-        with self._lock:
-            return self._main_plot or self._configured_main_plot
+        """What the main panel is to show, as `set_main_plot` takes it; as the configuration says unless set there."""
+        return self._main.main_plot
 
     def main_plots(self) -> tuple[str, ...]:
-        """What the main panel can show: the image, and every range's heat-map."""
-        with self._lock:
-            return main_plots(self._told_ranges or self._known_ranges or 1)
+        """What the main panel can show: the image, the cake if one is made, and every range's heat-map."""
+        return self._main.main_plots()
 
     def set_diff_number(self, ranges: int) -> None:
         """So many ranges there are to choose from, instead of as many as documents say."""
-        with self._lock:
-            self._told_ranges = ranges
-            if (buffer_number(self._main_plot or IMAGE) or 0) > ranges:
-                self._main_plot = None
+        self._main.tell_ranges(ranges)
+        self._news.set()
+
+    def set_cake(self, there: bool) -> None:
+        """Whether there is a cake to choose, instead of what documents say."""
+        self._main.tell_cake(bool(there))
         self._news.set()
 
     def set_main_plot(self, main_plot: str) -> None:
-        """Show the image, or the heat-map of one range, in the main panel, until somebody chooses another.
+        """Show the image, the cake, or the heat-map of one range in the main panel, until somebody chooses another.
 
         Without an image all heat-maps are alike, and so they are if there comes a run without such a range. Rows are
-        kept of every range; of those beyond the first `heatmaps` as many as go into 256 MB, if that is less.
+        kept of every range; of those beyond the first `heatmaps` as many as go into 256 MB, if that is less. Where
+        there comes a run without a cake, there is the image.
 
         Parameters
         ----------
         main_plot
-            ``"image"`` or ``"buffer i"``.
+            ``"image"``, ``"cake"`` or ``"buffer i"``.
 
         Raises
         ------
         ValueError
-            It is neither, or there is no such range.
+            It is none of them, or there is no such range, or no cake.
         """
-        with self._lock:
-            self._main_plot = checked(main_plot, self._told_ranges or self._known_ranges)
+        self._main.choose(main_plot)
         self._news.set()
 
     def set_scale(self, scale: Scale) -> None:
@@ -329,8 +323,7 @@ class DiffractogramFigure(WindowedView, CallbackBase):
 
     def set_buffering(self, on: bool) -> None:
         """Whether heat-maps are shown, instead of what documents say, lavue's "Buffering"."""
-        with self._lock:
-            self._told_buffering = bool(on)
+        self._main.tell_buffering(bool(on))
         self._news.set()
 
     def freeze(self) -> None:
@@ -395,10 +388,8 @@ class DiffractogramFigure(WindowedView, CallbackBase):
             self.interaction.refresh()
 
     def _write_heading(self, choice: Shown) -> None:
-        with self._lock:
-            run_label = self._run_label
         shown = [grid for grid in self.grids if grid.number in choice.heatmaps]
-        runs = runs_text(shown[0].run_labels() if shown else ()) or run_label
+        runs = runs_text(shown[0].run_labels() if shown else ()) or self._run_label
         self._heading.set_text(SEPARATOR.join(filter(None, (runs, self.curves.caption()))))
 
     def _resized(self, event: Any) -> None:
@@ -418,7 +409,7 @@ class DiffractogramFigure(WindowedView, CallbackBase):
             self._complete = self._panels.signature(self._choice())
 
     def draw_quickly(self) -> None:
-        """Bring image, curves and heading up to date, and the window as far as neither axes nor labels change.
+        """Bring image or cake, curves and heading up to date, and the window as far as neither axes nor labels change.
 
         The rest, and heat-maps, are left to the next complete drawing.
         """
@@ -428,7 +419,8 @@ class DiffractogramFigure(WindowedView, CallbackBase):
         with self._drawing:
             if not (self._quick.ready and self._panels.signature(choice) == self._complete):
                 return
-            views = [view for view in self._panels.seen(choice) if view in (self.image, self.curves) and view.changed()]
+            quick = (self.image, self.cake, self.curves)
+            views = [view for view in self._panels.seen(choice) if view in quick and view.changed()]
             for view in views:
                 view.refresh()
             if views and self._panels.signature(choice) != self._complete:
@@ -444,14 +436,7 @@ class DiffractogramFigure(WindowedView, CallbackBase):
         return [] if self.interaction is None else self.interaction.above(complete)
 
     def _choice(self) -> Shown:
-        with self._lock:
-            return choose(
-                self._main_plot or self._configured_main_plot,
-                self._ranges,
-                self._heatmaps,
-                buffering=self._buffering if self._told_buffering is None else self._told_buffering,
-                image=self.image.frame is not None,
-            )
+        return self._main.shown(image=self.image.frame is not None)
 
     def _provide_grid(self, choice: Shown) -> None:
         """Make the heat-map of a range beyond the first ones if it is to be the main panel."""
@@ -464,4 +449,5 @@ class DiffractogramFigure(WindowedView, CallbackBase):
     def _pass_lines(self) -> None:
         geometry = None if self._projection is None else self._projection.geometry
         self.curves.set_lines(self._lines, geometry)
+        self.cake.set_lines(self._lines, geometry)
         self.image.set_lines(self._lines)

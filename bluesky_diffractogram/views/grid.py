@@ -16,7 +16,7 @@ from .labels import intensity_units, radial_label, range_text, runs_text
 from .readout import heatmap_text
 from .redraw import View, new_figure
 from .rows import Rows
-from .scales import Scale, check_percentiles, check_scale
+from .scales import Scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -144,10 +144,10 @@ class LiveDiffractogramGrid(View, LiveGrid):
             x_positive=x_positive,
             y_positive=y_positive,
             clim=clim,
-            percentiles=check_percentiles(percentiles),
-            scale=check_scale(scale),
+            percentiles=percentiles,
+            scale=scale,
         )
-        self.im, self.colorbar = self._heatmap.im, self._heatmap.colorbar
+        self.im, self.colorbar = self._heatmap.im, self._heatmap.colored.colorbar
         if title:
             ax.set_title(title)
         self._drawn_labels: tuple[str, ...] = ()
@@ -200,7 +200,7 @@ class LiveDiffractogramGrid(View, LiveGrid):
 
     def set_scale(self, scale: Scale) -> None:
         """Colour intensities linear, by their square root (``"sqrt"``) or logarithmic; ValueError for all else."""
-        self._heatmap.scale = check_scale(scale)
+        self._heatmap.colored.set_scale(scale)
         self._news.set()
 
     def set_row_axis(self, row_axis: str) -> None:
@@ -230,7 +230,7 @@ class LiveDiffractogramGrid(View, LiveGrid):
 
     def set_percentiles(self, low: float, high: float) -> None:
         """Set the percentiles that the colours span, 0 to 100; ValueError if they do not rise within that."""
-        self._heatmap.percentiles, self._heatmap.clim = check_percentiles((low, high)), None
+        self._heatmap.colored.set_percentiles(low, high)
         self._news.set()
 
     def label_rows(self, on: bool) -> None:
@@ -283,7 +283,7 @@ class LiveDiffractogramGrid(View, LiveGrid):
 
     def _label(self, rows: Rows) -> None:
         rows_label = self._heatmap.label_rows(rows, self.row_axis)
-        self._heatmap.label_intensity(intensity_units(rows.stream, self.number))
+        self._heatmap.colored.label(intensity_units(rows.stream, self.number))
         wanted = rows_label if self._ylabel is None else self._ylabel
         self.ax.set_ylabel(wanted if self._rows_labelled else "")
         self.ax.set_xlabel(radial_label(rows.stream) if self._xlabel is None else self._xlabel)

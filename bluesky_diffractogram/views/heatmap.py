@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
-from .raster import block_mean, color_limits, equidistant_columns, settled
+from .colored_image import ColoredImage
+from .raster import block_mean, equidistant_columns, in_a_pixel
 from .rowaxis import ROUND_STEPS, FrameFormatter, RowFormatter, RowLocator, RowScale, monotonic, row_values
 from .rows import Rows
-from .scales import Labelled, Scale, color_norm, label_colors
+from .scales import Scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +25,7 @@ MOST_BORDERS = 40
 class Heatmap:
     """Draws `Rows` on axes; everything is called on the thread that draws.
 
-    `scale`, `clim` and `percentiles` may be set from any; they hold from the next `show` on.
+    Scale and percentiles may be set from any; they hold from the next `show` on.
 
     Parameters
     ----------
@@ -50,26 +50,14 @@ class Heatmap:
         scale: Scale,
     ) -> None:
         self.ax = ax
-        self._extent, self.clim, self.percentiles, self.scale = extent, clim, percentiles, scale
-        self._drawn_scale = scale
+        self._extent = extent
         self._backwards = (x_positive == "left", y_positive == "down")
         self._edges: tuple[float, float] | None = None
-        self._labelled: Labelled | None = None
         ax.cla()
-        low, high = clim or ((0.1, 1.0) if scale == "log" else (0.0, 1.0))
-        self.im = ax.imshow(
-            [[np.nan]],
-            norm=color_norm(scale, low, high),
-            cmap=cmap,
-            interpolation="none",
-            aspect=aspect,
-            origin="lower",
-            extent=extent,
+        self.colored = ColoredImage(
+            ax, cax, cmap=cmap, bad=GAPS, scale=scale, clim=clim, percentiles=percentiles, aspect=aspect, extent=extent
         )
-        self.im.set_cmap(self.im.get_cmap().with_extremes(bad=GAPS))
-        room_of = ax if cax is None else None
-        self.colorbar = ax.figure.colorbar(self.im, ax=room_of, cax=cax, extend="both", extendfrac=0.03)
-        self.colorbar.set_label("intensity")
+        self.im = self.colored.im
         self._empty = ax.text(0.5, 0.5, "no frames yet", transform=ax.transAxes, ha="center", va="center", color="0.4")
         self._borders = LineCollection([], transform=ax.get_yaxis_transform(), **BORDER)
         ax.add_collection(self._borders, autolim=False)
@@ -81,10 +69,9 @@ class Heatmap:
 
     def _show_axes(self, filled: bool) -> None:
         self._empty.set_visible(not filled)
-        self.im.set_visible(filled)
+        self.colored.set_visible(filled)
         for axis in (self.ax.xaxis, self.ax.yaxis):
             axis.set_visible(filled)
-        self.colorbar.ax.set_visible(filled)
 
     def show(self, rows: Rows, number: int, *, full: bool) -> None:
         """Show `rows` of range `number`; with `full` every value, else not more than the screen has pixels for."""
@@ -101,14 +88,12 @@ class Heatmap:
         bottom, top = rows.first - 0.5, rows.first + count - 0.5
         if self._extent is not None:
             left, right, bottom, top = self._extent
-        by_row, by_column = (1, 1) if full else self._factors(count, npt, (left, right), (bottom, top))
+        by_row, by_column = (1, 1) if full else in_a_pixel(self.ax, (count, npt), (left, right), (bottom, top))
         image = block_mean(intensity, by_row, by_column)
-        scale = self.scale  # another thread may set it meanwhile
-        self._set_colors(intensity, scale, full)
+        self.colored.show(image, all_values=intensity, full=full)
         # the last block may reach beyond the data; the axes' limits cut it
         width = (right - left) * image.shape[1] * by_column / npt
         height = (top - bottom) * image.shape[0] * by_row / count
-        self.im.set_data(np.maximum(image, self.im.get_clim()[0] or 0.0) if scale == "log" else image)
         self.im.set_extent((left, left + width, bottom, bottom + height))
         self._follow("x", left, right)
         self._follow("y", bottom, top)
@@ -136,34 +121,6 @@ class Heatmap:
             axis.set_major_locator(MaxNLocator("auto", integer=True, steps=ROUND_STEPS))
             axis.set_major_formatter(FrameFormatter(rows.first, values))
         return label
-
-    def _factors(self, count: int, npt: int, x: tuple[float, float], y: tuple[float, float]) -> tuple[int, int]:
-        """How many rows and columns fall into one pixel of the screen, as the axes are zoomed now."""
-        pixels = self.ax.get_window_extent()
-
-        def factor(n: int, ends: tuple[float, float], view: tuple[float, float], size: float, auto: bool) -> int:
-            visible = 1.0 if auto else min(1.0, abs((view[1] - view[0]) / (ends[1] - ends[0])))
-            return max(1, int(n * visible / max(size, 1.0)))
-
-        return (
-            factor(count, y, self.ax.get_ylim(), pixels.height, self.ax.get_autoscaley_on()),
-            factor(npt, x, self.ax.get_xlim(), pixels.width, self.ax.get_autoscalex_on()),
-        )
-
-    def _set_colors(self, intensity: NDArray, scale: Scale, full: bool) -> None:
-        limits = self.clim or color_limits(intensity, self.percentiles, positive=scale == "log")
-        if scale != self._drawn_scale:
-            self._drawn_scale, self._labelled = scale, None
-            self.im.set_norm(color_norm(scale, *(limits or (0.1, 1.0))))
-        elif limits is not None:
-            if self.clim is None and not full:
-                limits = settled(limits, self.im.get_clim(), log=scale == "log")
-            if limits != self.im.get_clim():
-                self.im.set_clim(*limits)
-
-    def label_intensity(self, units: str) -> None:
-        """Label the colour bar with the intensities' `units`."""
-        self._labelled = label_colors(self.colorbar, self._drawn_scale, units, self._labelled)
 
     def _follow(self, axis: str, low: float, high: float) -> None:
         """Show all of the image, unless the user has zoomed."""

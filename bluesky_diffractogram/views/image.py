@@ -7,20 +7,19 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from bluesky_diffractogram.reduction.preview import DetectorView, preview
 
+from .colored_image import ColoredImage
 from .colors import RangeColors
 from .labels import frame_text
 from .lines import Lines
 from .outlines import DrawnOutlines
-from .raster import color_limits, settled
 from .readout import image_text
 from .redraw import View, new_figure
 from .rings import DrawnRings
-from .scales import Labelled, Scale, check_percentiles, check_scale, color_norm, label_colors
+from .scales import Scale
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -113,32 +112,22 @@ class LiveImage(View):
         ax.cla()
         self.ax = ax
         self.figure = ax.figure.canvas.figure  # not the subfigure that ax may be in
-        self._scale, self._drawn_scale = check_scale(scale), check_scale(scale)
-        self._percentiles = check_percentiles(percentiles)
-        self._clim, self._title = clim, title
+        self._title = title
         self._colors = RangeColors(colors) if colors else None
         self._frame: ShownFrame | None = None
         self._drawn: ShownFrame | None = None
         self._lines: Lines | None = None
         self._outlined: tuple[Any, ...] = ()
-        self._labelled: Labelled | None = None
         self._refreshing = False
-        self.im = ax.imshow(
-            [[np.nan]],
-            norm=color_norm(scale, *(clim or (0.1, 1.0))),
-            cmap=cmap,
-            interpolation="none",
-            origin="lower",
-            aspect="equal",
+        self._colored = ColoredImage(
+            ax, cax, cmap=cmap, bad=MASKED, scale=scale, clim=clim, percentiles=percentiles, aspect="equal"
         )
-        self.im.set_cmap(self.im.get_cmap().with_extremes(bad=MASKED))
+        self.im, self.colorbar = self._colored.im, self._colored.colorbar
         ax.set(xlabel="column (pixel)", ylabel="row (pixel)")
         if title:
             ax.set_title(title)
         # a zoom keeps the box of the axes, which is aligned with other panels
         ax.set_adjustable("datalim" if cax is not None else "box")
-        room_of = ax if cax is None else None
-        self.colorbar = ax.figure.colorbar(self.im, ax=room_of, cax=cax, extend="both", extendfrac=0.03)
         self.outlines = DrawnOutlines(ax)
         self._rings = DrawnRings(ax)
         self._empty = ax.text(0.5, 0.5, "no frames yet", transform=ax.transAxes, ha="center", va="center", color="0.4")
@@ -172,13 +161,12 @@ class LiveImage(View):
 
     def set_scale(self, scale: Scale) -> None:
         """Show intensities linear, by their square root (``"sqrt"``) or logarithmic; ValueError for anything else."""
-        self._scale = check_scale(scale)
+        self._colored.set_scale(scale)
         self._news.set()
 
     def set_percentiles(self, low: float, high: float) -> None:
         """Set the percentiles that the colours span, 0 to 100; ValueError if they do not rise within that."""
-        self._percentiles = check_percentiles((low, high))
-        self._clim = None
+        self._colored.set_percentiles(low, high)
         self._news.set()
 
     def set_colors(self, colors: Sequence[Any] | None) -> None:
@@ -226,11 +214,8 @@ class LiveImage(View):
         self._drawn = frame
         by, (rows, columns) = (1, (slice(0, ny), slice(0, nx))) if full else self._window(ny, nx)
         values = preview(frame.image, frame.detector, by, (rows, columns))
-        scale = self._scale
-        self._set_colors(values, scale, full)
-        if scale == "log":
-            values = np.maximum(values, self.im.get_clim()[0] or 0.0)  # NaN stays
-        self.im.set_data(values)
+        self._colored.show(values, full=full)
+        self._colored.label("counts")
         # the last block may reach beyond the detector, by less than a pixel of the screen
         left, bottom = columns.start - 0.5, rows.start - 0.5
         self.im.set_extent((left, left + by * values.shape[1], bottom, bottom + by * values.shape[0]))
@@ -256,20 +241,6 @@ class LiveImage(View):
 
         return by, (visible(low_y, high_y, ny), visible(low_x, high_x, nx))
 
-    def _set_colors(self, values: NDArray[np.float32], scale: Scale, full: bool) -> None:
-        log = scale == "log"
-        limits = self._clim or color_limits(values, self._percentiles, positive=log)
-        if scale != self._drawn_scale:
-            low, high = limits or (0.1, 1.0)
-            self.im.set_norm(color_norm(scale, low, high))
-            self._drawn_scale, self._labelled = scale, None
-        elif limits is not None:
-            if self._clim is None and not full:
-                limits = settled(limits, self.im.get_clim(), log=log)
-            if limits != self.im.get_clim():
-                self.im.set_clim(*limits)
-        self._labelled = label_colors(self.colorbar, scale, "counts", self._labelled)
-
     def _draw_outlines(self, frame: ShownFrame) -> None:
         configured = getattr(frame.config, "colors", None)
         wanted = (frame.detector, repr(configured), self._colors)
@@ -281,8 +252,7 @@ class LiveImage(View):
 
     def _show_axes(self, filled: bool) -> None:
         self._empty.set_visible(not filled)
-        self.im.set_visible(filled)
-        self.colorbar.ax.set_visible(filled)
+        self._colored.set_visible(filled)
         for axis in (self.ax.xaxis, self.ax.yaxis):
             axis.set_visible(filled)
 

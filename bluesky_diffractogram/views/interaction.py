@@ -79,17 +79,18 @@ class Interaction:
 
     def main_plots(self) -> Sequence[str]:
         """See `DiffractogramFigure.main_plots`."""
-        self._tell_ranges()
+        self._tell_what_there_is()
         return self._view.main_plots()
 
     def set_main_plot(self, main_plot: str) -> None:
         """See `DiffractogramFigure.set_main_plot`."""
-        self._tell_ranges()
+        self._tell_what_there_is()
         self._view.set_main_plot(main_plot)
 
-    def _tell_ranges(self) -> None:
+    def _tell_what_there_is(self) -> None:
         if self._commands is not None:  # a figure that is not the callback's own is told by nobody else
             self._view.set_diff_number(self._commands.config.diff_number)
+            self._view.set_cake(self._commands.config.cake is not None)
 
     def calibrants(self) -> Sequence[str]:
         """Those that pyFAI knows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 Box = tuple[float, float, float, float]
@@ -46,7 +47,7 @@ class Layout:
     curves
         Of the curves.
     image, image_bar
-        Of the image and its colour bar, or None.
+        Of the image, or a cake, and its colour bar; or None.
     row, column
         What is kept free for controls, or None.
     """
@@ -80,7 +81,8 @@ def arrange(
     panels
         The number of heat-maps; with none, and no image, the curves have the whole figure.
     image
-        Width over height of the image, which is the main panel then; None without one.
+        Width over height of the image, which is the main panel then; infinite for one that takes whatever room there
+        is, a cake; None without one.
     main
         Whether the first heat-map is the main panel.
     strip
@@ -105,8 +107,7 @@ def arrange(
     if data < TWO_ROWS_FROM:
         high = max(height - TOP - TITLE - bottom_of_curves, SMALLEST)
         room = MAIN_BESIDE_CURVES * inner - BESIDE
-        wide = room if image is None else min(high * image, room)
-        tall = high if image is None else wide / image
+        wide, tall = (room, high) if image is None else _fitting(image, room, high)
         main_box = box(LEFT, bottom_of_curves + high - tall, wide, tall)
         bar = box(LEFT + wide + BAR_GAP, bottom_of_curves + high - tall, BAR_WIDTH, tall)
         left = LEFT + wide + BESIDE + BETWEEN_PANELS + ROWS_TEXT
@@ -118,8 +119,7 @@ def arrange(
     top = height - TOP - TITLE
     widths, left_of_all, image_box, image_bar = [], LEFT, None, None
     if image is not None:
-        wide = min(max(high, SMALLEST) * image, MAIN_WIDTH * inner - BESIDE if panels else inner - BESIDE)
-        tall = wide / image
+        wide, tall = _fitting(image, (MAIN_WIDTH if panels else 1.0) * inner - BESIDE, max(high, SMALLEST))
         image_box = box(LEFT, top - tall, wide, tall)
         image_bar = box(LEFT + wide + BAR_GAP, top - tall, BAR_WIDTH, tall)
         left_of_all = LEFT + wide + BESIDE + BETWEEN_PANELS + ROWS_TEXT
@@ -144,6 +144,12 @@ def arrange(
         row=row,
         column=column,
     )
+
+
+def _fitting(ratio: float, width: float, height: float) -> tuple[float, float]:
+    """Width and height of what has that ratio of them, within `width` and `height`; all of both if it is infinite."""
+    wide = min(height * ratio, width)
+    return wide, height if math.isinf(ratio) else wide / ratio
 
 
 def _equal(room: float, panels: int) -> list[float]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MOST_INSIDE = 8
 MOST_ABOVE, ROWS_ABOVE = 12, 2
 # of a small character, and of what else an entry needs, in inches
-CHARACTER, BESIDE_TEXT = 0.064, 0.55
+CHARACTER, BESIDE_TEXT = 0.072, 0.55
 
 
 def write_legend(

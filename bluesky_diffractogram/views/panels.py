@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .cake import LiveCake
 from .curves import LiveDiffractogram
 from .frame_rows import FrameRows
 from .grid import LiveDiffractogramGrid
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Panels:
-    """Image, heat-maps and curves on one figure. But for scale and percentiles, all on the thread that draws.
+    """Image, cake, heat-maps and curves on one figure. But for scale and percentiles, all on the thread that draws.
 
     Parameters
     ----------
@@ -41,7 +43,7 @@ class Panels:
 
     Attributes
     ----------
-    image, grids, curves
+    image, cake, grids, curves
         The panels.
     layout
         Where they are.
@@ -81,6 +83,14 @@ class Panels:
         self.image = LiveImage(
             ax=self._axes("image"), cax=self._axes("colour bar"), scale=scale, colors=colors, auto_redraw=False
         )
+        self.cake = LiveCake(
+            ax=self._axes("cake"),
+            cax=self._axes("colour bar of the cake"),
+            scale=scale,
+            cmap=cmap,
+            colors=colors,
+            auto_redraw=False,
+        )
         self.curves = LiveDiffractogram(
             ax=self._axes("curves"), colors=colors, scale=scale, title="", legend="above", auto_redraw=False
         )
@@ -91,6 +101,7 @@ class Panels:
         """Give all panels a scale, also those that are made later; ValueError if it is none."""
         self.curves.set_scale(scale)
         self.image.set_scale(scale)
+        self.cake.set_scale(scale)
         self._make_grid.keywords["scale"] = scale
         for grid in self.grids:
             grid.set_scale(scale)
@@ -98,6 +109,7 @@ class Panels:
     def set_percentiles(self, low: float, high: float) -> None:
         """Set the percentiles of all colours, also of panels made later; ValueError if they do not rise."""
         self.image.set_percentiles(low, high)
+        self.cake.set_percentiles(low, high)
         self._make_grid.keywords.update(percentiles=(low, high), clim=None)
         for grid in self.grids:
             grid.set_percentiles(low, high)
@@ -114,14 +126,14 @@ class Panels:
         self._make_grid.keywords["colors"] = colors
         self.curves.set_colors(colors)
         self.image.set_colors(colors)
+        self.cake.set_colors(colors)
         for grid in self.grids:
             grid.set_colors(colors)
 
     def seen(self, shown: Shown) -> list[View]:
         """The panels that are shown and have room."""
         numbers = shown.heatmaps[: len(self.layout.heatmaps)]
-        image: list[View] = [self.image] if shown.image else []
-        return [*image, *(grid for grid in self.grids if grid.number in numbers), self.curves]
+        return [*self._picture(shown), *(grid for grid in self.grids if grid.number in numbers), self.curves]
 
     def missing(self, shown: Shown) -> int | None:
         """The range whose heat-map is the main panel and has still to be made; None if there is none."""
@@ -142,26 +154,32 @@ class Panels:
     def place(self, shown: Shown) -> bool:
         """Put the panels where the figure's size and their number want them; whether anything has moved."""
         width, height = self._figure.get_size_inches()
-        ratio = self.image.ratio if shown.image else None
+        ratio = self.image.ratio if shown.image else math.inf if shown.cake else None
         wanted = (width, height, shown, ratio, self.strip, tuple(map(id, self.grids)))
         if wanted == self._placed:
             return False
         self._placed = wanted
         self.layout = arrange(width, height, len(shown.heatmaps), image=ratio, main=shown.main, strip=self.strip)
-        place(self.layout, shown, (width, height), self._heading, self.image, self.grids, self.curves)
+        place(self.layout, shown, (width, height), self._heading, self.image, self.cake, self.grids, self.curves)
         return True
 
     def moving(self) -> list[Artist]:
         """What changes with every frame, heat-maps apart."""
-        image = self.image.moving() if self.image.ax.get_visible() else []
-        return [*image, *self.curves.moving()]
+        pictures = [artist for each in (self.image, self.cake) if each.ax.get_visible() for artist in each.moving()]
+        return [*pictures, *self.curves.moving()]
 
     def signature(self, shown: Shown) -> tuple[Any, ...]:
         """What of the axes a drawing without them takes for granted."""
-        axes = [(view.ax.get_xlim(), view.ax.get_ylim(), view.ax.get_ylabel()) for view in (self.image, self.curves)]
+        views = [*self._picture(shown), self.curves]
+        axes = [(view.ax.get_xlim(), view.ax.get_ylim(), view.ax.get_ylabel()) for view in views]
         curves = self.curves.ax
         still = (curves.get_xlabel(), curves.get_yscale(), curves.get_legend(), self.curves.blank)
-        return (*self._placed, shown, *axes, *still, self.image.im.get_clim(), self.image.im.norm)
+        colors = [(view.ax.get_xlabel(), view.im.get_clim(), view.im.norm) for view in self._picture(shown)]
+        return (*self._placed, shown, *axes, *still, *colors)
+
+    def _picture(self, shown: Shown) -> list[LiveImage | LiveCake]:
+        """The main panel, if it is none of the heat-maps."""
+        return [self.image] if shown.image else [self.cake] if shown.cake else []
 
     def _axes(self, label: str) -> Axes:
         return self._figure.add_axes((0.1, 0.5, 0.1, 0.1), label=label)

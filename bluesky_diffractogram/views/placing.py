@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .cake import LiveCake
 from .curves import LiveDiffractogram
 from .grid import LiveDiffractogramGrid
 from .image import LiveImage
@@ -28,6 +29,7 @@ def place(
     size: tuple[float, float],
     heading: Text,
     image: LiveImage,
+    cake: LiveCake,
     grids: Sequence[LiveDiffractogramGrid],
     curves: LiveDiffractogram,
 ) -> None:
@@ -41,17 +43,16 @@ def place(
         Which are shown, the heat-maps in the order of the layout's boxes.
     size
         Width and height of the figure, in inches.
-    heading, image, grids, curves
+    heading, image, cake, grids, curves
         What is moved.
     """
     heading.set_position((LEFT / size[0], 1 - HEADING / size[1]))
-    image.ax.set_visible(layout.image is not None)
-    if layout.image is not None and layout.image_bar is not None:
-        _put(image.ax, layout.image, size)
-        _put_bar(image.colorbar, layout.image_bar, size)
-        image.colorbar.ax.set_visible(image.im.get_visible())
-    else:
-        image.colorbar.ax.set_visible(False)
+    for view, seen in ((image, shown.image), (cake, shown.cake)):
+        view.ax.set_visible(seen)
+        if seen and layout.image is not None and layout.image_bar is not None:
+            _put(view.ax, layout.image, size)
+            _put_bar(view.colorbar, layout.image_bar, size)
+        view.colorbar.ax.set_visible(seen and view.im.get_visible())
     boxes = dict(zip(shown.heatmaps, zip(layout.heatmaps, layout.bars, strict=True), strict=False))
     for grid in grids:
         grid.ax.set_visible(grid.number in boxes)

@@ -1,11 +1,15 @@
-"""From the rows of a buffer to what a heat-map can show of them."""
+"""From rows of values to what the screen can show of them."""
 
 from __future__ import annotations
 
 from math import ceil
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LIMIT_ROWS = 256
 UNSEEN = 0.1
@@ -101,6 +105,30 @@ def settled(
         moved = np.abs(np.log(new) - np.log(old)) if log else np.abs(new - old)
         span = np.log(new[1] / new[0]) if log else new[1] - new[0]
     return (float(old[0]), float(old[1])) if (moved <= UNSEEN * span).all() else limits
+
+
+def in_a_pixel(ax: Axes, shape: tuple[int, int], x: tuple[float, float], y: tuple[float, float]) -> tuple[int, int]:
+    """How many rows and columns of an image fall into one pixel of the screen, as the axes are zoomed now.
+
+    Parameters
+    ----------
+    ax
+        The axes.
+    shape
+        Rows and columns of the image.
+    x, y
+        Its edges on the axes.
+    """
+    pixels = ax.get_window_extent()
+
+    def factor(n: int, ends: tuple[float, float], view: tuple[float, float], size: float, auto: bool) -> int:
+        visible = 1.0 if auto else min(1.0, abs((view[1] - view[0]) / (ends[1] - ends[0])))
+        return max(1, int(n * visible / max(size, 1.0)))
+
+    return (
+        factor(shape[0], y, ax.get_ylim(), pixels.height, ax.get_autoscaley_on()),
+        factor(shape[1], x, ax.get_xlim(), pixels.width, ax.get_autoscalex_on()),
+    )
 
 
 def equidistant_columns(radial: NDArray) -> tuple[tuple[float, float], NDArray[np.intp] | None]:

@@ -18,7 +18,7 @@ from bluesky_diffractogram.reduction.pixel_angles import pixel_angles
 from bluesky_diffractogram.reduction.preview import DetectorView
 from bluesky_diffractogram.reduction.transformation import transform
 
-from .derived import Stream
+from .derived import CakeAxes, Stream
 from .labels import frame_text, quantity_text, reading_text
 from .rows import Rows
 
@@ -116,6 +116,37 @@ def curves_text(
         bin_ = nearest_bin(radial, x)
         words.append(f"range {number}: I {intensity[bin_]:.6g}")
     return SEPARATOR.join(words)
+
+
+def cake_text(
+    stream: Stream, axes: CakeAxes, intensity: NDArray, x: float, y: float, geometry: Geometry | None = None
+) -> str:
+    """The bin under the cursor: its radial value, azimuth and d, and the intensity there.
+
+    Parameters
+    ----------
+    axes, intensity
+        A cake of `stream`, ``(npt_azim, npt_rad)``.
+    x, y
+        The cursor.
+    geometry
+        As for `curves_text`.
+    """
+    column, row = nearest_bin(axes.radial, x), nearest_bin(axes.azimuthal, y)
+    if column is None or row is None:
+        return ""
+    radial, azimuth, value = float(axes.radial[column]), float(axes.azimuthal[row]), float(intensity[row, column])
+    words = [quantity_text(stream, radial), f"χ {_number(azimuth, 2)}°"]
+    d = spacing(stream.unit, radial, stream.wavelength, geometry, *_arc_of(axes))
+    if d is not None and stream.unit != "d_A":
+        words.append(f"d {_number(d, 4)} Å")
+    return SEPARATOR.join([*words, f"I {value:.6g}" if math.isfinite(value) else "no valid pixel"])
+
+
+def _arc_of(axes: CakeAxes) -> tuple[Arc, ...]:
+    """The arc of a cake's azimuths, if there are several."""
+    ends = axes.azimuthal[[0, -1]]
+    return (Arc.between(float(ends[0]), float(ends[1])),) if ends[1] > ends[0] else ()
 
 
 def nearest_curve(curves: Mapping[int, NDArray], x: float, y: float) -> int | None:

@@ -33,6 +33,14 @@ def test_the_quick_benchmark_gives_a_table_and_json(benchmark):
 
 
 @pytest.mark.long
+def test_the_quick_benchmark_of_cakes_gives_a_table_and_json(benchmark):
+    printed, figures = benchmark("cake.py", "--quick")
+    assert "until the first cake" in printed
+    (case,) = figures["cases"]
+    assert case["ratios"]["pyFAI's best / ours, 1 thread"] > 0
+
+
+@pytest.mark.long
 def test_the_benchmark_of_replays_gives_json(benchmark):
     options = ["--detector", "Pilatus 1M", "--frames", "30", "--rounds", "1", "--workers", "1"]
     _, report = benchmark("replay.py", *options)

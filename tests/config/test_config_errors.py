@@ -46,7 +46,19 @@ MESSAGES = [
     ({"buffering": "yes"}, "buffering = 'yes': allowed: true or false"),
     ({"collect": 2}, "collect = 2: allowed: true or false"),
     ({"main_plot": "buffer 3", "diff_number": 2}, "main_plot = 'buffer 3': allowed: 'image', 'buffer 1', 'buffer 2'"),
-    ({"main_plot": "curves"}, "main_plot = 'curves': allowed: 'image', 'buffer 1', 'buffer 2', ..."),
+    (
+        {"main_plot": "curves"},
+        "main_plot = 'curves': allowed: 'image', 'buffer 1', 'buffer 2', ..., and 'cake' with the key cake",
+    ),
+    (
+        {"main_plot": "cake", "diff_number": 2},
+        "main_plot = 'cake': no cake is made; the key cake says whether and how; allowed: 'image', 'buffer 1', "
+        "'buffer 2'",
+    ),
+    (
+        {"main_plot": "buffer 3", "diff_number": 2, "cake": True},
+        "main_plot = 'buffer 3': allowed: 'image', 'cake', 'buffer 1', 'buffer 2'",
+    ),
     ({"npt": 0}, "npt = 0: allowed: an integer of at least 1 and at most 10000000"),
     ({"npt": [10, "a"]}, "npt = [10, 'a']: allowed: a list of integers from 1, one for each range"),
     (

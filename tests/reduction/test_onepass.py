@@ -14,8 +14,9 @@ from ponis import write_poni
 from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction.corrections import make_corrections, read_images
 from bluesky_diffractogram.reduction.integrator import PyFAIIntegrator
+from bluesky_diffractogram.reduction.kernel_rules import KernelRules
 from bluesky_diffractogram.reduction.limits import integration_ranges
-from bluesky_diffractogram.reduction.onepass import OnePassIntegrator, _Rules
+from bluesky_diffractogram.reduction.onepass import OnePassIntegrator
 from bluesky_diffractogram.reduction.preparation import prepare
 from bluesky_diffractogram.reduction.reducer import open_geometry
 from bluesky_diffractogram.reduction.transformation import transform
@@ -184,7 +185,7 @@ def test_the_number_of_threads_changes_no_bit(poni, rings):
     assert len(onepass.table.blocks) > 2
     serial = onepass.integrate(image, Validity())
     for threads in (2, 3, 4):
-        onepass._threads = threads
+        onepass.one_pass._threads = threads
         for one, other in zip(serial, onepass.integrate(image, Validity()), strict=True):
             np.testing.assert_array_equal(one.intensity, other.intensity)
             np.testing.assert_array_equal(one.signal, other.signal)
@@ -196,7 +197,7 @@ def test_frames_in_parallel_give_the_bits_of_frames_in_turn(poni, rings):
     for n, frame in enumerate(frames):
         frame[n::17] = 65535
     _, onepass = both(poni, diff_ranges=MANY, npt=100)
-    onepass._threads = 2
+    onepass.one_pass._threads = 2
     in_turn = [onepass.integrate(frame, Validity()) for frame in frames]
     with ThreadPoolExecutor(8) as pool:
         in_parallel = list(pool.map(lambda frame: onepass.integrate(frame, Validity()), frames))
@@ -241,7 +242,7 @@ def test_the_interval_in_which_all_is_valid_holds_nothing_that_is_not(
 ):
     """The kernel tests values in this interval no further; what `Validity` says of them must be the same."""
     validity = Validity(limits, tuple(excluded), dummy, mask_invalid)
-    rules = _Rules(np.dtype(dtype), validity)
+    rules = KernelRules(np.dtype(dtype), validity)
     info = np.finfo(dtype) if dtype[0] == "f" else np.iinfo(dtype)
     near = [
         float(value) + delta

@@ -42,9 +42,12 @@ AXES = {
 
 def made(
     unit: str = "q_A^-1", *, frames: int = 3, npt: int = 40, ranges: int = 2, sigma: bool = True,
-    dim: str = "furnace", poni: str = PONI, **settings: Any,
+    dim: str = "furnace", poni: str = PONI, cake: tuple[int, int] | None = None, **settings: Any,
 ) -> xarray.Dataset:  # fmt: skip
-    """A dataset of curves with empty bins at the start (range 1: two, and one amid), by a fixed seed."""
+    """A dataset of curves with empty bins at the start (range 1: two, and one amid), by a fixed seed.
+
+    `cake` is how many bins of azimuth and radial value there are, of which a corner is empty.
+    """
     rng = np.random.default_rng(3)
     config = {"calibration": "/data/lab6.poni", "diff_units": parse_unit(unit).label, "npt": npt, **settings}
     variables: dict[str, Any] = {}
@@ -73,6 +76,12 @@ def made(
         variables[f"peak_{i}_position"] = (dim, rng.uniform(*AXES[unit], frames), {"units": symbol})
         variables[f"n_peaks_{i}"] = (dim, np.arange(frames))
         variables[f"mean_{i}"] = (dim, np.nanmean(values, axis=1), {"units": "counts"})
+    if cake is not None:
+        images = rng.normal(100.0, 10.0, (frames, *cake)).astype(np.float32)
+        images[:, :3, -4:] = np.nan
+        coordinates["cake_azimuthal"] = ("cake_azimuthal", np.linspace(-175.0, 175.0, cake[0]), {"units": "deg"})
+        coordinates["cake_radial"] = ("cake_radial", np.linspace(*AXES[unit], cake[1]), {"units": symbol})
+        variables["cake"] = ((dim, "cake_azimuthal", "cake_radial"), images, {"units": "counts"})
     variables["imagename"] = (dim, np.array([f"scan.h5[{n}]" for n in range(frames)], dtype=object))
     attributes = {
         "raw_uid": "0b1c9c3e-8a52-4f5e-9d0e-1a2b3c4d5e6f", "raw_scan_id": 7, "configuration": json.dumps(config),

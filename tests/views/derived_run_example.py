@@ -55,6 +55,32 @@ class RangeExample:
 
 
 @dataclass
+class CakeExample:
+    """The axes of a cake, whose rings are those of the first range."""
+
+    radial: tuple[float, float] = (0.0, 10.0)
+    azimuth: tuple[float, float] = (-180.0, 180.0)
+    shape: tuple[int, int] = (36, 50)
+    gap: tuple[slice, slice] = (slice(0, 4), slice(40, 50))
+
+    def axes(self) -> tuple[np.ndarray, np.ndarray]:
+        """``(npt_rad,)`` and ``(npt_azim,)`` bin centres."""
+        edges = np.linspace(*self.azimuth, self.shape[0] + 1), np.linspace(*self.radial, self.shape[1] + 1)
+        azimuthal, radial = ((each[1:] + each[:-1]) / 2 for each in edges)
+        return radial, azimuthal
+
+    def image(self, frame: int) -> np.ndarray:
+        """``(npt_azim, npt_rad)`` float32: a ring that grows, brighter towards larger azimuths; NaN in the gap."""
+        radial, azimuthal = self.axes()
+        width = (self.radial[1] - self.radial[0]) / 30
+        centre = self.radial[0] + (self.radial[1] - self.radial[0]) * (0.3 + 0.05 * frame)
+        ring = np.exp(-(((radial - centre) / width) ** 2))
+        image = 10.0 + 1000.0 * (1.5 + np.sin(np.deg2rad(azimuthal)))[:, None] * ring
+        image[self.gap] = np.nan
+        return image.astype(np.float32)
+
+
+@dataclass
 class DerivedRun:
     """The documents of one derived run.
 
@@ -76,6 +102,7 @@ class DerivedRun:
     drift: float = 0.1
     t0: float = T0
     raw_uid: str = field(default_factory=lambda: f"raw123-{uuid4()}")
+    cake: CakeExample | None = None
 
     def __post_init__(self) -> None:
         self.settings = {
@@ -130,6 +157,10 @@ class DerivedRun:
                 "shape": [],
                 "dtype": "string" if key in ("imagename", "unit") else "number",
             }
+        if self.cake is not None:
+            radial, azimuthal = self.cake.axes()
+            axis |= {"cake_radial": radial.tolist(), "cake_azimuthal": azimuthal.tolist()}
+            keys["cake"] = {"source": "test", "shape": list(self.cake.shape), "dtype": "array", "units": "counts"}
         for data_key in keys.values():  # as of those that are computed; readings are of other devices
             data_key["object_name"] = "diffractogram"
         for key in self.readings(0):
@@ -183,6 +214,8 @@ class DerivedRun:
             data |= {f"radial_range_{i}": np.array(of.radial), f"azimuth_range_{i}": np.array(of.azimuth)}
             data[f"mean_{i}"] = float(np.nanmean(y)) if np.isfinite(y).any() else np.nan
             data[f"peak_{i}_position"] = peaks[0, 0] if peaks.size else np.nan
+        if self.cake is not None:
+            data["cake"] = self.cake.image(frame)
         event = self.stream.compose_event(data=data, timestamps=dict.fromkeys(data, when), time=when, seq_num=seq_num)
         return "event", event
 

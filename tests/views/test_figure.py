@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from derived_run_example import T0, DerivedRun, RangeExample
 from matplotlib import pyplot as plt
-from matplotlib.text import Text
 from offered_frames import offered
+from overlapping_texts import overlaps, texts
 
 from bluesky_diffractogram.views import DiffractogramFigure
 from bluesky_diffractogram.views.colors import OKABE_ITO
@@ -32,39 +32,6 @@ def drawn(*runs, **kwargs):
 def shown(figure):
     """The numbers of the heat-maps that can be seen."""
     return [grid.number for grid in figure.grids if grid.ax.get_visible()]
-
-
-def overlaps(figure):
-    """Texts that leave the figure, and pairs of them that lie on each other."""
-    boxes, (width, height) = texts(figure), figure.figure.bbox.size
-    outside = [text for text, box in boxes if box.x0 < 0 or box.y0 < 0 or box.x1 > width or box.y1 > height]
-    pairs = []
-    for (one, box), (other, other_box) in itertools.combinations(boxes, 2):
-        overlap_x = min(box.x1, other_box.x1) - max(box.x0, other_box.x0)
-        overlap_y = min(box.y1, other_box.y1) - max(box.y0, other_box.y0)
-        if min(overlap_x, overlap_y) >= 1.5:
-            pairs.append((one, other))
-    return outside, pairs
-
-
-def texts(figure):
-    """The texts that are drawn, with their boxes in pixels."""
-    renderer = figure.figure.canvas.get_renderer()
-    found = []
-    for axes in (ax for ax in figure.figure.axes if ax.get_visible()):
-        ticks = {id(label) for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels(which="both")}
-        for artist in axes.findobj(Text):
-            if id(artist) in ticks:
-                continue
-            found.append(artist)
-        for axis in (axes.xaxis, axes.yaxis):
-            low, high = sorted(axis.get_view_interval())
-            for at, tick in zip(axis.get_majorticklocs(), axis.get_major_ticks(), strict=False):
-                if low <= at <= high:
-                    found += [label for label in (tick.label1, tick.label2) if label.get_visible()]
-    found += figure.figure.texts
-    drawn_texts = [text for text in found if text.get_visible() and text.get_text()]
-    return [(text.get_text(), text.get_window_extent(renderer)) for text in drawn_texts]
 
 
 def test_there_is_a_heat_map_for_each_of_the_first_ranges_and_a_line_for_all():
@@ -378,7 +345,7 @@ def test_a_heat_map_beyond_the_first_ones_shows_what_there_was_when_it_is_asked_
     figure.set_main_plot("buffer 5")
     figure.draw()
     assert [grid.number for grid in figure.grids] == [1, 2, 5]
-    assert len(figure.figure.axes) == 9
+    assert len(figure.figure.axes) == 11
 
 
 def test_without_heat_maps_image_and_curves_share_the_window():

@@ -7,8 +7,8 @@ import pytest
 from controls_example import Person
 from documents.conftest import image, raw_run, send
 from matplotlib.backend_bases import MouseEvent
+from overlapping_texts import overlaps, texts
 from ponis import write_poni
-from test_figure import overlaps, texts
 
 from bluesky_diffractogram import DiffractogramCallback
 
@@ -316,6 +316,23 @@ def test_the_main_plot_follows_the_control_and_the_prompt(diff, person):
     figure.draw()
     assert person.controls.choices["main"].word == "image"
     assert figure.image.ax.get_visible()
+
+
+def test_the_control_offers_the_cake_while_there_is_one(diff, person):
+    person.click("main")
+    assert person.controls.choices["main"]._offered == ["image", "buffer 1", "buffer 2"]
+    person.key("escape")
+    diff.configure({"cake": {"npt_rad": 30, "npt_azim": 20}})
+    send(diff, raw_run([image(1)]))
+    person.choose("main", "cake")
+    settle(diff)
+    assert (diff.config.main_plot, diff.figure.main_plot) == ("cake", "cake")
+    assert diff.figure.cake.ax.get_visible()
+    person.choose("main", "image")
+    settle(diff)
+    diff.configure({"cake": None})
+    person.click("main")
+    assert person.controls.choices["main"]._offered == ["image", "buffer 1", "buffer 2"]
 
 
 def test_fewer_ranges_than_the_main_plot_shows_bring_the_image_back(diff, person):
