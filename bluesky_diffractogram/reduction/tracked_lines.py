@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import ConfigError, DiffractogramConfig, RadialUnit, parse_unit
+from ..config import Arc, ConfigError, DiffractogramConfig, DiffractogramRange, RadialUnit, parse_unit
 from ..config.tracked import TrackedPhase
 from ..config.units import D_A
 from .conversion import convert_limit
 from .geometry import Geometry
 from .hkl import conventional, cubic_indices, hkl_name
-from .limits import IntegrationRange
+from .limits import IntegrationRange, given_limits
 from .pyfai_library import calibrant_reflections
 
 
@@ -54,6 +54,34 @@ def tracked_lines(
     geometry
         To convert units; checked with `check_tracked`.
     """
+    return _lines_between(config, wanted.arc, wanted.unit, (float(axis[0]), float(axis[-1])), geometry)
+
+
+def tracked_names(config: DiffractogramConfig, wanted: DiffractogramRange, geometry: Geometry) -> tuple[str, ...]:
+    """What may be followed in a range, as far as the limits that are set for it tell before the axis is known.
+
+    Parameters
+    ----------
+    config
+        Its ``peaks`` are used.
+    wanted
+        One of its ranges.
+    geometry
+        To convert units; checked with `check_tracked` and `check_limits`, its shape need not be known.
+
+    Returns
+    -------
+    tuple of str
+        The names of `tracked_lines`, and of lines beyond the detector where a limit is the detector's own.
+    """
+    low, high = given_limits(wanted, config.radial_limit_unit or config.unit, config.unit, geometry)
+    ends = -math.inf if low is None else low, math.inf if high is None else high
+    return tuple(line.name for line in _lines_between(config, wanted.arc, config.unit, ends, geometry))
+
+
+def _lines_between(
+    config: DiffractogramConfig, arc: Arc, axis_unit: RadialUnit, ends: tuple[float, float], geometry: Geometry
+) -> tuple[TrackedLine, ...]:
     settings = config.peaks
     if settings is None or not settings.tracked:
         return ()
@@ -66,8 +94,8 @@ def tracked_lines(
             named.append((f"{phase.name}_{name}", d * (1.0 - phase.within), d * (1.0 + phase.within), D_A))
     lines = []
     for name, one, other, unit in named:
-        low, high = sorted(_on_axis(value, unit, wanted, geometry) for value in (one, other))
-        if low <= axis[-1] and high >= axis[0]:
+        low, high = sorted(_on_axis(value, unit, axis_unit, arc, geometry) for value in (one, other))
+        if low <= ends[1] and high >= ends[0]:
             lines.append(TrackedLine(name, low, high))
     return (*lines, *(TrackedLine(f"p{k}") for k in range(1, settings.auto + 1)))
 
@@ -92,8 +120,8 @@ def check_tracked(config: DiffractogramConfig, geometry: Geometry) -> None:
         phase_lines(phase)
 
 
-def _on_axis(value: float, unit: RadialUnit, wanted: IntegrationRange, geometry: Geometry) -> float:
-    at = convert_limit(value, unit, wanted.unit, wanted.arc, geometry)
+def _on_axis(value: float, unit: RadialUnit, axis_unit: RadialUnit, arc: Arc, geometry: Geometry) -> float:
+    at = convert_limit(value, unit, axis_unit, arc, geometry)
     return at if math.isfinite(at) else math.inf
 
 
