@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from report_page import page
+from report_page import FORM, page
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[1]
@@ -172,7 +172,9 @@ def commit() -> str:
 
 def is_done(found: Figures | None, options: argparse.Namespace, now: str) -> bool:
     """Whether a part has been done with this very code, at least as thoroughly, and has not failed."""
-    if found is None or "error" in found or found["commit"] != now or now.endswith("+"):
+    if found is None or "error" in found or found.get("exit code") or now.endswith("+"):
+        return False
+    if (found.get("commit"), found.get("form")) != (now, FORM):
         return False
     asked = {"times": options.times, "share": options.share, "seconds": options.seconds, "points": options.points}
     return all(found.get(key, wanted) >= wanted for key, wanted in asked.items())  # type: ignore[operator]
@@ -205,7 +207,7 @@ def main() -> None:
         where = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.0f}, Python {platform.python_version()}"
         figures[name] = {
             **found, "when": time.strftime("%Y-%m-%d %H:%M"), "where": where, "commit": now,
-            "took": time.monotonic() - began,
+            "took": time.monotonic() - began, "form": FORM,
         }  # fmt: skip
         if "error" in found or found.get("exit code"):
             failed.append(name)

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 import report
-from report_page import page
+from report_page import FORM, page
 
-DONE = {"when": "2026-01-01 10:00", "took": 2.0, "where": "2 cores", "commit": "abc"}
+DONE = {"when": "2026-01-01 10:00", "took": 2.0, "where": "2 cores", "commit": "abc", "form": FORM}
 PASSED = {"tests": {"tests/faults/test_every_fault.py::test_our_code_raises[KeyError]": {"outcome": "passed"}},
           "inputs": {"test_anything": 20}, "seconds": 60, "times": 5, "exit code": 0}  # fmt: skip
 
@@ -33,7 +33,7 @@ def reported(tmp_path, monkeypatch):
 
 
 def test_a_part_is_written_and_the_others_stay(reported, tmp_path):
-    (tmp_path / "report.json").write_text(json.dumps({"tests": {**PASSED, **DONE}}))
+    (tmp_path / "report.json").write_text(json.dumps({"tests": {**PASSED, **DONE}, "delay": {"of an": "older form"}}))
     failed, text, figures = reported("code")
     assert not failed
     assert "| our code raises | 1 | 0 | 0 |" in text
@@ -42,6 +42,7 @@ def test_a_part_is_written_and_the_others_stay(reported, tmp_path):
     assert figures["code"]["modules"] > 200
     assert "`pickle.loads` in `_value` of `transport/wire.py`. Others: none." in text
     assert "## Kills\n\nNot run.\n" in text
+    assert "## Delay\n\nNot run.\n" in text
 
 
 def test_a_part_that_fails_does_not_end_the_report(reported, monkeypatch):
@@ -74,6 +75,7 @@ def test_resuming_leaves_out_what_is_done_as_thoroughly_with_the_same_code():
     assert not report.is_done({**soaked, "commit": "abc+"}, options, "abc+")  # files were changed, who knows how
     assert not report.is_done({**soaked, "share": 0.1}, options, "abc")
     assert not report.is_done({**soaked, "error": "no"}, options, "abc")
+    assert not report.is_done({**soaked, "exit code": 1}, options, "abc")
 
 
 @pytest.mark.parametrize(
