@@ -114,7 +114,8 @@ class NamedPeaksDevice(SnapshotDevice):
                 self._left_out = frozenset()
             elif new := frozenset(attributes) - frozenset(self.component_names) - self._left_out:
                 self._left_out |= new
-                logger.warning("%s does not read these before the next run: %s", self.name, ", ".join(sorted(new)))
+                few = ", ".join(sorted(new)[:6]) + (", ..." if len(new) > 6 else "")
+                logger.warning("%s does not read %d signals before the next run: %s", self.name, len(new), few)
 
     def read(self) -> dict[str, Any]:
         """The readings, of signals that do not change meanwhile."""
