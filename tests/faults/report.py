@@ -160,14 +160,13 @@ PARTS: dict[str, Callable[[argparse.Namespace], Figures]] = {
 
 
 def commit() -> str:
-    """Which state of the code this is; with a ``+`` where files were changed since."""
+    """Which state of the code this is, the report itself apart; with a ``+`` where files were changed since."""
+    others = ("--", ".", ":!tests/faults/REPORT.md", ":!tests/faults/report.json")
 
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(["git", *arguments, *others], cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
-    # The report itself is no change of what it is about.
-    changed = git("status", "--porcelain", "--", ":!tests/faults/REPORT.md", ":!tests/faults/report.json")
-    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("+" if changed else "")
+    return (git("log", "-1", "--format=%h") or "unknown") + ("+" if git("status", "--porcelain") else "")
 
 
 def is_done(found: Figures | None, options: argparse.Namespace, now: str) -> bool:

@@ -114,6 +114,22 @@ def _write_some(said: str) -> Callable[[Any], list[str]]:
     return write
 
 
+def _faults(found: Any) -> int:
+    return sum(_file(name) == FAULTS for name in found["tests"])
+
+
+def _killed(found: Any) -> int:
+    return sum(each.get("killed", 0) for each in found["tests"].values())
+
+
+def _write_kills(found: Any) -> list[str]:
+    said = (
+        f"{_killed(found)} processes were killed at random moments, services while a scan went on and workers while a "
+        "replay did: nothing that was acknowledged is lost, and the results are the same where the tests pass."
+    )
+    return _write_some(said)(found)
+
+
 # -- what is measured ------------------------------------------------------------------------------------------------
 
 
@@ -223,10 +239,7 @@ _WRITE: dict[str, Callable[[Any], list[str]]] = {
     "code": _write_code,
     "concurrency": _write_some("Results of eight threads at once are those of one, to the last bit."),
     "delay": _write_delay,
-    "kills": _write_some(
-        "Services are killed while a scan goes on and started again, workers while a replay does: nothing that was "
-        "acknowledged is lost, and the results are the same."
-    ),
+    "kills": _write_kills,
     "tests": _write_tests,
     "soak": _write_soak,
     "soak of large frames": _write_soak,
@@ -238,8 +251,10 @@ _SHORT: dict[str, Callable[[Any], str]] = {
     "code": lambda found: f"{found['modules']} modules: {len(found['found'])} calls that run what they are given",
     "concurrency": _passed,
     "delay": _short_delay,
-    "kills": _passed,
-    "tests": lambda found: f"{_passed(found)}; {sum(found['inputs'].values())} inputs made",
+    "kills": lambda found: f"{_killed(found)} processes killed; {_passed(found)}",
+    "tests": lambda found: (
+        f"{_faults(found)} faults tried, {sum(found['inputs'].values())} inputs made; {_passed(found)}"
+    ),
     "soak": _short_soak,
     "soak of large frames": _short_soak,
     "fuzz": _short_fuzz,

@@ -18,7 +18,8 @@ _inputs: dict[str, int] = {}
 def pytest_runtest_logreport(report) -> None:
     """A test is what its worst stage was: a fixture that fails is no pass."""
     if report.when == "call" or report.outcome != "passed":
-        _tests[report.nodeid] = {"outcome": report.outcome, "seconds": report.duration}
+        told = dict(report.user_properties)
+        _tests[report.nodeid] = {"outcome": report.outcome, "seconds": report.duration, **told}
     _write()
 
 

@@ -95,7 +95,7 @@ def whole_runs(derived):
 
 
 @pytest.mark.parametrize(("seed", "number", "kills"), SERVICES)
-def test_a_service_that_is_killed_loses_nothing(cfg, tmp_path, seed, number, kills):
+def test_a_service_that_is_killed_loses_nothing(cfg, tmp_path, seed, number, kills, record_property):
     """What it had acknowledged it had reduced and sent; the rest is given to the next one."""
     chance = random.Random(seed)
     frames = [[frame(10 * r + n) for n in range(POINTS)] for r in range(number)]
@@ -123,6 +123,7 @@ def test_a_service_that_is_killed_loses_nothing(cfg, tmp_path, seed, number, kil
             if kill < kills:
                 process.kill()
                 process.wait()
+        record_property("killed", kills)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
     finally:
@@ -136,7 +137,9 @@ def test_a_service_that_is_killed_loses_nothing(cfg, tmp_path, seed, number, kil
 
 
 @pytest.mark.parametrize(("seed", "number", "kills"), REPLAYS)
-def test_workers_that_are_killed_cost_nothing_but_time(cfg, tmp_path, seed, number, kills, monkeypatch):
+def test_workers_that_are_killed_cost_nothing_but_time(
+    cfg, tmp_path, seed, number, kills, monkeypatch, record_property
+):
     """A quick one is in ``tests/replay/test_workers.py``."""
     monkeypatch.setattr(reduced_ahead, "FIRST_FRAMES", 10)
     monkeypatch.setattr(reduced_ahead.ReducedAhead, "_fit", lambda *_: None)
@@ -164,6 +167,7 @@ def test_workers_that_are_killed_cost_nothing_but_time(cfg, tmp_path, seed, numb
     finally:
         client.close()
         cluster.close()
+    record_property("killed", killed)
     assert killed == kills
     accounted(derived, len(frames), reduced=len(frames))
     for mine, theirs in zip(derived.of("event"), expected.of("event"), strict=True):

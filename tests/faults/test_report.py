@@ -38,6 +38,7 @@ def test_a_part_is_written_and_the_others_stay(reported, tmp_path):
     assert not failed
     assert "| our code raises | 1 | 0 | 0 |" in text
     assert figures["tests"] == {**PASSED, **DONE}
+    assert "| 1 faults tried, 20 inputs made; 1 tests passed, 0 failed" in text
     assert figures["code"]["found"] == []
     assert figures["code"]["modules"] > 200
     assert "`pickle.loads` in `_value` of `transport/wire.py`. Others: none." in text
@@ -58,12 +59,13 @@ def test_a_part_that_fails_does_not_end_the_report(reported, monkeypatch):
 
 def test_tests_that_fail_and_processes_that_do_not_come_to_their_end_are_said(reported, monkeypatch):
     for name, outcome, code in (("a", "failed", 1), ("b", "passed", -9)):
-        tests = {f"tests/faults/test_killed.py::test_{name}": {"outcome": outcome}}
+        tests = {f"tests/faults/test_killed.py::test_{name}": {"outcome": outcome, "killed": 3}}
         monkeypatch.setitem(report.PARTS, "kills", lambda _, t=tests, c=code: {**PASSED, "tests": t, "exit code": c})
         failed, text, _ = reported("kills")
         assert failed
         expected = "- failed: `tests/faults/test_killed.py::test_a`" if name == "a" else "did not come to its end (-9)"
         assert expected in text
+        assert "3 processes were killed" in text
 
 
 def test_resuming_leaves_out_what_is_done_as_thoroughly_with_the_same_code():
