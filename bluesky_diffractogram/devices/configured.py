@@ -15,8 +15,9 @@ from ophyd import Component, Kind, Signal
 
 from ..config import ConfigError, DiffractogramConfig, changed_keys, split_commands, update_config
 from ..documents.callback import ReductionCallback
+from ..documents.setting import Setting
+from .named_peaks import NamedPeaksDevice
 from .settings import KEYS, attribute_of, flat, key_of, unflattened
-from .snapshot import SnapshotDevice
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class TimeoutSignal(Signal):
         return super().set(value, **kwargs)
 
 
-class ConfiguredDevice(SnapshotDevice):
+class ConfiguredDevice(NamedPeaksDevice):
     """A device with the configuration of a callback, which has to have the signals of `setting_components`.
 
     Parameters
@@ -66,9 +67,14 @@ class ConfiguredDevice(SnapshotDevice):
         super().destroy()
 
     @property
-    def config(self) -> DiffractogramConfig:
-        """The configuration in force."""
-        return self.callback.config
+    def in_force(self) -> Setting:
+        """The configuration in force with all that it names."""
+        return self.callback.setting
+
+    @property
+    def in_a_run(self) -> bool:
+        """Whether a run is open that may read the device: it is staged, or the callback has seen one that goes on."""
+        return super().in_a_run or bool(self.callback.open_runs)
 
     @property
     def configured_at(self) -> float:
@@ -77,12 +83,12 @@ class ConfiguredDevice(SnapshotDevice):
 
     def setting(self, key: str) -> bool | int | float | str:
         """The value in force of a configuration key, as the signals give it."""
-        setting = self.callback.setting
+        setting = self.in_force
         return flat(key, getattr(setting.config, key), setting.provenance["arrays"])
 
     def settings(self) -> dict[str, bool | int | float | str]:
         """All settings, of one configuration."""
-        setting = self.callback.setting
+        setting = self.in_force
         return {key: flat(key, getattr(setting.config, key), setting.provenance["arrays"]) for key in KEYS}
 
     def read_configuration(self) -> dict[str, Any]:
@@ -160,6 +166,7 @@ class ConfiguredDevice(SnapshotDevice):
             before, timestamp = self._announced[0], time.time()
             settings = self.settings()
             self._announced = settings, timestamp
+        self.name_peaks()
         self.hint()
         if self.config.diff_number > self.ranges and before.get("diff_number", 0) != self.config.diff_number:
             more = "%s reads %d of now %d ranges, and would read all if it was made with ranges=%d"

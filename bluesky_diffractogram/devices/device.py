@@ -28,7 +28,10 @@ class DiffractogramDevice(ConfiguredDevice):
     device; change them with ``bps.configure`` in a run, which records the change.
 
     The results are signals named as the scalars of derived events, ``peak_1_position``, ``mean_1``, …, with
-    ``raw_uid``, ``raw_event``, ``raw_seq_num`` and ``frame_index`` of their frame, its ``unit``, and ``valid``.
+    ``raw_uid``, ``raw_event``, ``raw_seq_num`` and ``frame_index`` of their frame, its ``unit``, and ``valid``. Peaks
+    that the configuration names have signals of their own, ``peak_1_111_position``, ``_height``, ``_fwhm``, ``_area``
+    and ``_seen``, which come and go with the names, but never within a run: a name that is taken away in one is NaN
+    until its end, and a new one is read after it, which is logged.
     ``peaks_1`` (all peaks of the range, ``(2, max_peaks)``) and ``results`` (lavue's dictionary as JSON) are not read
     in scans unless their kind is changed. A reading is always of one frame. bluesky describes a device once in a run:
     after a change of unit in mid-run ``unit`` is right, and the ``units`` in the descriptor are those of before.
@@ -83,7 +86,8 @@ class DiffractogramDevice(ConfiguredDevice):
         super().__init__(name, callback, known, **kwargs)
         self.trigger_timeout.check_value(timeout)
         self.trigger_timeout.put(float(timeout))
-        self._following = Following(callback, self.ranges, self.take)
+        # Peaks that were given names within a run are read from its end on.
+        self._following = Following(callback, self.ranges, self.take, self.name_peaks)
 
     def destroy(self) -> None:
         """Follow the callback no more."""
@@ -105,6 +109,7 @@ class DiffractogramDevice(ConfiguredDevice):
 
     def stage(self) -> list[Any]:
         """Frames of earlier scans count no more, as with `prepare`."""
+        self.name_peaks()
         staged = super().stage()
         with self._turns:
             self._turn += 1
@@ -117,7 +122,9 @@ class DiffractogramDevice(ConfiguredDevice):
         with self._turns:
             self._turn += 1
             self._too_old = self.latched = None
-        return super().unstage()
+        unstaged = super().unstage()
+        self.name_peaks()
+        return unstaged
 
     def trigger(self) -> DeviceStatus:
         """Wait until the frames received so far are reduced, off the RunEngine's thread.

@@ -27,10 +27,18 @@ class Following:
         How many ranges of it.
     take
         Gets every snapshot, in the thread that reduces.
+    after_a_run
+        Is called there when all of a run is reduced.
     """
 
-    def __init__(self, callback: ReductionCallback, ranges: int, take: Callable[[Snapshot], None]) -> None:
-        self._callback, self._ranges, self._take = callback, ranges, take
+    def __init__(
+        self,
+        callback: ReductionCallback,
+        ranges: int,
+        take: Callable[[Snapshot], None],
+        after_a_run: Callable[[], None],
+    ) -> None:
+        self._callback, self._ranges, self._take, self._after_a_run = callback, ranges, take, after_a_run
         self._event: dict[str, Any] | None = None
         self._reduced: tuple[str, Snapshot] | None = None
         self._unreadable_run: str | None = None
@@ -46,6 +54,8 @@ class Following:
     def _document(self, name: str, doc: dict[str, Any]) -> None:
         if name == "event":
             self._event = doc["data"]
+        elif name == "stop":
+            self._after_a_run()
 
     def _reduction(self, latest: LatestReduction) -> None:
         data, self._event = self._event, None

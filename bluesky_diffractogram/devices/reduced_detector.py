@@ -13,7 +13,7 @@ from ophyd import Component, Kind, Signal
 from ophyd.device import create_device_from_components
 from ophyd.status import DeviceStatus
 
-from ..config import DiffractogramConfig, load_config, update_config
+from ..config import load_config, update_config
 from ..documents.assets import Assets
 from ..documents.callback import ReductionCallback, Source
 from ..documents.derived_keys import EventData
@@ -22,13 +22,14 @@ from ..documents.messages import ImagesReceived
 from ..documents.setting import Reducers, Setting
 from ..reduction.reducer import Reducer
 from .device import number_of_ranges
+from .named_peaks import NamedPeaksDevice
 from .settings import ConfigurationSignal
-from .snapshot import Snapshot, SnapshotDevice, result_components
+from .snapshot import Snapshot, result_components
 
 logger = logging.getLogger(__name__)
 
 
-class ReducedDetector(SnapshotDevice):
+class ReducedDetector(NamedPeaksDevice):
     """A detector that also reads the peaks in its image, so that both are in one event.
 
     It triggers the detector, then reduces the image in a thread of its own, and is done when both are. It reads
@@ -77,7 +78,7 @@ class ReducedDetector(SnapshotDevice):
         self.detector, self.image = detector, image
         self._callback = config if isinstance(config, ReductionCallback) else None
         self._own = None if isinstance(config, ReductionCallback) else Setting.open(load_config(config))
-        self.ranges = number_of_ranges(self.setting.config, ranges)
+        self.ranges = number_of_ranges(self.in_force.config, ranges)
         self.snapshot = Snapshot.none(self.ranges, time.time())
         self._reducers = Reducers()
         self._assets = Assets()
@@ -86,6 +87,7 @@ class ReducedDetector(SnapshotDevice):
         self._turn, self._turns = 0, threading.RLock()
         self.configured_at = time.time()
         super().__init__(name=name or f"{detector.name}_reduced", **kwargs)
+        self.name_peaks()
         self.hint()
         self._token: int | None = None
         if self._callback is not None:
@@ -99,21 +101,16 @@ class ReducedDetector(SnapshotDevice):
         super().destroy()
 
     @property
-    def setting(self) -> Setting:
+    def in_force(self) -> Setting:
         """The configuration in force with all that it names."""
         if self._own is not None:
             return self._own
         assert self._callback is not None
         return self._callback.setting
 
-    @property
-    def config(self) -> DiffractogramConfig:
-        """The configuration in force."""
-        return self.setting.config
-
     def opened(self, changes: Source) -> Setting:
         """The setting that `changes` would make of the present one; ConfigError if none."""
-        return Setting.open(update_config(self.config, changes), self.setting)
+        return Setting.open(update_config(self.config, changes), self.in_force)
 
     def apply(self, changes: Source) -> None:
         """Change the configuration, of the callback too if it is a callback's; ConfigError changes nothing."""
@@ -125,6 +122,7 @@ class ReducedDetector(SnapshotDevice):
 
     def _reconfigured(self) -> None:
         self.configured_at = time.time()
+        self.name_peaks()
         self.hint()
         self.configuration.announce(self.configuration.value_now(), self.configured_at)
 
@@ -166,12 +164,15 @@ class ReducedDetector(SnapshotDevice):
 
     def stage(self) -> list[Any]:
         """Stage the detector; ``peak_1`` is the strongest of the next frame."""
+        self.name_peaks()
         self._followed = None
         return [*super().stage(), *(self.detector.stage() if hasattr(self.detector, "stage") else ())]
 
     def unstage(self) -> list[Any]:
-        """Unstage the detector."""
-        return [*(self.detector.unstage() if hasattr(self.detector, "unstage") else ()), *super().unstage()]
+        """Unstage the detector; peaks that were given names meanwhile are read from now on."""
+        unstaged = [*(self.detector.unstage() if hasattr(self.detector, "unstage") else ()), *super().unstage()]
+        self.name_peaks()
+        return unstaged
 
     def collect_asset_docs(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """What the detector tells of files that it writes, besides holding its image in memory."""
@@ -229,7 +230,7 @@ class ReducedDetector(SnapshotDevice):
             status.set_finished()
 
     def _reduced(self) -> Snapshot:
-        setting = self.setting
+        setting = self.in_force
         readings = {**self.detector.read(), **self.image.read()}
         event = {
             "uid": "",

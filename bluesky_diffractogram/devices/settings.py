@@ -123,7 +123,7 @@ class ConfigurationSignal(MirrorSignal):
 
     def value_now(self) -> str:
         """The JSON text."""
-        return self.parent.setting.provenance["configuration"]
+        return self.parent.in_force.provenance["configuration"]
 
     @property
     def timestamp(self) -> float:

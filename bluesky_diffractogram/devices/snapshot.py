@@ -14,6 +14,7 @@ from ophyd.utils import ReadOnlyError
 
 from ..config import DiffractogramConfig
 from ..documents.derived_keys import COUNTS
+from ..documents.followed import SEEN
 from ..documents.results import tool_results
 from ..reduction.diffractogram import Reduction
 from ..reduction.reducer import Reducer
@@ -42,7 +43,8 @@ class Snapshot:
     ----------
     values
         By the name of the signal; see `scalars` and `COMMON`. ``peaks_i`` is ``(2, max_peaks)``, positions and heights,
-        NaN where there are no more; ``(2, 0)`` where there is no result.
+        NaN where there are no more; ``(2, 0)`` where there is no result. All that the event says of peaks with names
+        is there as well.
     timestamp
         When the frame was taken; when it was found out that there is none. In seconds since the epoch.
     reduced
@@ -90,6 +92,7 @@ class Snapshot:
         values |= {f"n_peaks_{i}": float(values[f"n_peaks_{i}"]) for i in range(1, ranges + 1)}
         values |= {name: data.get(name, nothing) for name, nothing in COMMON.items()}
         values |= {"raw_uid": raw_uid, "valid": 1}
+        values |= {name: value for name, value in data.items() if name.startswith("peak_") and name not in values}
         return Snapshot(values, float(data["timestamp"]), reduced)
 
 
@@ -135,14 +138,16 @@ def data_key(name: str, config: DiffractogramConfig, value: Any) -> dict[str, An
         return {"dtype": "array", "dtype_numpy": "<f8", "shape": list(peaks_shape(config))}
     if isinstance(value, str):
         return {"dtype": "string", "shape": []}
-    if name in _INTEGERS:
+    if name in _INTEGERS or name.endswith(f"_{SEEN}"):
         return {"dtype": "integer", "dtype_numpy": "<i8", "shape": []}
     return {"dtype": "number", "dtype_numpy": "<f8", "shape": [], "units": units(name, config)}
 
 
 def units(name: str, config: DiffractogramConfig) -> str:
-    """The units of one of `scalars`, as in the derived run."""
+    """The units of one of `scalars`, or of a figure of a peak with a name, as in the derived run."""
     symbol = config.unit.symbol
+    if name.startswith("peak_"):
+        name = name.removesuffix("_error")  # which is in the unit of what it is the error of
     counts = COUNTS if config.normalization is None else f"{COUNTS}/{config.normalization}"
     if name.endswith("_area"):
         return f"{counts} {symbol}"
@@ -216,17 +221,18 @@ class SnapshotDevice(Device):
 
         What was hinted for this reason before is no more; what is of another kind for another reason stays.
         """
-        wanted = frozenset(self.config.hinted or (f"peak_{i}_position" for i in (1, 2)))
+        named = frozenset(self.config.hinted or (f"peak_{i}_position" for i in (1, 2)))
+        wanted = named & frozenset(self.component_names)
         for name in sorted(wanted ^ self._hinted):
-            if name in self.component_names and isinstance(getattr(self, name), ResultSignal):
-                getattr(self, name).kind = Kind.hinted if name in wanted else Kind.normal
+            signal = getattr(self, name) if name in wanted else self._signals[name]
+            if isinstance(signal, ResultSignal):
+                signal.kind = Kind.hinted if name in wanted else Kind.normal
         self._hinted = wanted
 
     def take(self, snapshot: Snapshot) -> None:
         """Have `snapshot` as the latest, and tell those who monitor signals."""
         self.snapshot = snapshot
-        for name in self.component_names:
-            signal = getattr(self, name)
+        for signal in tuple(self._signals.values()):
             if isinstance(signal, ResultSignal) and signal.heard:
                 signal.announce(signal.value_in(snapshot), snapshot.timestamp)
 

@@ -10,6 +10,7 @@ import numpy as np
 from bluesky.protocols import Movable
 
 from ..devices import DiffractogramDevice
+from ..devices.named_peaks import names_by_range
 from ..documents.callback import ReductionCallback
 from ..reduction.limits import given_limits
 
@@ -94,6 +95,17 @@ def check_position(device: DiffractogramDevice, number: int, name: str, value: A
     if not low <= position <= high:
         raise ValueError(f"{name} = {value!r}: allowed: {between}")
     return position
+
+
+def check_peak_name(device: DiffractogramDevice, number: int, name: str) -> str:
+    """A peak that the configuration names in a range; ValueError if there is none of that name."""
+    names = names_by_range(device.in_force, device.ranges).get(number, ())
+    if name not in names:
+        allowed = f"one of {', '.join(map(repr, names))}" if names else "no name"
+        raise ValueError(
+            f"peak = {name!r}: allowed: {allowed}, as the configuration's peaks have it for range {number}"
+        )
+    return name
 
 
 def radial_limits(device: DiffractogramDevice, number: int) -> tuple[float, float]:

@@ -38,7 +38,7 @@ def scan_until_peak(
     *,
     range_number: int = 1,
     until: Literal["appears", "vanishes", "crosses"] = "appears",
-    peak: float | None = None,
+    peak: float | str | None = None,
     tolerance: float | None = None,
     position: float | None = None,
     confirm: int = 1,
@@ -66,10 +66,12 @@ def scan_until_peak(
         What is waited for. A peak vanishes when it was there and is no longer; it crosses `position` when it is on the
         other side than at first, or on it.
     peak
-        Where the peak is looked for, in the configured unit. If not given, any peak appears, all of them vanish, and
-        the one that is followed (``peak_i_position``) crosses.
+        Where the peak is looked for, in the configured unit; or the name of one that the configuration's ``peaks``
+        follows there, such as ``"111"``. If not given, any peak appears, all of them vanish, and the one that is
+        followed (``peak_i_position``) crosses.
     tolerance
-        How far from `peak` it may be, and how far a crossing one may move from point to point. Needed with `peak`.
+        How far from `peak` it may be, and how far a crossing one may move from point to point. Needed with a position
+        `peak`.
     position
         What is crossed.
     confirm
@@ -92,7 +94,7 @@ def scan_until_peak(
     check_motor(motor)
     first, last = (check_number(n, v, "a number") for n, v in (("start", start), ("stop", stop)))
     by = check_number("step", step, "a number above 0", above=0.0)
-    reader = PeakReader(device, range_number, detectors, motor)
+    reader = PeakReader(device, range_number, detectors, motor, peak if isinstance(peak, str) else None)
     criterion = _criterion(reader, until, peak, tolerance, position, confirm)
     if not math.isfinite(steps := abs(last - first) / by):
         raise ValueError(f"step = {step!r}: allowed: a step of which there are not more than a float can count")
@@ -114,7 +116,7 @@ def scan_until_peak(
             if seen.known and criterion.met(seen.positions, seen.followed):
                 state["met"] = True
                 break
-        return _reason(criterion, state, motor.name, until)
+        return _reason(criterion, state, motor.name, until, reader.peak)
 
     _md = metadata("scan_until_peak", detectors, motor, arguments, md)
     uid, reason = yield from steered_run(reader, _md, body)
@@ -127,7 +129,7 @@ def scan_until_peak(
 def _criterion(
     reader: PeakReader,
     until: str,
-    peak: float | None,
+    peak: float | str | None,
     tolerance: float | None,
     position: float | None,
     confirm: int,
@@ -136,11 +138,13 @@ def _criterion(
     confirm = check_count("confirm", confirm)
     device, number = reader.device, reader.number
     criterion = PeakCriterion(until, confirm=confirm)
-    if peak is not None:
+    if peak is not None and reader.peak is None:
         criterion.peak = check_position(device, number, "peak", peak)
         criterion.tolerance = check_number("tolerance", tolerance, "a distance from peak, above 0", above=0.0)
     elif tolerance is not None:
-        raise ValueError(f"tolerance = {tolerance!r}: allowed: only with a peak that it is the distance from")
+        raise ValueError(
+            f"tolerance = {tolerance!r}: allowed: only with a peak by its position, from which it is the distance"
+        )
     if until == "crosses":
         criterion.position = check_position(device, number, "position", position)
     elif position is not None:
@@ -148,10 +152,10 @@ def _criterion(
     return criterion
 
 
-def _reason(criterion: PeakCriterion, state: dict[str, Any], motor: str, until: str) -> str:
+def _reason(criterion: PeakCriterion, state: dict[str, Any], motor: str, until: str, name: str | None) -> str:
     where = f"at {motor} = {state['motor']:g}"
     what = {"crosses": f"crossed {criterion.position:g}", "appears": "appeared", "vanishes": "vanished"}[until]
     if not state["met"]:
-        return f"the scan ended {where}; no peak {what}"
+        return f"the scan ended {where}; {'no peak' if name is None else f'the peak {name} has not'} {what}"
     at = f", at {criterion.last:g}" if math.isfinite(criterion.last) else ""
-    return f"the peak {what} {where}{at}"
+    return f"the peak {what if name is None else f'{name} {what}'} {where}{at}"

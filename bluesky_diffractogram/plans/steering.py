@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..devices import DiffractogramDevice
 from ..documents.derived_keys import READBACK
-from .checks import check_device, check_range, check_steering
+from .checks import check_device, check_peak_name, check_range, check_steering
 from .hooks import reduced_reading
 
 PATIENCE = 3
@@ -57,9 +57,9 @@ class PeaksAtPoint:
     known
         Whether the point has a result. In a dry run none has.
     positions
-        ``(n,)`` of all peaks, strongest first.
+        ``(n,)`` of all peaks, strongest first; of the one that is wanted by name, if there is one.
     followed
-        The device's ``peak_i_position``; NaN where it is not seen.
+        The device's ``peak_i_position``, or ``peak_i_NAME_position``; NaN where it is not seen.
     motor
         Where the motor was read; NaN if it has no number among its readings.
     """
@@ -81,24 +81,30 @@ class PeakReader:
         Whose peaks.
     detectors, motor
         What is read at each point.
+    peak
+        The name of the one peak that counts; all do if None.
 
     Raises
     ------
     ValueError
-        There is no such range, or the configuration is not one to be steered by.
+        There is no such range or peak, or the configuration is not one to be steered by.
     """
 
-    def __init__(self, device: Any, range_number: int, detectors: Sequence[Any], motor: Any) -> None:
+    def __init__(
+        self, device: Any, range_number: int, detectors: Sequence[Any], motor: Any, peak: str | None = None
+    ) -> None:
         self.device: DiffractogramDevice = check_device(device)
         self.number = check_range(self.device, range_number)
         check_steering(self.device)
+        self.peak = None if peak is None else check_peak_name(self.device, self.number, peak)
+        self._followed = f"{device.name}_peak_{self.number}{'' if peak is None else f'_{peak}'}_position"
         # Other devices of ours have their results after the point, too.
         ours = [each for each in detectors if isinstance(each, DiffractogramDevice) and each is not device]
         self._devices = [self.device, *ours]
         self._detectors = [each for each in detectors if not isinstance(each, DiffractogramDevice)]
         if not self._detectors:
             raise ValueError("detectors = []: allowed: at least one, whose images are reduced")
-        needed = {f"{device.name}_valid", f"{device.name}_peak_{self.number}_position"}
+        needed = {f"{device.name}_valid", self._followed}
         if missing := needed - set(self.device.describe()):
             raise ValueError(f"{sorted(missing)} are not read: allowed: signals whose kind is normal or hinted")
         self._motor = motor
@@ -130,12 +136,15 @@ class PeakReader:
             self._give_up(run_uid)
             return PeaksAtPoint(False, np.empty(0), math.nan, motor)
         self._without = 0
+        followed = float(readings[self._followed]["value"])
+        if self.peak is not None:
+            seen = np.array([followed] if math.isfinite(followed) else [])
+            return PeaksAtPoint(True, seen, followed, motor)
         listed = yield from bps.rd(getattr(self.device, f"peaks_{i}"), default_value=np.empty((2, 0)))
         latched = self.device.latched
         if latched is not None and latched.valid:  # what was read just now; by now there may be a newer frame
             listed = latched.values[f"peaks_{i}"]
         positions = np.asarray(listed, dtype=float)[0]
-        followed = float(readings[f"{prefix}_peak_{i}_position"]["value"])
         return PeaksAtPoint(True, positions[np.isfinite(positions)], followed, motor)
 
     def _range_now(self) -> Any:
@@ -143,7 +152,9 @@ class PeakReader:
         config = self.device.config
         if config.peaks is None or self.number > config.diff_number:
             return None
-        return config.unit.name, config.radial_limit_unit, config.ranges[self.number - 1]
+        meaning = config.unit.name, config.radial_limit_unit, config.ranges[self.number - 1]
+        # What a name stands for may be another line now.
+        return meaning if self.peak is None else (*meaning, config.peaks)
 
     def _check_unchanged(self) -> None:
         """RuntimeError where somebody has changed that meanwhile: a peak would vanish, or leap, for no other reason."""

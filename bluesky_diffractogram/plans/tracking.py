@@ -36,6 +36,7 @@ def track_peak(
     *,
     mode: Literal["centre", "follow"] = "centre",
     range_number: int = 1,
+    peak: str | None = None,
     target: float | None = None,
     gain: float = 1.0,
     max_step: float | None = None,
@@ -46,11 +47,12 @@ def track_peak(
 ) -> MsgGenerator[TrackedPeak]:
     """Keep a peak where it is wanted by moving a motor, or have the motor go with it.
 
-    The peak is the one that the reduction follows, ``peak_i_position``. After each point but the last the motor moves:
-    in the mode ``"centre"`` by ``gain·(target − peak)/slope`` from where it was read, for a motor that moves the peak;
-    in the mode ``"follow"`` by ``gain·(peak − peak before)/slope``, for one that does not (a slit, an analyser). Where
-    the peak is not seen the motor stays; after three points without it the plan ends. With the wrong sign of `slope`
-    the motor drives the peak away: give `low` and `high`, or `max_step`, where that would do harm.
+    The peak is the one that the reduction follows, ``peak_i_position``, or one that has a name. After each point but
+    the last the motor moves: in the mode ``"centre"`` by ``gain·(target − peak)/slope`` from where it was read, for a
+    motor that moves the peak; in the mode ``"follow"`` by ``gain·(peak − peak before)/slope``, for one that does not
+    (a slit, an analyser). Where the peak is not seen the motor stays; after three points without it the plan ends. With
+    the wrong sign of `slope` the motor drives the peak away: give `low` and `high`, or `max_step`, where that would do
+    harm.
 
     Parameters
     ----------
@@ -68,6 +70,8 @@ def track_peak(
         See above.
     range_number
         Whose peak, from 1.
+    peak
+        The name of one that the configuration's ``peaks`` follows, such as ``"111"``; ``peak_i_position`` if not given.
     target
         Where the peak is to be; the middle of the range's axis if not given. For ``"centre"`` only.
     gain
@@ -94,7 +98,7 @@ def track_peak(
         In the run: its images do not reach the callback, or cannot be read while it goes on.
     """
     check_motor(motor)
-    reader = PeakReader(device, range_number, detectors, motor)
+    reader = PeakReader(device, range_number, detectors, motor, peak)
     num = check_count("num", num)
     check_choice("mode", mode, ("centre", "follow"))
     if check_number("slope", slope, "a number that is not 0") == 0.0:
@@ -107,8 +111,8 @@ def track_peak(
     wanted = _target(reader, mode, target)
     arguments = {
         "detectors": list(detectors), "motor": motor, "device": device, "num": num, "slope": slope, "mode": mode,
-        "range_number": range_number, "target": wanted, "gain": gain, "max_step": max_step, "low": low, "high": high,
-        "delay": delay,
+        "range_number": range_number, "peak": peak, "target": wanted, "gain": gain, "max_step": max_step, "low": low,
+        "high": high, "delay": delay,
     }  # fmt: skip
     state: dict[str, Any] = {"points": 0, "motor": math.nan, "peak": math.nan, "lost": False}
 
@@ -128,7 +132,7 @@ def track_peak(
                 unseen += seen.known
                 if unseen >= PATIENCE:
                     state["lost"] = True
-                    return f"the peak was lost: {unseen} points in a row without it"
+                    return f"the peak{'' if peak is None else f' {peak}'} was lost: {unseen} points in a row without it"
                 continue
             unseen = 0
             state.update(motor=seen.motor if math.isfinite(seen.motor) else place, peak=seen.followed)

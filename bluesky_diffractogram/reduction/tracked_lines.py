@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import ConfigError, DiffractogramConfig, RadialUnit, parse_unit
+from ..config import ConfigError, DiffractogramConfig, DiffractogramRange, RadialUnit, parse_unit
 from ..config.tracked import TrackedPhase
 from ..config.units import D_A
+from .conversion import convert_limit
 from .geometry import Geometry
 from .hkl import conventional, cubic_indices, hkl_name
-from .limits import IntegrationRange
+from .limits import IntegrationRange, given_limits
 from .pyfai_library import calibrant_reflections
 from .shifted import placed
 
@@ -60,6 +62,38 @@ def tracked_lines(
     calibrated, geometry
         To convert units: the calibration's geometry, checked with `check_tracked`, and the one that a frame has.
     """
+    ends = float(axis[0]), float(axis[-1])
+    return _lines_between(config, ends, lambda value, unit: placed(value, unit, wanted, calibrated, geometry))
+
+
+def tracked_names(config: DiffractogramConfig, wanted: DiffractogramRange, geometry: Geometry) -> tuple[str, ...]:
+    """What may be followed in a range, as far as the limits that are set for it tell before the axis is known.
+
+    Parameters
+    ----------
+    config
+        Its ``peaks`` are used.
+    wanted
+        One of its ranges.
+    geometry
+        To convert units; checked with `check_tracked` and `check_limits`, its shape need not be known.
+
+    Returns
+    -------
+    tuple of str
+        The names of `tracked_lines`, and of lines beyond the detector where a limit is the detector's own.
+    """
+    low, high = given_limits(wanted, config.radial_limit_unit or config.unit, config.unit, geometry)
+    ends = -math.inf if low is None else low, math.inf if high is None else high
+    lines = _lines_between(
+        config, ends, lambda value, unit: convert_limit(value, unit, config.unit, wanted.arc, geometry)
+    )
+    return tuple(line.name for line in lines)
+
+
+def _lines_between(
+    config: DiffractogramConfig, ends: tuple[float, float], place: Callable[[float, RadialUnit], float]
+) -> tuple[TrackedLine, ...]:
     settings = config.peaks
     if settings is None or not settings.tracked:
         return ()
@@ -70,11 +104,12 @@ def tracked_lines(
     for phase in settings.phases or ():
         for name, d in phase_lines(phase):
             named.append((f"{phase.name}_{name}", d * (1.0 - phase.within), d * (1.0 + phase.within), D_A))
+    if config.geometry is not None and config.geometry.shifts(config.unit):
+        ends = -math.inf, math.inf
     lines = []
-    all_of_them = config.geometry is not None and config.geometry.shifts(wanted.unit)
     for name, one, other, unit in named:
-        low, high = sorted(_on_axis(value, unit, wanted, calibrated, geometry) for value in (one, other))
-        if all_of_them or (low <= axis[-1] and high >= axis[0]):
+        low, high = sorted(_finite_or_beyond(place(value, unit)) for value in (one, other))
+        if low <= ends[1] and high >= ends[0]:
             lines.append(TrackedLine(name, low, high))
     return (*lines, *(TrackedLine(f"p{k}") for k in range(1, settings.auto + 1)))
 
@@ -99,10 +134,7 @@ def check_tracked(config: DiffractogramConfig, geometry: Geometry) -> None:
         phase_lines(phase)
 
 
-def _on_axis(
-    value: float, unit: RadialUnit, wanted: IntegrationRange, calibrated: Geometry, geometry: Geometry
-) -> float:
-    at = placed(value, unit, wanted, calibrated, geometry)
+def _finite_or_beyond(at: float) -> float:
     return at if math.isfinite(at) else math.inf
 
 

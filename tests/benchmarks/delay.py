@@ -1,14 +1,17 @@
 """How long the callback holds up the scan at each event: ``python tests/benchmarks/delay.py``.
 
 A RunEngine counts with a detector whose image is in the event, or whose documents name an HDF5 file, at a steady pace
-and as fast as it can; the time is what the RunEngine's thread spends in the callback for the documents of one point.
-Prints a table and writes JSON.
+and as fast as it can. Measured are what the RunEngine's thread spends in the callback for the documents of one point,
+and how long each point takes from its trigger to its end, with the callback and in the same scan without it. The window
+is one that matplotlib's Agg draws into memory, while the RunEngine works, as a toolkit does. Prints a table and writes
+JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,6 +21,7 @@ import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 import h5py
 import hdf5plugin
+import matplotlib as mpl
 import numpy as np
 from bluesky import RunEngine
 from rich.console import Console
@@ -25,6 +29,7 @@ from rich.table import Table
 
 from bluesky_diffractogram import DiffractogramCallback
 
+HERE = Path(__file__).parent
 SIZES = {"1 Mpx": (1043, 981), "4 Mpx": (2167, 2070)}
 PACE_S = 0.05
 PONI = """poni_version: 2.1
@@ -104,14 +109,19 @@ class InFile(InMemory):
             self._told = self._taken
 
 
-def scan(detector: InMemory, points: int, pace: float):
+def scan(detector: InMemory, points: int, pace: float, took: list[float] | None = None):
+    """A run of so many points; `took` gets the milliseconds of each, without the waiting for its turn."""
+
     @bpp.run_decorator()
     def inner():
         due = time.monotonic()
         for _ in range(points):
             due += pace
             yield from bps.sleep(max(0.0, due - time.monotonic()))
+            begin = time.perf_counter()
             yield from bps.trigger_and_read([detector])
+            if took is not None:
+                took.append(1e3 * (time.perf_counter() - begin))
 
     yield from inner()
 
@@ -135,6 +145,15 @@ class Timed:
             self._point = 0.0
 
 
+def in_a_window(plot: bool) -> dict:
+    """How a RunEngine is made that turns the loop of the window while it works; with and without the callback."""
+    if not plot:
+        return {}
+    from window import turning
+
+    return {"during_task": turning("agg")}
+
+
 def measure(folder: Path, size: str, where: str, points: int, pace: float, plot: bool) -> dict:
     shape = SIZES[size]
     image = np.random.default_rng(1).poisson(20, shape).astype(np.uint32)
@@ -154,7 +173,8 @@ def measure(folder: Path, size: str, where: str, points: int, pace: float, plot:
             _, chunk = data.id.read_direct_chunk((0, 0, 0))
             for index in range(1, points):
                 data.id.write_direct_chunk((index, 0, 0), chunk)
-    figures = {}
+    figures: dict[str, tuple[list[float], float, list[float]]] = {}
+    drawn = 0
     for what in ("without", "with"):
         diff = DiffractogramCallback(config, plot=plot) if what == "with" else None
         if diff is not None:  # the table is built before the scan, as at a beamline from the second scan on
@@ -163,22 +183,30 @@ def measure(folder: Path, size: str, where: str, points: int, pace: float, plot:
             stops: list[dict] = []
             diff.subscribe(lambda name, doc, kept=stops: kept.append(doc) if name == "stop" else None)
         detector = InMemory(image) if where == "event" else InFile(image, path)
-        timed, engine = Timed(diff), RunEngine({})
+        timed, engine = Timed(diff), RunEngine({}, **in_a_window(plot))
         engine.subscribe(timed)
+        took: list[float] = []
         begin = time.perf_counter()
-        engine(scan(detector, points, pace))
-        figures[what] = (timed.milliseconds, time.perf_counter() - begin)
+        engine(scan(detector, points, pace, took))
+        figures[what] = (timed.milliseconds, time.perf_counter() - begin, took)
         if diff is not None:
             assert diff.wait(300)
             (stop,) = stops
             assert stop["frames"]["reduced"] == points, stop["frames"]
+            if plot:
+                drawn = diff.figure.figure.canvas.drawn
+                assert drawn, "the window was never drawn"
             diff.close()
             assert not diff.errors, diff.errors
     added = figures["with"][0]
     return {
         "frames": size, "image in": where, "pace, s": pace, "points": points,
         "p50 ms": float(np.percentile(added, 50)), "p99 ms": float(np.percentile(added, 99)), "max ms": max(added),
-        "scan s, without": figures["without"][1], "scan s, with": figures["with"][1],
+        **{
+            f"point, {what}, p{part} ms": float(np.percentile(figures[what][2], part))
+            for what in ("without", "with") for part in (50, 99)
+        },
+        "scan s, without": figures["without"][1], "scan s, with": figures["with"][1], "drawn": drawn,
     }  # fmt: skip
 
 
@@ -186,23 +214,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=200)
     parser.add_argument("--quick", action="store_true", help="one case with few points, to see that it works")
+    parser.add_argument("--size", choices=SIZES, help="of one size only")
+    parser.add_argument("--paced", action="store_true", help=f"one point each {PACE_S} s only, not as fast as it can")
     parser.add_argument("--window", action="store_true", help="with the window")
     parser.add_argument("--json", type=Path, default=Path("docs/benchmark-delay.json"))
     options = parser.parse_args()
     cases = [
-        (size, where, points, pace)
-        for size in SIZES
+        (size, where, options.points, pace)
+        for size in ([options.size] if options.size else SIZES)
         for where in ("event", "file")
-        for points, pace in ((options.points, PACE_S), (options.points, 0.0))
+        for pace in ((PACE_S,) if options.paced else (PACE_S, 0.0))
     ]
     if options.quick:
         cases = [("1 Mpx", where, 5, PACE_S) for where in ("event", "file")]
+    if options.window:
+        sys.path.append(str(HERE.parent / "views"))
+        mpl.use("module://fake_live_backend")
     with tempfile.TemporaryDirectory() as name:
         results = [measure(Path(name), *case, options.window) for case in cases]
     table = Table(*results[0])
     for result in results:
         table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in result.values()))
-    Console(width=150).print(table)
+    Console(width=200).print(table)
     known = json.loads(options.json.read_text()) if options.json.exists() else {}
     known["window open" if options.window else "without a window"] = results
     options.json.write_text(json.dumps(known, indent=1) + "\n")

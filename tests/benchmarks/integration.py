@@ -46,7 +46,10 @@ from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
 from bluesky_diffractogram.reduction.table import Prepared
 from bluesky_diffractogram.reduction.validity import Validity
 
-DETECTORS = {"Pilatus 1M": ("Pilatus1M", 172e-6), "Eiger 4M": ("Eiger4M", 75e-6), "Eiger 16M": ("Eiger16M", 75e-6)}
+DETECTORS = {
+    "Pilatus 100k": ("Pilatus100k", 172e-6), "Pilatus 1M": ("Pilatus1M", 172e-6), "Eiger 4M": ("Eiger4M", 75e-6),
+    "Eiger 16M": ("Eiger16M", 75e-6),
+}  # fmt: skip
 PONI = """poni_version: 2.1
 Detector: {name}
 Detector_config: {{"orientation": 3}}

@@ -89,3 +89,14 @@ def test_the_quick_benchmark_of_fits_gives_a_table_and_json(benchmark):
     printed, figures = benchmark("peak_fits.py", "--quick")
     assert "covariance of the table" in printed
     assert figures["ratios"]["lmfit / ours"] > 10
+
+
+@pytest.mark.long
+def test_the_quick_benchmark_of_corrections_gives_pyfais_numbers_and_json(benchmark):
+    printed, figures = benchmark("corrections.py", "--quick")
+    assert "pyFAI's best / ours" in printed
+    (settings,) = figures["detectors"].values()
+    assert {"plain", "dark", "Poisson sigma", "median", "an event with fits"} < {each["setting"] for each in settings}
+    for each in settings:
+        assert each["ratios"]["pyFAI's best / ours"] > 0
+        assert all(value < 1e-6 for value in each["differences"].values()), each

@@ -1,6 +1,8 @@
-"""The report on faults: ``python tests/faults/report.py`` tries all of it, for about an hour, and writes REPORT.md.
+"""The report on faults: ``python tests/faults/report.py`` tries all of it, in about 20 minutes, and writes REPORT.md.
 
-Parts of it may be named (``report.py tests delay``); of the others, the figures of the last time stay.
+Each part is written as soon as it is done, and one that fails is reported as failed, with the reason; the others go
+on. Parts may be named (``report.py kills delay``); of the others, the figures of the last time stay. ``--resume`` does
+only what is not done yet as thoroughly with this commit. ``--share 0.1`` soaks a tenth of the frames.
 """
 
 from __future__ import annotations
@@ -9,236 +11,209 @@ import argparse
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections.abc import Callable
 from pathlib import Path
+
+from report_page import FORM, page
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[1]
-FIGURES, REPORT = FOLDER / "report.json", FOLDER / "REPORT.md"
-TIMES = 10
-SOAKS = (("soak", 100_000, "small", 50), ("soak of large frames", 5_000, "4 Mpx", 10))
+TIMES = 5
 FUZZED = ("calibration", "json", "yaml")
+CONCURRENCY, KILLS, SOAK_TEST = "test_many_at_once.py", "test_killed.py", "test_soak.py"
+Figures = dict[str, object]
 
 
-class Tally:
-    """Counts tests, and the inputs that hypothesis made for them."""
-
-    def __init__(self) -> None:
-        self.outcomes: dict[str, Counter[str]] = defaultdict(Counter)
-        self.inputs: dict[str, int] = {}
-        self.failed: list[str] = []
-
-    def pytest_runtest_logreport(self, report) -> None:
-        if report.when == "call" or report.outcome != "passed":
-            self.outcomes[Path(report.location[0]).name][report.outcome] += 1
-            if report.failed:
-                self.failed.append(report.nodeid)
-
-    def pytest_runtest_teardown(self, item) -> None:
-        told = getattr(item, "hypothesis_statistics", None)
-        if told is not None:
-            self.inputs[item.nodeid.partition("::")[2]] = sum(map(int, re.findall(r"(\d+) passing", told)))
-
-
-def tests(options: argparse.Namespace) -> dict:
-    """All tests of this folder but the soaks, each of hypothesis' with more examples."""
-    import pytest
-
-    os.environ["FAULTS_TIMES"] = str(options.times)
-    tally, began = Tally(), time.monotonic()
-    code = pytest.main(
-        ["-n0", "-q", "-m", "not long" if options.quick else "long or not long", "--timeout", "3000", "--deselect",
-         f"{FOLDER.relative_to(ROOT)}/test_soak.py::test_a_long_soak", "--rootdir", str(ROOT), str(FOLDER)],
-        plugins=[tally],
+def run(*command: str, timeout: float, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A program of Python's, run from the root of the repository."""
+    paths = os.pathsep.join([str(FOLDER), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, timeout=timeout, cwd=ROOT,
+        env={**os.environ, "MPLBACKEND": "Agg", "PYTHONPATH": paths, **environment},
     )  # fmt: skip
-    assert sum(tally.inputs.values()), "hypothesis tells its statistics in another form"
-    return {
-        "exit code": int(code), "quick": options.quick, "seconds": time.monotonic() - began, "failed": tally.failed,
-        "outcomes": {name: dict(each) for name, each in sorted(tally.outcomes.items())}, "inputs": tally.inputs,
-    }  # fmt: skip
 
 
-def soaked(frames: int, size: str, points: int) -> dict:
-    command = [
-        sys.executable,
-        str(FOLDER / "soak.py"),
-        "--frames",
-        str(frames),
-        "--size",
-        size,
-        "--points",
-        str(points),
-    ]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+def outcomes(options: argparse.Namespace, *what: str) -> Figures:
+    """What became of tests, which run in a process of their own: it may not survive them."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        tally = Path(folder) / "tally.json"
+        arguments = ("-p", "tally", "-n0", "-q", "-m", "long or not long", "--timeout", "1200", *what)
+        done = run("-m", "pytest", *arguments, timeout=3600, FAULTS_TALLY=str(tally), FAULTS_TIMES=str(options.times))
+        if not tally.exists():
+            raise RuntimeError(f"pytest ended with {done.returncode}: {(done.stdout + done.stderr)[-600:]}")
+        found = json.loads(tally.read_text())
+    if done.returncode:
+        print(done.stdout[-6000:], file=sys.stderr)
+    return {"exit code": done.returncode, "seconds": time.monotonic() - began, "times": options.times, **found}
 
 
-def fuzz(options: argparse.Namespace) -> dict:
+def tests(options: argparse.Namespace) -> Figures:
+    """All tests of this folder that are no parts of their own, each of hypothesis' with more examples."""
+    own = [f"--ignore={FOLDER / name}" for name in (CONCURRENCY, KILLS, "test_report.py")]
+    found = outcomes(options, str(FOLDER), *own, f"--deselect={FOLDER.relative_to(ROOT)}/{SOAK_TEST}::test_a_long_soak")
+    assert sum(found["inputs"].values()), "hypothesis tells its statistics in another form"  # type: ignore[attr-defined]
+    return found
+
+
+def kills(options: argparse.Namespace) -> Figures:
+    """Services and workers that are killed at random moments."""
+    return outcomes(options, str(FOLDER / KILLS))
+
+
+def concurrency(options: argparse.Namespace) -> Figures:
+    """Eight threads and several callbacks at once."""
+    return outcomes(options, str(FOLDER / CONCURRENCY))
+
+
+def soaked(size: str, frames: int, points: int) -> Callable[[argparse.Namespace], Figures]:
+    """A part that soaks a share of so many frames."""
+
+    def soak(options: argparse.Namespace) -> Figures:
+        number = max(3 * points, round(frames * options.share))
+        arguments = ("--frames", str(number), "--size", size, "--points", str(points))
+        done = run(str(FOLDER / "soak.py"), *arguments, timeout=7200)
+        if done.returncode:
+            raise RuntimeError(done.stderr[-600:])
+        return {**json.loads(done.stdout), "wanted": frames, "share": options.share}
+
+    return soak
+
+
+def fuzz(options: argparse.Namespace) -> Figures:
     """With atheris, if it is installed."""
-    found = {}
+    found: Figures = {"seconds": options.seconds}
     for what in FUZZED:
-        command = [sys.executable, str(FOLDER / "fuzz.py"), what, "--seconds", str(options.seconds)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        last = (done.stdout.splitlines() or ["{}"])[-1]
+        done = run(str(FOLDER / "fuzz.py"), what, "--seconds", str(options.seconds), timeout=10 * options.seconds + 300)
         if "No module named 'atheris'" in done.stderr:
-            return {"not run": "atheris is not installed"}
+            return {"not run": "atheris is not installed; what hypothesis makes for the same files is among the tests"}
+        last = (done.stdout.splitlines() or ["{}"])[-1]
         found[what] = {**json.loads(last), "exit code": done.returncode, "seconds": options.seconds}
         if done.returncode:
             print(done.stderr[-3000:], file=sys.stderr)
     return found
 
 
-def delay(_: argparse.Namespace) -> dict:
-    """How long the callback holds up the scan at each event, as ``tests/benchmarks/delay.py`` measures it."""
-    sys.path.insert(0, str(FOLDER.parent / "benchmarks"))
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from delay import PACE_S, measure
-
+def delay(options: argparse.Namespace) -> Figures:
+    """How long a point takes with and without us, as ``tests/benchmarks/delay.py`` measures it."""
     with tempfile.TemporaryDirectory() as folder:
-        return {
-            ("window open" if window else "no window") + f", image in {where}": measure(
-                Path(folder), "1 Mpx", where, 100, PACE_S, window
-            )
-            for window in (False, True)
-            for where in ("event", "file")
-        }
+        path, found = Path(folder) / "delay.json", {}
+        for what, window in (("no window", ()), ("window open", ("--window",))):
+            arguments = ("--size", "1 Mpx", "--paced", "--points", str(options.points), "--json", str(path), *window)
+            done = run(str(FOLDER.parent / "benchmarks" / "delay.py"), *arguments, timeout=900)
+            if done.returncode:
+                raise RuntimeError(done.stderr[-600:])
+            cases = json.loads(path.read_text())["window open" if window else "without a window"]
+            found |= {f"{what}, image in {case['image in']}": case for case in cases}
+    return {"points": options.points, "cases": found}
 
 
-def audit(_: argparse.Namespace) -> dict:
+def audit(_: argparse.Namespace) -> Figures:
     """pip-audit, and of how many packages it could learn anything: those that it skips are not audited."""
-    command = [sys.executable, "-m", "pip_audit", "--progress-spinner", "off", "-f", "json", "--path", _packages()]
-    done = subprocess.run(command, capture_output=True, text=True)
+    import numpy as np
+
+    installed = str(Path(np.__file__).parents[1])
+    arguments = ("--progress-spinner", "off", "-f", "json", "--timeout", "15", "--path", installed)
+    done = run("-m", "pip_audit", *arguments, timeout=900)
     if "No module named pip_audit" in done.stderr:
         return {"not run": "pip-audit is not installed"}
-    packages = json.loads(done.stdout)["dependencies"]
+    try:
+        packages = json.loads(done.stdout)["dependencies"]
+    except (ValueError, KeyError):
+        why = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        return {"packages": 0, "looked up": 0, "vulnerable": {}, "why": why[:300]}
+    skipped = [each["skip_reason"] for each in packages if "skip_reason" in each]
     return {
-        "packages": len(packages), "looked up": sum("skip_reason" not in each for each in packages),
+        "packages": len(packages), "looked up": len(packages) - len(skipped), "why": (skipped or [""])[0],
         "vulnerable": {
             each["name"]: [one["id"] for one in each["vulns"]] for each in packages if each.get("vulns")
         },
     }  # fmt: skip
 
 
-def _packages() -> str:
-    import numpy as np
+def code(_: argparse.Namespace) -> Figures:
+    """Which calls there are in the package that may run what they are given."""
+    from test_supply_chain import ALLOWED, RUNS_CODE, calls_that_run_code, modules
 
-    return str(Path(np.__file__).parents[1])
+    found = calls_that_run_code()
+    return {
+        "modules": len(modules()), "looked for": len(RUNS_CODE), "allowed": sorted(map(list, found & ALLOWED)),
+        "found": sorted(map(list, found - ALLOWED)),
+    }  # fmt: skip
 
 
-PARTS = {
-    "tests": tests,
-    **{name: lambda _, case=case: soaked(*case) for name, *case in SOAKS},
-    "fuzz": fuzz,
+PARTS: dict[str, Callable[[argparse.Namespace], Figures]] = {
+    "code": code,
+    "concurrency": concurrency,
     "delay": delay,
+    "kills": kills,
+    "tests": tests,
+    "soak": soaked("small", 100_000, 50),
+    "soak of large frames": soaked("4 Mpx", 5_000, 10),
+    "fuzz": fuzz,
     "audit": audit,
 }
 
 
-# -- the page --------------------------------------------------------------------------------------------------------
+def commit() -> str:
+    """Which state of the code this is, the report itself apart; with a ``+`` where files were changed since."""
+    others = ("--", ".", ":!tests/faults/REPORT.md", ":!tests/faults/report.json")
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments, *others], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+    return (git("log", "-1", "--format=%h") or "unknown") + ("+" if git("status", "--porcelain") else "")
 
 
-def page(figures: dict) -> str:
-    """The report, of what figures there are."""
-    lines = [
-        "# Faults tried, and what was measured", "",
-        "Written by `python tests/faults/report.py`; what must be true after every fault is in `fault_tools.py`.", "",
-    ]  # fmt: skip
-    for name, write in (("tests", _tests), *((each[0], _soak) for each in SOAKS), ("fuzz", _fuzz), ("delay", _delay),
-                        ("audit", _audit)):  # fmt: skip
-        lines += [f"## {name.capitalize()}", ""]
-        found = figures.get(name)
-        if found is None or "not run" in found:
-            lines += [f"Not run{': ' + found['not run'] if found else ''}.", ""]
-            continue
-        lines += [*write(found), "", f"({found['when']}, {found['where']})", ""]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _tests(found: dict) -> list[str]:
-    total = Counter(outcome for each in found["outcomes"].values() for outcome in Counter(each).elements())
-    lines = [
-        f"{total['passed']} tests passed, {total['failed']} failed, {total['skipped']} were skipped, in "
-        f"{found['seconds'] / 60:.0f} minutes; hypothesis made {sum(found['inputs'].values())} inputs for them."
-        + (" Only those of the default suite: no process was killed." if found["quick"] else ""), "",
-        *(f"- failed: `{each}`" for each in found["failed"]),
-        "| file | passed | failed | skipped |", "|---|---|---|---|",
-    ]  # fmt: skip
-    for name, each in found["outcomes"].items():
-        lines.append(f"| {name} | {each.get('passed', 0)} | {each.get('failed', 0)} | {each.get('skipped', 0)} |")
-    lines += ["", "| inputs made for | number |", "|---|---|"]
-    return [*lines, *(f"| {name} | {number} |" for name, number in found["inputs"].items())]
-
-
-def _soak(found: dict) -> list[str]:
-    growth = ", ".join(f"{key} {value:+d}" for key, value in found["growth"].items())
-    ceiling = ", ".join(f"{key} {value:.1f}" for key, value in found["known ceiling, MB"].items())
-    return [
-        f"{found['frames']} frames ({found['size']}) in {found['runs']} runs, {found['frames per second']:.0f} a "
-        f"second, every one reduced: {found['MB per 1000 frames']:.3f} MB of resident memory per 1000 frames "
-        f"({found['resident MB'][0]:.0f} MB after a third, {found['resident MB'][1]:.0f} MB at the end).", "",
-        f"Growth of what is counted, from a third to the end: {growth}.",
-        f"Memory that may be taken, in MB: {ceiling}, and the table.",
-    ]  # fmt: skip
-
-
-def _fuzz(found: dict) -> list[str]:
-    rows = [
-        f"| {what} | {each['inputs']} | {each['usable']} | {each['seconds']} | {'yes' if each['exit code'] else 'no'} |"
-        for what, each in found.items()
-        if isinstance(each, dict)
-    ]
-    return [
-        "atheris, guided by what code an input reaches:", "",
-        "| file | inputs | of them usable | s | neither refused nor usable |", "|---|---|---|---|---|", *rows,
-    ]  # fmt: skip
-
-
-def _delay(found: dict) -> list[str]:
-    rows = [
-        f"| {what} | {each['p50 ms']:.2f} | {each['p99 ms']:.2f} | {each['max ms']:.2f} | "
-        f"{each['scan s, without']:.2f} | {each['scan s, with']:.2f} |"
-        for what, each in found.items()
-        if isinstance(each, dict)
-    ]
-    return [
-        "What the RunEngine's thread spends in the callback at each point, 1 Mpx, 20 points a second:", "",
-        "| | p50, ms | p99, ms | most, ms | the scan without us, s | with us, s |", "|---|---|---|---|---|---|", *rows,
-    ]  # fmt: skip
-
-
-def _audit(found: dict) -> list[str]:
-    vulnerable = found["vulnerable"]
-    if not found["looked up"]:
-        return [f"pip-audit could look up none of {found['packages']} packages: nothing was audited."]
-    known = (
-        "; ".join(f"{name}: {', '.join(ids)}" for name, ids in vulnerable.items()) or "none is known to be vulnerable"
-    )
-    return [f"pip-audit looked up {found['looked up']} of {found['packages']} packages: {known}."]
+def is_done(found: Figures | None, options: argparse.Namespace, now: str) -> bool:
+    """Whether a part has been done with this very code, at least as thoroughly, and has not failed."""
+    if found is None or "error" in found or found.get("exit code") or now.endswith("+"):
+        return False
+    if (found.get("commit"), found.get("form")) != (now, FORM):
+        return False
+    asked = {"times": options.times, "share": options.share, "seconds": options.seconds, "points": options.points}
+    return all(found.get(key, wanted) >= wanted for key, wanted in asked.items())  # type: ignore[operator]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of: {', '.join(map(repr, PARTS))}")
     parser.add_argument("--times", type=int, default=TIMES, help="how many times the usual number of examples")
-    parser.add_argument("--seconds", type=int, default=120, help="for each kind of file that is fuzzed")
-    parser.add_argument("--quick", action="store_true", help="leave out the tests that kill processes")
+    parser.add_argument("--share", type=float, default=1.0, help="of the frames that are soaked")
+    parser.add_argument("--seconds", type=int, default=60, help="for each kind of file that is fuzzed")
+    parser.add_argument("--points", type=int, default=200, help="of each scan whose delay is measured")
+    parser.add_argument("--resume", action="store_true", help="leave out what is done with this commit")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where REPORT.md and report.json are")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no part is called {', '.join(sorted(unknown))}")
-    figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    path = options.folder / "report.json"
+    figures = json.loads(path.read_text()) if path.exists() else {}
+    now, failed = commit(), []
     for name in options.parts or PARTS:
-        when = time.strftime("%Y-%m-%d")
-        where = f"{os.cpu_count()} cores, Python {platform.python_version()}"
-        figures[name] = {**PARTS[name](options), "when": when, "where": where}
-        FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
-        REPORT.write_text(page(figures))
-    sys.exit(bool(figures.get("tests", {}).get("exit code")))
+        if options.resume and is_done(figures.get(name), options, now):
+            continue
+        began = time.monotonic()
+        try:
+            found = PARTS[name](options)
+        except Exception as error:
+            found = {"error": f"{type(error).__name__}: {error}"}
+            print(f"{name}: {found['error']}", file=sys.stderr)
+        where = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.0f}, Python {platform.python_version()}"
+        figures[name] = {
+            **found, "when": time.strftime("%Y-%m-%d %H:%M"), "where": where, "commit": now,
+            "took": time.monotonic() - began, "form": FORM,
+        }  # fmt: skip
+        if "error" in found or found.get("exit code"):
+            failed.append(name)
+        path.write_text(json.dumps(figures, indent=1) + "\n")
+        (options.folder / "REPORT.md").write_text(page(figures, tuple(PARTS)))
+        print(f"{name}: {time.monotonic() - began:.0f} s")
+    sys.exit(bool(failed))
 
 
 if __name__ == "__main__":

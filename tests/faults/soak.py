@@ -92,7 +92,8 @@ def soak(frames: int, size: str = "small", points: int = 50, looks_at: int = 40)
             "calibration": str(poni), "diff_ranges": [[10, 100, 2, 14], [150, 210, 2, 12]], "diff_units": "2th [deg]",
             "npt": 200, "buffer_size": BUFFER_ROWS,
         }  # fmt: skip
-        diff = DiffractogramCallback(config, plot=True)
+        # On a busy machine a frame may wait long for room, and is not to be dropped.
+        diff = DiffractogramCallback(config, plot=True, block_timeout=120.0)
         diff.subscribe(count)
         looks, done, due, began = [], 0, 0, time.monotonic()
         for run in runs(Path(name), size, points):
@@ -109,19 +110,23 @@ def soak(frames: int, size: str = "small", points: int = 50, looks_at: int = 40)
                 break
         assert diff.wait(300)
         seconds = time.monotonic() - began
+        tables = sum(each.prepared.table.nbytes for each in diff._pipeline._reducers._built.values()) / 2**20
         assert not diff.errors, diff.errors
         diff.close()
     assert tallies["received"] == tallies["reduced"] == done, tallies
     frame_mb = shape[0] * shape[1] * 2 / 2**20
     first = looks[len(looks) // 3]
+    resident = [each["resident MB"] for each in looks]
     return {
         "frames": done, "size": size, "runs": done // points, "frames per second": done / seconds,
         "resident MB": [round(first["resident MB"], 1), round(looks[-1]["resident MB"], 1)],
         "MB per 1000 frames": slope_per_1000(looks, "resident MB"),
         "growth": {key: looks[-1][key] - first[key] for key in looks[0] if key not in ("frames", "resident MB")},
         "at the end": {key: looks[-1][key] for key in looks[0] if key not in ("frames", "resident MB")},
+        # From the first look on, when all that is there once is there: imports, loops, the window.
+        "grown MB": max(resident) - resident[0],
         "known ceiling, MB": {
-            "queue": 16 * frame_mb, "buffers": 2 * BUFFER_ROWS * 200 * 8 / 2**20,
+            "queue": 16 * frame_mb, "buffers": 2 * BUFFER_ROWS * 200 * 8 / 2**20, "tables": tables,
         },
     }  # fmt: skip
 

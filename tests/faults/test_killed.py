@@ -23,11 +23,21 @@ from bluesky_diffractogram.replay import workers as worker_processes
 from bluesky_diffractogram.transport import pack
 from bluesky_diffractogram.transport.address import parse_address
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 KAFKA = {"auto.offset.reset": "earliest", "session.timeout.ms": 6000}
-RUNS, POINTS, KILLS = 40, 3, 3
+POINTS = 3
 PACE_S = 0.02
+SERVICES = [  # seed, runs, kills
+    pytest.param(1, 40, 3, marks=pytest.mark.long),
+    pytest.param(2, 40, 3, marks=pytest.mark.long),
+    pytest.param(3, 6, 1, marks=pytest.mark.slow),
+]
+REPLAYS = [  # seed, frames, kills
+    pytest.param(1, 300, 3, marks=pytest.mark.long),
+    pytest.param(2, 300, 3, marks=pytest.mark.long),
+    pytest.param(3, 300, 3, marks=pytest.mark.long),
+]
 
 
 class Topics:
@@ -84,11 +94,11 @@ def whole_runs(derived):
     }
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_service_that_is_killed_loses_nothing(cfg, tmp_path, seed):
+@pytest.mark.parametrize(("seed", "number", "kills"), SERVICES)
+def test_a_service_that_is_killed_loses_nothing(cfg, tmp_path, seed, number, kills, record_property):
     """What it had acknowledged it had reduced and sent; the rest is given to the next one."""
     chance = random.Random(seed)
-    frames = [[frame(10 * r + n) for n in range(POINTS)] for r in range(RUNS)]
+    frames = [[frame(10 * r + n) for n in range(POINTS)] for r in range(number)]
     runs = [list(raw_run(each)) for each in frames]
     expected = {run[0][1]["uid"]: curves_of(cfg, each) for run, each in zip(runs, frames, strict=True)}
     config = tmp_path / "cfg.json"
@@ -103,16 +113,17 @@ def test_a_service_that_is_killed_loses_nothing(cfg, tmp_path, seed):
     process = None
     try:
         deadline = time.monotonic() + 400
-        for kill in range(KILLS + 1):
+        for kill in range(kills + 1):
             process = subprocess.Popen(command, stderr=log, env=environment)
-            until = len(topics.derived) + chance.randint(5, 60)
-            while len(topics.derived) < until if kill < KILLS else set(whole_runs(topics.derived)) != set(expected):
+            until = len(topics.derived) + chance.randint(5, 60 if kills > 1 else 15)
+            while len(topics.derived) < until if kill < kills else set(whole_runs(topics.derived)) != set(expected):
                 assert process.poll() is None, (tmp_path / "log").read_text()
                 assert time.monotonic() < deadline, (tmp_path / "log").read_text()
-                time.sleep(0.005 if kill < KILLS else 0.5)
-            if kill < KILLS:
+                time.sleep(0.005 if kill < kills else 0.5)
+            if kill < kills:
                 process.kill()
                 process.wait()
+        record_property("killed", kills)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
     finally:
@@ -125,12 +136,15 @@ def test_a_service_that_is_killed_loses_nothing(cfg, tmp_path, seed):
         np.testing.assert_array_equal(curves, expected[uid])
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_workers_that_are_killed_cost_nothing_but_time(cfg, tmp_path, seed, monkeypatch):
+@pytest.mark.parametrize(("seed", "number", "kills"), REPLAYS)
+def test_workers_that_are_killed_cost_nothing_but_time(
+    cfg, tmp_path, seed, number, kills, monkeypatch, record_property
+):
+    """A quick one is in ``tests/replay/test_workers.py``."""
     monkeypatch.setattr(reduced_ahead, "FIRST_FRAMES", 10)
     monkeypatch.setattr(reduced_ahead.ReducedAhead, "_fit", lambda *_: None)
     chance = random.Random(seed)
-    frames = [frame(n) for n in range(300)]
+    frames = [frame(n) for n in range(number)]
     write_hdf5(tmp_path / "frames.h5", frames)
     run = list(StreamRun(uri_of(tmp_path / "frames.h5"), shape=[1, *SHAPE]).step_scan(len(frames)))
     expected = Collected()
@@ -140,7 +154,7 @@ def test_workers_that_are_killed_cost_nothing_but_time(cfg, tmp_path, seed, monk
             diff(*document)
     cluster, client = worker_processes._start(2)
     derived, killed = Collected(), 0
-    moments = sorted(chance.sample(range(20, 250), 3))
+    moments = sorted(chance.sample(range(20, number - 50), kills))
     try:
         for name, doc in replay(run, cfg, workers=client):
             derived(name, doc)
@@ -153,7 +167,8 @@ def test_workers_that_are_killed_cost_nothing_but_time(cfg, tmp_path, seed, monk
     finally:
         client.close()
         cluster.close()
-    assert killed == 3
+    record_property("killed", killed)
+    assert killed == kills
     accounted(derived, len(frames), reduced=len(frames))
     for mine, theirs in zip(derived.of("event"), expected.of("event"), strict=True):
         np.testing.assert_equal(mine["data"], theirs["data"])

@@ -25,6 +25,7 @@ def nothing_grows(figures):
     assert figures["growth"]["open files"] <= 3, figures  # of a run that is open or not as it is looked
     assert figures["growth"]["threads"] <= 3, figures
     assert figures["at the end"]["runs"] == 0
+    assert all(each > 0 for each in figures["known ceiling, MB"].values()), figures
 
 
 def test_a_short_soak():
@@ -39,3 +40,5 @@ def test_a_long_soak(frames, size):
     figures = soaked(frames, size, points=50 if size == "small" else 10, timeout=3500)
     nothing_grows(figures)
     assert figures["MB per 1000 frames"] < 1.0, figures
+    # What the allocator keeps of what was freed is no more than that again.
+    assert figures["grown MB"] < 2 * sum(figures["known ceiling, MB"].values()) + 50, figures
