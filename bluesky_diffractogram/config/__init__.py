@@ -13,6 +13,7 @@ from .load import (
     split_commands,
     update_config,
 )
+from .merge import MergedDetector, as_if_alone
 from .model import DiffractogramConfig
 from .peaks import PeaksConfig
 from .ranges import DiffractogramRange, parse_range
@@ -29,10 +30,12 @@ __all__ = [
     "ConfigError",
     "DiffractogramConfig",
     "DiffractogramRange",
+    "MergedDetector",
     "PeaksConfig",
     "RadialUnit",
     "StatisticConfig",
     "alters_stream",
+    "as_if_alone",
     "changed_keys",
     "configuration",
     "configuration_json",

@@ -16,6 +16,7 @@ from .cake import CakeConfig
 from .changes import same
 from .errors import ConfigError
 from .files import ALLOWED_CALIBRATION
+from .merge import MergedDetector, arrays_as
 from .model import DiffractogramConfig
 from .peaks import PeaksConfig
 from .source import read_settings
@@ -109,7 +110,7 @@ def update_config(
 
     What was never set keeps following its default: new ``diff_ranges`` without ``diff_number`` make as many
     ranges active as there are. Likewise ``energy`` replaces a ``wavelength`` that was set, and the other way
-    round. ``peaks``, ``statistic`` and ``cake`` are replaced as a whole.
+    round. ``peaks``, ``statistic``, ``cake`` and ``merge`` are replaced as a whole.
 
     Raises
     ------
@@ -153,8 +154,10 @@ def _as_dictionary(config: DiffractogramConfig, arrays: Callable[[str, np.ndarra
     shown = {}
     for key, field in type(config).model_fields.items():
         value = getattr(config, key)
-        if key in LAVUE_KEYS or not same(value, field.default):
+        if key != "merge" and (key in LAVUE_KEYS or not same(value, field.default)):
             shown[key] = arrays(key, value) if isinstance(value, np.ndarray) else plain(value)
+    if config.merge:
+        shown["merge"] = [arrays_as(entry, f"merge_{i}_", arrays) for i, entry in enumerate(config.merge)]
     return {key: shown[key] for key in (*LAVUE_KEYS, *(key for key in shown if key not in LAVUE_KEYS))}
 
 
@@ -199,11 +202,17 @@ def _one_error(details: dict[str, Any]) -> ConfigError:
     if details["type"] == "extra_forbidden":
         return _unknown_key(key, inside, details["input"])
     if details["type"] == "missing":
-        return ConfigError(inside + key, None, "a value" if inside else ALLOWED_CALIBRATION, "it is missing")
+        allowed = ALLOWED_CALIBRATION if key == "calibration" else "a value"
+        return ConfigError(inside + key, None, allowed, "it is missing")
     return ConfigError(inside + key, details["input"], details["msg"])
 
 
-_PARTS: dict[str, type[BaseModel]] = {"cake": CakeConfig, "peaks": PeaksConfig, "statistic": StatisticConfig}
+_PARTS: dict[str, type[BaseModel]] = {
+    "cake": CakeConfig,
+    "merge": MergedDetector,
+    "peaks": PeaksConfig,
+    "statistic": StatisticConfig,
+}
 
 
 def _unknown_key(key: str, inside: str, value: Any) -> ConfigError:

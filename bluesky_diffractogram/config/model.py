@@ -20,6 +20,7 @@ from . import files, keys, values
 from .cake import CakeConfig
 from .changes import same
 from .consistency import HC, check_together
+from .merge import MergedDetector, entries
 from .peaks import PeaksConfig
 from .ranges import DiffractogramRange, parse_range
 from .statistic import StatisticConfig, check_statistic
@@ -147,6 +148,12 @@ class DiffractogramConfig(BaseModel):
     )
     binning: Annotated[tuple[int, int] | None, BeforeValidator(values.optional(keys.binning))] = Field(
         default=None, description="How many detector pixels make one of the frame's; found if not given."
+    )
+    # further detectors
+    merge: Annotated[tuple[MergedDetector, ...], BeforeValidator(entries)] = Field(
+        default=(),
+        description="Further detectors of the same events, each with image_key, calibration and what else is its own; "
+        "merged with the first into one curve.",
     )
     # frames
     image_key: Name = Field(default=None, description="The data key that holds the image; found if not given.")

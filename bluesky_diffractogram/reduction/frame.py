@@ -47,6 +47,8 @@ class Frame:
         them are NaN already and are not tested again, and the dark counts as often.
     digest
         What a frame with other pixels would not have; empty where that is not known.
+    others
+        What further detectors saw at the same time, ``(ny, nx)`` each, in the order in which ``merge`` names them.
     """
 
     image: NDArray
@@ -55,6 +57,7 @@ class Frame:
     monitor: float | None = None
     exposures: int = 1
     digest: str = ""
+    others: tuple[NDArray, ...] = ()
 
 
 def check_image(image: NDArray, expected: tuple[int, int] | None) -> None:

@@ -6,7 +6,9 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..config import ConfigError, DiffractogramConfig, parse_unit
@@ -14,13 +16,15 @@ from .background import backgrounds
 from .cake import CakeIntegrator
 from .calibration import load_geometry
 from .corrections import Corrections, make_corrections, read_images
-from .diffractogram import Reduction
+from .detectors import Detector
+from .diffractogram import Diffractogram, Reduction
 from .frame import Frame, FrameError, check_image
 from .geometry import Geometry
 from .geometry_cache import keep_arrays, provide_arrays
 from .integrator import Integrator, PyFAIIntegrator
 from .limits import IntegrationRange, check_limits, integration_ranges, open_limits
 from .median import MedianIntegrator
+from .merged import MergedIntegrator, merged_integrator, validity_of
 from .onepass import OnePassIntegrator
 from .peak_search import PeakSearch
 from .preparation import prepare
@@ -128,6 +132,8 @@ class Reducer:
         The mask, dark and flat (`read_images`), read now if None.
     earlier
         Reducers from which ranges that they have in common with this one are taken over.
+    others
+        The further detectors whose frames are merged with those of this one (`open_detectors`).
 
     Raises
     ------
@@ -144,6 +150,7 @@ class Reducer:
         shape: Shape,
         images: Mapping[str, NDArray] | None = None,
         earlier: Sequence[Reducer] = (),
+        others: Sequence[Detector] = (),
     ) -> None:
         self.config = config
         self.shape = shape
@@ -153,7 +160,12 @@ class Reducer:
             raise FrameError("shape", str(error)) from error
         images = read_images(config) if images is None else images
         corrections = make_corrections(config, self.geometry, images)
-        self.integrator = make_integrator(config, self.geometry, corrections, [each.prepared for each in earlier])
+        make = partial(make_integrator, earlier=[known for each in earlier for known in each.all_prepared])
+        self.integrator: Integrator | MergedIntegrator
+        if others:
+            self.integrator = merged_integrator(config, self.geometry, corrections, others, make)
+        else:
+            self.integrator = make(config, self.geometry, corrections)
         self.ranges: tuple[IntegrationRange, ...] = self.integrator.ranges
         self.validity = Validity.from_config(config, self.geometry.detector_dummy())
         self.mask = corrections.mask
@@ -161,7 +173,10 @@ class Reducer:
         self.coverage = self.integrator.coverage
         self.cake = None if config.cake is None else CakeIntegrator(config, self.geometry, corrections)
         self._backgrounds = backgrounds(config, self.geometry, images, self.ranges, self.axes)
-        table = None if self.prepared is None else self.prepared.table
+        if isinstance(self.integrator, MergedIntegrator):
+            table = self.integrator.table()
+        else:
+            table = None if self.prepared is None else self.prepared.table
         self.tracked = tuple(
             tracked_lines(config, wanted, axis, self.geometry)
             for wanted, axis in zip(self.ranges, self.axes, strict=True)
@@ -175,8 +190,15 @@ class Reducer:
 
     @property
     def prepared(self) -> Prepared | None:
-        """What was computed before the first frame; None where pyFAI itself integrates."""
+        """What was computed before the first frame; None where pyFAI itself integrates, or several detectors merge."""
         return self.integrator.prepared if isinstance(self.integrator, OnePassIntegrator) else None
+
+    @property
+    def all_prepared(self) -> tuple[Prepared, ...]:
+        """What was computed before the first frame, for each detector; nothing where pyFAI itself integrates."""
+        if isinstance(self.integrator, MergedIntegrator):
+            return self.integrator.prepared
+        return () if self.prepared is None else (self.prepared,)
 
     def reduce(self, frame: Frame) -> Reduction:
         """Reduce one frame.
@@ -187,6 +209,8 @@ class Reducer:
             The frame's shape or dtype is not the detector's, or its monitor cannot divide.
         """
         check_image(frame.image, self.shape)
+        if isinstance(self.integrator, MergedIntegrator):
+            self.integrator.check(frame.others)
         monitor = frame.monitor
         if monitor is not None and not (math.isfinite(monitor) and monitor > 0.0):
             raise FrameError("normalization", f"the normalization is {monitor}, expected a positive number")
@@ -194,7 +218,7 @@ class Reducer:
         validity = self.validity if frame.exposures == 1 else Validity(mask_invalid=False)
         if self._first:
             self._report_masked(frame, validity)
-        diffractograms = self.integrator.integrate(frame.image, validity, monitor=monitor, exposures=frame.exposures)
+        diffractograms = self._integrate(frame, validity)
         if self._backgrounds is not None:
             times = frame.exposures if self.config.frames_per_event == "sum" else 1
             diffractograms = tuple(
@@ -207,24 +231,28 @@ class Reducer:
         peaks = (self._find_peaks(i, each, frame.exposures) for i, each in enumerate(diffractograms))
         return Reduction(frame, diffractograms, tuple(peaks), cake)
 
+    def _integrate(self, frame: Frame, validity: Validity) -> tuple[Diffractogram, ...]:
+        monitor, exposures = frame.monitor, frame.exposures
+        if isinstance(self.integrator, MergedIntegrator):
+            others = frame.others
+            return self.integrator.integrate(frame.image, validity, others, monitor=monitor, exposures=exposures)
+        return self.integrator.integrate(frame.image, validity, monitor=monitor, exposures=exposures)
+
     def _report_masked(self, frame: Frame, validity: Validity) -> None:
         self._first = False
-        invalid = validity.invalid(transform(frame.image, self.config.transformation))
-        usable = ~self.mask
-        total = int(usable.sum())
-        lost = 0 if invalid is None else int((invalid & usable).sum())
-        if total and lost > MASKED_WORTH_A_WARNING * total:
-            logger.warning(
-                "%.0f %% of the first frame's pixels are invalid (dead, saturated, NaN or outside valid_range); "
-                "if they are honest, set mask_invalid, dummy or valid_range",
-                100.0 * lost / total,
-            )
+        _report_masked("", frame.image, validity, self.mask, self.config)
+        if isinstance(self.integrator, MergedIntegrator):
+            for image, each in zip(frame.others, self.integrator.others, strict=True):
+                name, own = f" under {each.detector.data_key!r}", validity_of(each, frame.exposures)
+                _report_masked(name, image, own, each.mask, each.detector.config)
 
     def _report_empty_ranges(self) -> None:
         for wanted, pixels in zip(self.ranges, self.integrator.pixels, strict=True):
             if pixels:
                 continue
-            if self.prepared is None:
+            if isinstance(self.integrator, MergedIntegrator):
+                low, high = self.integrator.detector_limits
+            elif self.prepared is None:
                 low, high = open_limits(self.geometry, wanted.unit, self.config.split_method[0], self.mask)
             else:
                 low, high = self.prepared.detector_limits
@@ -235,11 +263,27 @@ class Reducer:
             )  # fmt: skip
 
 
+def _report_masked(
+    name: str, image: NDArray, validity: Validity, mask: NDArray[np.bool_], config: DiffractogramConfig
+) -> None:
+    invalid = validity.invalid(transform(image, config.transformation))
+    usable = ~mask
+    total = int(usable.sum())
+    lost = 0 if invalid is None else int((invalid & usable).sum())
+    if total and lost > MASKED_WORTH_A_WARNING * total:
+        logger.warning(
+            "%.0f %% of the first frame's pixels%s are invalid (dead, saturated, NaN or outside valid_range); "
+            "if they are honest, set mask_invalid, dummy or valid_range",
+            100.0 * lost / total, name,
+        )  # fmt: skip
+
+
 def make_integrator(
     config: DiffractogramConfig,
     geometry: Geometry,
     corrections: Corrections,
-    earlier: Sequence[Prepared | None] = (),
+    ranges: tuple[IntegrationRange, ...] | None = None,
+    earlier: Sequence[Prepared] = (),
 ) -> Integrator:
     """One pass for a splitting; pyFAI itself for its own methods and what needs a second pass.
 
@@ -247,6 +291,8 @@ def make_integrator(
     ----------
     config, geometry, corrections
         As `prepare` takes them.
+    ranges
+        With frozen limits; those of the configuration, on this detector alone, if None.
     earlier
         Tables whose rows are taken over where they are those of a range that is wanted again.
     """
@@ -255,16 +301,16 @@ def make_integrator(
         return MedianIntegrator(config, ranges, geometry, corrections)
     own = isinstance(config.method, str) and config.error_model != "azimuthal" and config.statistic.method == "mean"
     if not own:
-        ranges = integration_ranges(config, geometry, corrections.mask)
+        ranges = ranges or integration_ranges(config, geometry, corrections.mask)
         return PyFAIIntegrator(config, ranges, geometry, corrections)
-    key = table_key(config, geometry, corrections)
+    key = table_key(config, geometry, corrections, ranges)
     prepared = load_prepared(key, config)
     if prepared is None:
-        akin = [each for each in earlier if each is not None and key is not None and each.common == key.common]
+        akin = [each for each in earlier if key is not None and each.common == key.common]
         if not akin:
             provide_arrays(geometry, config, azimuthal=not all(wanted.arc.full for wanted in config.ranges))
         limits = akin[0].detector_limits if akin else None
-        ranges = integration_ranges(config, geometry, corrections.mask, limits)
+        ranges = ranges or integration_ranges(config, geometry, corrections.mask, limits)
         prepared = prepare(config, ranges, geometry, corrections, akin, None if key is None else key.common)
         keep_arrays(geometry, config)
         store_prepared(key, prepared)
