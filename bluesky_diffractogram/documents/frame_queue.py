@@ -101,7 +101,7 @@ class FrameQueue:
             if self.when_full == "drop_oldest" and self._fits(wanted):
                 break
             # A reference into a file holds no memory: dropping it would make no room, but for too many messages.
-            if isinstance(waiting, ImagesReceived) and (not waiting.in_file or not self._short()):
+            if isinstance(waiting, ImagesReceived) and (waiting.in_memory or not self._short()):
                 self._messages[position] = _dropped(waiting)
                 self._frames -= _frames_in_memory(waiting)
         return message if self._fits(wanted) else _dropped(message)
@@ -116,7 +116,7 @@ class FrameQueue:
 
 
 def _frames_in_memory(message: Message) -> int:
-    return message.frames if isinstance(message, ImagesReceived) and not message.in_file else 0
+    return message.frames if isinstance(message, ImagesReceived) and message.in_memory else 0
 
 
 def _dropped(message: ImagesReceived) -> FramesPassedOver:

@@ -68,7 +68,8 @@ def documents_of_tiled_run(
             yield from _stream(stream, descriptors, None if arrays else set(), paths or Paths(), whole)
         elif name == config.stream:
             image_key = find_image_key(descriptors[0], config.image_key)
-            yield from _stream(stream, descriptors, {image_key}, paths or Paths(), whole)
+            wanted = {image_key, *(each.image_key for each in config.merge)}
+            yield from _stream(stream, descriptors, wanted, paths or Paths(), whole)
         else:
             yield from (("descriptor", descriptor) for descriptor in descriptors)
     if metadata.get("stop"):
