@@ -13,7 +13,7 @@ from .load import (
     split_commands,
     update_config,
 )
-from .merge import MergedDetector, as_if_alone
+from .merge import MergedDetector, as_if_alone, plain_merge
 from .model import DiffractogramConfig
 from .peaks import PeaksConfig
 from .ranges import DiffractogramRange, parse_range
@@ -44,6 +44,7 @@ __all__ = [
     "parse_range",
     "parse_unit",
     "plain",
+    "plain_merge",
     "read_settings",
     "same_meaning",
     "split_commands",

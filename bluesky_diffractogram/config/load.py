@@ -16,7 +16,7 @@ from .cake import CakeConfig
 from .changes import same
 from .errors import ConfigError
 from .files import ALLOWED_CALIBRATION
-from .merge import MergedDetector, arrays_as
+from .merge import MergedDetector, plain_merge
 from .model import DiffractogramConfig
 from .peaks import PeaksConfig
 from .source import read_settings
@@ -157,7 +157,7 @@ def _as_dictionary(config: DiffractogramConfig, arrays: Callable[[str, np.ndarra
         if key != "merge" and (key in LAVUE_KEYS or not same(value, field.default)):
             shown[key] = arrays(key, value) if isinstance(value, np.ndarray) else plain(value)
     if config.merge:
-        shown["merge"] = [arrays_as(entry, f"merge_{i}_", arrays) for i, entry in enumerate(config.merge)]
+        shown["merge"] = plain_merge(config.merge, arrays)
     return {key: shown[key] for key in (*LAVUE_KEYS, *(key for key in shown if key not in LAVUE_KEYS))}
 
 

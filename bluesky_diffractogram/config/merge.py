@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -106,11 +106,20 @@ def check_merge(config: DiffractogramConfig) -> None:
         raise ConfigError("cake", config.cake.model_dump(), "null, with merge", "a cake is of one detector")
 
 
-def arrays_as(entry: MergedDetector, place: str, give: Callable[[str, np.ndarray], Any]) -> dict[str, Any]:
-    """The settings of a further detector that are not its defaults, as JSON has them; arrays as `give` gives them.
+def plain_merge(merge: Sequence[MergedDetector], give: Callable[[str, np.ndarray], Any]) -> list[dict[str, Any]]:
+    """What is set for further detectors and not a default, as JSON has it.
 
-    That is called with the key, after `place`, and the array.
+    Parameters
+    ----------
+    merge
+        The entries.
+    give
+        What stands for an array; called with a name for it, ``merge_0_mask``, and the array.
     """
+    return [_plain(entry, f"merge_{i}_", give) for i, entry in enumerate(merge)]
+
+
+def _plain(entry: MergedDetector, place: str, give: Callable[[str, np.ndarray], Any]) -> dict[str, Any]:
     plain: dict[str, Any] = entry.model_dump(mode="json", exclude=set(ARRAYS), exclude_defaults=True)
     for key in ARRAYS:
         image = getattr(entry, key)
