@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from ..config import ConfigError, DiffractogramConfig, alters_stream, empties_buffers
 from ..reduction.corrections import read_images
-from ..reduction.detectors import Detector, open_detectors
+from ..reduction.detectors import Detector
 from ..reduction.geometry import Geometry
+from ..reduction.opened_detectors import open_detectors
 from ..reduction.reducer import Reducer, known_shape, open_geometry
 from ..reduction.transformation import transformed_shape
 from .provenance import configuration_text, provenance

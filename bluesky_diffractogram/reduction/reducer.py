@@ -182,7 +182,7 @@ class Reducer:
             for wanted, axis in zip(self.ranges, self.axes, strict=True)
         )
         """The peaks of each range that are followed by name."""
-        self._find_peaks = PeakSearch(config, table, [len(axis) for axis in self.axes])
+        self._find_peaks = PeakSearch(config, table, [len(axis) for axis in self.axes], varying=bool(others))
         self._first = True
         self._report_empty_ranges()
         # Angles and solid angles of all pixels are some 400 MB on large detectors, and the tables are built.

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from ..config import ConfigError, DiffractogramConfig, load_config, parse_unit
 from ..reduction.conversion import convert_limit
 from ..reduction.corrections import read_image, read_images
-from ..reduction.detectors import Detector, open_detectors
+from ..reduction.detectors import Detector
 from ..reduction.frame import FrameError
 from ..reduction.geometry import Geometry
 from ..reduction.limits import IntegrationRange
+from ..reduction.opened_detectors import open_detectors
 from ..reduction.reducer import Reducer, known_shape, open_geometry
 from ..reduction.transformation import transform
 from .console import package_log

@@ -9,8 +9,8 @@ from event_model import compose_run
 from ponis import write_poni
 
 from bluesky_diffractogram.config import load_config
-from bluesky_diffractogram.reduction.detectors import open_detectors
 from bluesky_diffractogram.reduction.frame import Frame
+from bluesky_diffractogram.reduction.opened_detectors import open_detectors
 from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
 
 from .conftest import SHAPE, image

@@ -10,11 +10,12 @@ import pytest
 from ponis import write_poni
 from pyFAI.multi_geometry import MultiGeometry
 
-from bluesky_diffractogram.config import ConfigError, load_config
-from bluesky_diffractogram.reduction.bin_covariance import covariance_of_table, shared_noise
-from bluesky_diffractogram.reduction.detectors import open_detectors
+from bluesky_diffractogram.config import ConfigError, configuration, load_config
+from bluesky_diffractogram.reduction.bin_covariance import covariance_of_table, shared_noise, varying_noise
 from bluesky_diffractogram.reduction.frame import Frame, FrameError, add_frames
 from bluesky_diffractogram.reduction.merged import join_tables
+from bluesky_diffractogram.reduction.noise import VaryingNoise, curve_noise, known_part
+from bluesky_diffractogram.reduction.opened_detectors import open_detectors
 from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
 
 FIRST, SECOND = (120, 130), (90, 100)
@@ -272,6 +273,39 @@ def test_the_noise_of_merged_bins_is_told_from_the_tables_of_all(ponis):
         assert len(weight) == len(table.pixel)
     normalization = one.normalization[:npt] + factor * other.normalization[:npt]
     np.testing.assert_allclose(covariance.per_level, own / normalization, rtol=1e-5)
+
+
+@pytest.mark.parametrize("distance", [0.3, 0.04])
+def test_the_noise_of_a_merged_curve_is_the_scatter_of_its_frames(ponis, tmp_path, distance):
+    """Whatever its pixels weigh and however many bins they are split over beside those of the first."""
+    shape = (300, 300)
+    ponis["a"] = str(write_poni(tmp_path / "a.poni", shape=shape, pixel=(3e-4, 3e-4)))
+    ponis["b"] = str(write_poni(tmp_path / "b.poni", shape=shape, pixel=(3e-4, 3e-4), distance=distance))
+    config = load_config({**settings_of({**ponis, "first": ponis["a"]}, "b", {}), "npt": 800, "peaks": True})
+    config = load_config({**configuration(config), "diff_ranges": [[None, None, 2, 22]]})
+    geometry = open_geometry(config)
+    reducer = Reducer(config, geometry, shape, others=open_detectors(config, geometry))
+    noise, factor = varying_noise(reducer.integrator.table(), 0), reducer.integrator.others[0].factor
+    rng = np.random.default_rng(1)
+    curves, quiet, false = [], [], 0
+    for _ in range(30):
+        first, second = (rng.poisson(50 * each, shape).astype(np.uint32) for each in (1.0, factor))
+        reduction = reducer.reduce(Frame(first, 0.0, others=(second,)))
+        curves.append(reduction.diffractograms[0].intensity)
+        quiet.append(curve_noise(reduction.diffractograms[0], None, noise).quiet)
+        false += len(reduction.peaks[0])
+    scatter = np.std(curves, axis=0, ddof=1)
+    for part in np.split(np.median(quiet, axis=0) / scatter, 4):
+        assert 0.85 < np.median(part) < 1.2
+    assert false <= 1
+
+
+def test_noise_that_is_everywhere_the_same_is_known_as_such():
+    shared = 1.0, 0.8, 0.5, 0.2
+    varying = VaryingNoise(4.0, np.ones(50), np.tile(shared, (50, 1)))
+    assert varying.mean() == pytest.approx(shared)
+    for lag in (1, 2, 3):
+        np.testing.assert_allclose(varying.part(lag)[2 * lag : -2 * lag], known_part(lag, shared))
 
 
 def test_a_detector_merged_with_itself_has_its_own_noise(ponis):
