@@ -14,6 +14,7 @@ from .load import (
     split_commands,
     update_config,
 )
+from .merge import MergedDetector, as_if_alone, plain_merge
 from .model import DiffractogramConfig
 from .moving import GeometryConfig
 from .peaks import PeaksConfig
@@ -33,10 +34,12 @@ __all__ = [
     "DiffractogramConfig",
     "DiffractogramRange",
     "GeometryConfig",
+    "MergedDetector",
     "PeaksConfig",
     "RadialUnit",
     "StatisticConfig",
     "alters_stream",
+    "as_if_alone",
     "changed_keys",
     "configuration",
     "configuration_json",
@@ -45,6 +48,7 @@ __all__ = [
     "parse_range",
     "parse_unit",
     "plain",
+    "plain_merge",
     "read_settings",
     "same_meaning",
     "split_commands",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +44,7 @@ NUMBERS = frozenset(
         "detector_shape",
         "binning",
         "image_key",
+        "merge",
         "stream",
         "frames_per_event",
     }
@@ -75,9 +76,17 @@ def same_meaning(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
     The files that they name are not looked at.
     """
-    keys = _MEANING - {"calibration", "mask", "dark", "flat", "background", "background_curve", "absorption"}
+    keys = _MEANING - {"calibration", "mask", "dark", "flat", "background", "background_curve", "absorption", "merge"}
     darks = [dark if isinstance(dark := each.get("dark"), Mapping) else None for each in (one, other)]
-    return darks[0] == darks[1] and all(one.get(key) == other.get(key) for key in keys)
+    merged = [_without_files(each.get("merge") or ()) for each in (one, other)]
+    same_inputs = darks[0] == darks[1] and merged[0] == merged[1]
+    return same_inputs and all(one.get(key) == other.get(key) for key in keys)
+
+
+def _without_files(merge: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The further detectors, without what names files."""
+    files = {"calibration", "mask", "dark", "flat", "background", "absorption"}
+    return [{key: value for key, value in entry.items() if key not in files} for entry in merge]
 
 
 def empties_buffers(old: DiffractogramConfig, new: DiffractogramConfig) -> bool:

@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from .errors import ConfigError
+from .merge import check_merge
 
 if TYPE_CHECKING:
     from .model import DiffractogramConfig
@@ -27,6 +28,7 @@ def check_together(config: DiffractogramConfig) -> None:
     _check_statistic(config)
     _check_background(config)
     _check_dark(config)
+    check_merge(config)
     if config.delta_dummy is not None and config.dummy is None:
         logger.warning("delta_dummy = %g has no effect without dummy", config.delta_dummy)
 

@@ -17,6 +17,7 @@ from .changes import same
 from .dark import DarkConfig
 from .errors import ConfigError
 from .files import ALLOWED_CALIBRATION
+from .merge import MergedDetector, plain_merge
 from .model import DiffractogramConfig
 from .moving import GeometryConfig, Reading
 from .peaks import PeaksConfig
@@ -111,7 +112,7 @@ def update_config(
 
     What was never set keeps following its default: new ``diff_ranges`` without ``diff_number`` make as many
     ranges active as there are. Likewise ``energy`` replaces a ``wavelength`` that was set, and the other way
-    round. ``peaks``, ``statistic``, ``cake``, ``dark`` and ``geometry`` are replaced as a whole.
+    round. ``peaks``, ``statistic``, ``cake``, ``dark``, ``geometry`` and ``merge`` are replaced as a whole.
 
     Raises
     ------
@@ -155,8 +156,10 @@ def _as_dictionary(config: DiffractogramConfig, arrays: Callable[[str, np.ndarra
     shown = {}
     for key, field in type(config).model_fields.items():
         value = getattr(config, key)
-        if key in LAVUE_KEYS or not same(value, field.default):
+        if key != "merge" and (key in LAVUE_KEYS or not same(value, field.default)):
             shown[key] = arrays(key, value) if isinstance(value, np.ndarray) else plain(value)
+    if config.merge:
+        shown["merge"] = plain_merge(config.merge, arrays)
     return {key: shown[key] for key in (*LAVUE_KEYS, *(key for key in shown if key not in LAVUE_KEYS))}
 
 
@@ -201,14 +204,19 @@ def _one_error(details: dict[str, Any]) -> ConfigError:
     if details["type"] == "extra_forbidden":
         return _unknown_key(key, inside, details["input"])
     if details["type"] == "missing":
-        return ConfigError(inside + key, None, "a value" if inside else ALLOWED_CALIBRATION, "it is missing")
+        allowed = ALLOWED_CALIBRATION if key == "calibration" else "a value"
+        return ConfigError(inside + key, None, allowed, "it is missing")
     return ConfigError(inside + key, details["input"], details["msg"])
 
 
 _PARTS: dict[str, type[BaseModel]] = {
-    "cake": CakeConfig, "dark": DarkConfig, "geometry": GeometryConfig, "peaks": PeaksConfig,
+    "cake": CakeConfig,
+    "dark": DarkConfig,
+    "geometry": GeometryConfig,
+    "merge": MergedDetector,
+    "peaks": PeaksConfig,
     "statistic": StatisticConfig,
-}  # fmt: skip
+}
 
 
 def _unknown_key(key: str, inside: str, value: Any) -> ConfigError:

@@ -21,6 +21,7 @@ from .cake import CakeConfig
 from .changes import same
 from .consistency import HC, check_together
 from .dark import DarkConfig, check_dark
+from .merge import MergedDetector, entries
 from .moving import GeometryConfig, check_geometry
 from .peaks import PeaksConfig
 from .ranges import DiffractogramRange, parse_range
@@ -155,6 +156,12 @@ class DiffractogramConfig(BaseModel):
     )
     binning: Annotated[tuple[int, int] | None, BeforeValidator(values.optional(keys.binning))] = Field(
         default=None, description="How many detector pixels make one of the frame's; found if not given."
+    )
+    # further detectors
+    merge: Annotated[tuple[MergedDetector, ...], BeforeValidator(entries)] = Field(
+        default=(),
+        description="Further detectors of the same events, each with image_key, calibration and what else is its own; "
+        "merged with the first into one curve.",
     )
     # frames
     image_key: Name = Field(default=None, description="The data key that holds the image; found if not given.")

@@ -10,7 +10,7 @@ import numpy as np
 from ophyd import Component, Kind
 from ophyd.status import Status
 
-from ..config import DiffractogramConfig, plain
+from ..config import DiffractogramConfig, plain, plain_merge
 from .mirror import MirrorSignal
 
 KEYS: tuple[str, ...] = tuple(DiffractogramConfig.model_fields)
@@ -52,6 +52,8 @@ def flat(key: str, value: Any, arrays: Mapping[str, Mapping[str, str]]) -> bool 
     if isinstance(value, np.ndarray):
         kept = arrays.get(key, {})
         return kept.get("path") or f"sha256:{kept.get('sha256', '')}"
+    if key == "merge":
+        return json.dumps(plain_merge(value, lambda name, array: flat(name, array, arrays)))
     return json.dumps(plain(value))
 
 

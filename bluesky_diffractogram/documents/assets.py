@@ -136,11 +136,12 @@ class Assets:
         return read_text(self._paths.resolve(uri))
 
     def resource_of(self, images: ImagesReceived) -> str | None:
-        """The uid of the resource that an event's images come from, if it is known."""
-        if images.rows is not None:
-            return images.rows.resource
-        found = self._datums.find(images.event["data"].get(images.image_key))
-        return None if found is None else str(found[0]["uid"])
+        """The uids of the resources that an event's images come from, of all its detectors, if they are known."""
+        uids = []
+        for key, rows in _places(images):
+            found = None if rows is not None else self._datums.find(images.event["data"].get(key))
+            uids.append(rows.resource if rows is not None else "" if found is None else str(found[0]["uid"]))
+        return " ".join(uids) if uids[0] else None
 
     def done(self, images: ImagesReceived) -> None:
         """An event will not be asked for again, but perhaps the latest: its datums may be forgotten."""
@@ -149,14 +150,15 @@ class Assets:
 
     def prefetch(self, images: ImagesReceived) -> None:
         """Begin to read the image of an event that will be asked for next, if it is a single one in a stream."""
-        rows = images.rows
-        if rows is None or rows.number != 1:
-            return
+        every = [images.rows, *(rows for _, rows in images.other_rows)]
         try:
-            if self._reader is None:  # of its own: a file system that hangs holds up no other callback
-                self._reader = Reader()
-            self._begun[rows] = self._reader.begin(partial(self._read, self._frames(rows.resource), rows.first))
-            _shorten(self._begun, MOST_BEGUN)
+            for rows in every:
+                if rows is None or rows.number != 1:
+                    return
+                if self._reader is None:  # of its own: a file system that hangs holds up no other callback
+                    self._reader = Reader()
+                self._begun[rows] = self._reader.begin(partial(self._read, self._frames(rows.resource), rows.first))
+                _shorten(self._begun, MOST_BEGUN * len(every))
         except Exception:
             return  # which is said when it is asked for
 
@@ -193,11 +195,21 @@ class Assets:
         return images.rows or self._rows_of_datum(images)
 
     def described(self, images: ImagesReceived) -> list[tuple[str, Document]] | None:
-        """The documents that tell where the images of an event lie, as `receive` takes them; None if one is missing."""
-        if images.rows is not None:
-            resource = self._stream_resources.get(images.rows.resource)
-            return None if resource is None else [("stream_resource", resource)]
-        return self._datums.described(images.event["data"].get(images.image_key))
+        """The documents that tell where the images of an event lie, as `receive` takes them; None if one is missing.
+
+        Of all its detectors; None as well if the image of one lies in no file.
+        """
+        documents: list[tuple[str, Document]] = []
+        for key, rows in _places(images):
+            if rows is not None:
+                resource = self._stream_resources.get(rows.resource)
+                found = None if resource is None else [("stream_resource", resource)]
+            else:
+                found = self._datums.described(images.event["data"].get(key))
+            if found is None:
+                return None
+            documents += found
+        return documents
 
     def _rows_of_datum(self, images: ImagesReceived) -> StreamRows | None:
         """Where the images of a datum are, if they can be read here without a handler."""
@@ -248,6 +260,13 @@ class Assets:
         self._open[uid] = frames
         while len(self._open) > MOST_OPEN:
             self._open.popitem(last=False)[1].close()
+
+
+def _places(images: ImagesReceived) -> list[tuple[str, StreamRows | None]]:
+    """The data keys of an event's images on all detectors, the first one's first, and where they lie if it is told."""
+    rows = {images.image_key: images.rows, **dict(images.other_rows)}
+    keys = [images.image_key, *(each.image_key for each in images.setting.config.merge)]
+    return [(key, rows.get(key)) for key in keys]
 
 
 def _shorten(documents: OrderedDict[Any, Any], most: int) -> None:

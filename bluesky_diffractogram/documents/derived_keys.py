@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 SOURCE = "bluesky-diffractogram"
 OBJECT = "diffractogram"
+INPUTS = ("calibration", "arrays", "merge")
 READBACK = "diffractogram_readback"
 """The raw stream in which plans read the results of a point after the point: it has the point's motors again."""
 
@@ -157,7 +158,7 @@ def stream_configuration(reducer: Reducer, described: Mapping[str, Any], time: f
         "unit": config.unit.name,
         "unit_label": config.unit.label,
         "configuration": described["configuration"],
-        "provenance": json.dumps({key: described[key] for key in ("calibration", "arrays")}),
+        "provenance": json.dumps({key: described[key] for key in INPUTS if key in described}),
     }
     keys: dict[str, Any] = {name: _text() for name in values}
     for wanted, axis, coverage in zip(reducer.ranges, reducer.axes, reducer.coverage, strict=True):

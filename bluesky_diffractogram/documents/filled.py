@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 HANDLERS = "databroker.handlers"
 KEPT_DATUMS = 64
+MOST_OF_AN_EVENT = 8
 MOST_HANDLERS = 32
 MOST_RESOURCES = MOST_DESCRIPTORS = 10_000
 MOST_DATUMS = 300_000
@@ -58,14 +59,20 @@ class Datums:
         self._files = HandlerFiles()
         self._descriptors: dict[str, Any] = {}
         self._used: deque[str] = deque()
-        self._last = self._last_descriptor = ""
+        # By resource: an event with images of several detectors has a datum of each of theirs.
+        self._last: OrderedDict[str, str] = OrderedDict()
+        self._last_descriptor = ""
 
     def receive(self, name: str, doc: Document) -> None:
         """Keep a Resource, Datum, datum page or descriptor; a datum of an unknown resource is of no use."""
         if name in ("datum", "datum_page"):
             if doc["resource"] not in self._resources:
                 return
-            self._last = doc["datum_id"] if name == "datum" else doc["datum_id"][-1]
+            if doc["resource"] in self._last:
+                self._last.clear()
+            self._last[doc["resource"]] = doc["datum_id"] if name == "datum" else doc["datum_id"][-1]
+            if len(self._last) > MOST_OF_AN_EVENT:
+                self._last.popitem(last=False)
         elif name == "descriptor":
             self._last_descriptor = doc["uid"]
         if self._filler is None:
@@ -163,8 +170,7 @@ class Datums:
 
     def forget(self) -> None:
         """Close what is open, for when no run is; the documents of the latest image stay, for `next`."""
-        datum = self._datums.get(self._last)
-        kept = {} if datum is None else {self._last: datum}
+        kept = {datum_id: self._datums[datum_id] for datum_id in self._last.values() if datum_id in self._datums}
         resources = {uid: self._resources[uid] for uid in (d["resource"] for d in kept.values())}
         descriptors = {uid: doc for uid, doc in self._descriptors.items() if uid == self._last_descriptor}
         for cache, remaining in (

@@ -102,7 +102,7 @@ class FrameQueue:
             if self.when_full == "drop_oldest" and self._fits(wanted):
                 break
             # A reference into a file holds no memory: dropping it would make no room, but for too many messages.
-            if isinstance(waiting, ImagesReceived) and (not waiting.in_file or not self._short()):
+            if isinstance(waiting, ImagesReceived) and (waiting.in_memory or not self._short()):
                 self._messages[position] = _dropped(waiting)
                 self._frames -= _frames_in_memory(waiting)
         return self._fits(wanted)
@@ -118,7 +118,7 @@ class FrameQueue:
 
 def _frames_in_memory(message: Message) -> int:
     images = message.images if isinstance(message, DarkReceived) else message
-    return images.frames if isinstance(images, ImagesReceived) and not images.in_file else 0
+    return images.frames if isinstance(images, ImagesReceived) and images.in_memory else 0
 
 
 def _dropped(message: ImagesReceived | DarkReceived) -> FramesPassedOver | DarkPassedOver:

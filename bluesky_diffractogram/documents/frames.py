@@ -19,6 +19,7 @@ from .assets import Assets
 from .darks import DarkInForce, dark_for, frame_with_dark
 from .digests import frame_digest, state_of_pixels
 from .images import ReadImage, as_read, frames_in
+from .merged_frames import images_of_others, merged_digest, merged_frames
 from .messages import ImagesReceived, OriginOfFrame
 from .moving import moved_geometry
 from .setting import Reducers, Setting
@@ -69,6 +70,18 @@ def read_frames(
     FrameError
         There are none, or they cannot be used.
     """
+    total, frames = _own_frames(images, setting, assets, begin, end)
+    others = [
+        (each.image_key, *_own_frames(each, each.setting, assets, begin, end))
+        for each in images_of_others(images, setting)
+    ]
+    return total, merged_frames(images.image_key, total, frames, others) if others else frames
+
+
+def _own_frames(
+    images: ImagesReceived, setting: Setting, assets: Assets, begin: int, end: int | None
+) -> tuple[int, Iterator[Callable[[], Frame]]]:
+    """The frames of one detector; see `read_frames`."""
     event, key, config = images.event, images.image_key, setting.config
     if key not in event["data"] and images.rows is None:
         raise FrameError("no image", f"the event has no value for {key!r}")
@@ -117,6 +130,14 @@ def digest_now(images: ImagesReceived, setting: Setting, assets: Assets, index: 
 
     Files are looked at, not read.
     """
+    if setting.others:
+        own = _own_digest(images, setting, assets, index)
+        others = (_own_digest(each, each.setting, assets, index) for each in images_of_others(images, setting))
+        return merged_digest(iter([own, *others]))
+    return _own_digest(images, setting, assets, index)
+
+
+def _own_digest(images: ImagesReceived, setting: Setting, assets: Assets, index: int) -> str:
     each = setting.config.frames_per_event == "each"
     try:
         monitor = _monitor(images, setting.config.normalization)

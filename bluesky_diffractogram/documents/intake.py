@@ -12,6 +12,7 @@ from numbers import Real
 from .darks import image_key_in, sorted_out
 from .derived_run import PURPOSE
 from .images import count_frames, find_image_key, is_in_file
+from .merge_join import MergeJoin, is_merged
 from .messages import (
     AssetDescribed,
     DarkReceived,
@@ -43,6 +44,7 @@ class _Run:
     # Which data key holds the images, by descriptor and by setting: a setting may name another one.
     image_keys: dict[tuple[str, int], str | None] = field(default_factory=dict)
     joins: dict[str, StreamJoin] = field(default_factory=dict)
+    merging: MergeJoin = field(default_factory=MergeJoin)
     seen: defaultdict[str, SeenSeqNums] = field(default_factory=lambda: defaultdict(SeenSeqNums))  # by stream
 
     heard: float = field(default_factory=time.monotonic)
@@ -58,10 +60,11 @@ class _Run:
                 self.note(images.descriptor, images.event["seq_num"])
             yield message
 
-    def flushed(self) -> Iterator[Message]:
-        """The frames that wait for their events, without these."""
+    def flush(self) -> Iterator[Message]:
+        """The frames that wait for what will not come any more."""
         for join in self.joins.values():
-            yield from self.noted(join.flush())
+            yield from self.merging.complete(self.noted(join.flush()))
+        yield from self.merging.flush()
 
     def missing(self, announced: Mapping[str, int]) -> int:
         """How many events of streams of images never came."""
@@ -142,7 +145,7 @@ class Intake:
     def flush(self) -> Iterator[Message]:
         """The frames of open runs that wait for their events, which nobody waits for any more."""
         for run in self._runs.values():
-            yield from run.flushed()
+            yield from run.flush()
 
     @property
     def open_runs(self) -> frozenset[str]:
@@ -158,7 +161,7 @@ class Intake:
     def _abandon(self, uid: str, why: str) -> Iterator[Message]:
         run = self._forget(uid)
         if not run.derived:
-            yield from run.flushed()
+            yield from run.flush()
             yield RunAbandoned(uid, why, run.missing({}))
 
     def _start(self, doc: Document, setting: Setting) -> Iterator[Message]:
@@ -213,7 +216,7 @@ class Intake:
         image_key = run.image_keys[doc["descriptor"], setting.stream_number]
         descriptor = run.descriptors[doc["descriptor"]]
         if image_key is not None and image_key not in doc["data"] and is_stream(descriptor["data_keys"][image_key]):
-            yield from run.noted(self._join(run, descriptor).event(doc))
+            yield from run.merging.complete(run.noted(self._join(run, descriptor).event(doc)))
             return
         run.note(descriptor, doc["seq_num"])
         if image_key is None:
@@ -221,7 +224,8 @@ class Intake:
         in_file = image_key in doc["data"] and is_in_file(descriptor, doc, image_key)
         each = setting.config.frames_per_event == "each"
         frames = count_frames(doc["data"].get(image_key)) if each and not in_file else 1
-        yield from sorted_out([ImagesReceived(run_uid, descriptor, doc, image_key, in_file, frames, setting)])
+        images = ImagesReceived(run_uid, descriptor, doc, image_key, in_file, frames, setting)
+        yield from run.merging.complete(sorted_out([images]))
 
     def _stream_datum(self, doc: Document, setting: Setting) -> Iterator[Message]:
         run_uid = self._run_of_descriptor.get(doc["descriptor"])
@@ -234,12 +238,16 @@ class Intake:
         run.heard = time.monotonic()
         yield from self._look_for_images(run, doc["descriptor"], setting)
         image_key = run.image_keys[doc["descriptor"], setting.stream_number]
-        if image_key is None or resource["data_key"] != image_key:
+        data_key, descriptor = resource["data_key"], run.descriptors[doc["descriptor"]]
+        if image_key is None or data_key not in descriptor["data_keys"]:
             return
-        descriptor = run.descriptors[doc["descriptor"]]
-        number = frames_per_event(resource, descriptor["data_keys"][image_key])
-        messages = self._join(run, descriptor).datum(doc, image_key, number, setting, run_uid)
-        yield from run.noted(messages, of_darks=descriptor.get("name") != setting.config.stream)
+        number = frames_per_event(resource, descriptor["data_keys"][data_key])
+        if data_key == image_key:
+            images = self._join(run, descriptor).datum(doc, image_key, number, setting, run_uid)
+            of_darks = descriptor.get("name") != setting.config.stream
+            yield from run.merging.complete(run.noted(images, of_darks=of_darks))
+        elif is_merged(setting, data_key):
+            yield from run.merging.datum(doc, data_key, number)
 
     def _join(self, run: _Run, descriptor: Document) -> StreamJoin:
         return run.joins.setdefault(descriptor["uid"], StreamJoin(descriptor, self._clock))
@@ -257,7 +265,7 @@ class Intake:
             return
         run = self._forget(run_uid)
         if not run.derived:
-            yield from run.flushed()
+            yield from run.flush()
             announced = doc.get("num_events")
             yield RunStopped(run_uid, doc, run.missing(announced if isinstance(announced, Mapping) else {}))
 

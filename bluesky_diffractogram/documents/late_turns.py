@@ -62,7 +62,7 @@ class LateTurns(Turns):
 
 def _light(message: Message) -> Message:
     """Without arrays beside the image, of which many would be kept in memory and which nobody reads."""
-    if not isinstance(message, ImagesReceived) or not message.in_file:
+    if not isinstance(message, ImagesReceived) or message.in_memory:
         return message
     data = message.event["data"]
     kept = {key: value for key, value in data.items() if not _is_array(value)}

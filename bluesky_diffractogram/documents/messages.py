@@ -52,6 +52,10 @@ class ImagesReceived:
         The configuration in force when it was received.
     rows
         Where it lies, if a StreamDatum says it.
+    other_rows
+        Where the images of further detectors lie that StreamDatum documents tell of, by their data keys.
+    others_in_memory
+        Whether `event` holds the image of a further detector.
     """
 
     run_uid: str
@@ -62,6 +66,13 @@ class ImagesReceived:
     frames: int
     setting: Setting
     rows: StreamRows | None = None
+    other_rows: tuple[tuple[str, StreamRows], ...] = ()
+    others_in_memory: bool = False
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether it holds pixels, be they only those of a further detector."""
+        return not self.in_file or self.others_in_memory
 
 
 @dataclass(frozen=True, eq=False, slots=True)

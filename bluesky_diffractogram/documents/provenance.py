@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import ConfigError, DiffractogramConfig, configuration_json
+from ..reduction.detectors import Detector
 from ..reduction.geometry import Geometry
 from ..reduction.pyfai_library import pyfai_version
 
@@ -33,7 +35,9 @@ def versions() -> dict[str, str]:
     }
 
 
-def provenance(config: DiffractogramConfig, geometry: Geometry, images: Mapping[str, NDArray]) -> dict[str, Any]:
+def provenance(
+    config: DiffractogramConfig, geometry: Geometry, images: Mapping[str, NDArray], others: Sequence[Detector] = ()
+) -> dict[str, Any]:
     """The keys of a derived start document that tell how it was computed.
 
     Parameters
@@ -42,30 +46,49 @@ def provenance(config: DiffractogramConfig, geometry: Geometry, images: Mapping[
         In force.
     images
         The mask, dark and flat that are used.
+    others
+        The further detectors, if there are any.
 
     Returns
     -------
     dict
         ``configuration``: JSON that `load_config` accepts, arrays in it replaced by the paths where they are
         kept; ``calibration``: its path, text and SHA-256; ``arrays``: path and SHA-256 (of dtype, shape and values) of
-        mask, dark and flat, where there are any; ``versions``.
+        mask, dark and flat, where there are any; ``versions``. With further detectors ``merge``: the calibration of
+        each, as that of the first; their arrays are called ``merge_0_mask``, ….
 
     Raises
     ------
     ConfigError
         An array cannot be kept in ``assets_dir``.
     """
-    arrays: dict[str, dict[str, str]] = {}
-    for key, image in images.items():
-        source, digest = getattr(config, key), _digest(image)
-        path = source if isinstance(source, str) else _store(key, image, digest, config.assets_dir)
-        arrays[key] = {"path": path, "sha256": digest}
+    arrays = _arrays("", config, images, config.assets_dir)
+    for i, each in enumerate(others):
+        arrays |= _arrays(f"merge_{i}_", each.config, each.images, config.assets_dir)
     described: dict[str, Any] = {
-        "calibration": {"path": geometry.path, "text": geometry.text, "sha256": geometry.sha256},
+        "calibration": _calibration(geometry),
         "arrays": arrays,
         "versions": versions(),
     }
+    if others:
+        described["merge"] = [_calibration(each.geometry) for each in others]
     return {"configuration": configuration_text(config, described), **described}
+
+
+def _calibration(geometry: Geometry) -> dict[str, str]:
+    return {"path": geometry.path, "text": geometry.text, "sha256": geometry.sha256}
+
+
+def _arrays(
+    place: str, config: DiffractogramConfig, images: Mapping[str, NDArray], folder: str | None
+) -> dict[str, dict[str, str]]:
+    """Where the images of one detector are kept, and their digests; `place` is put before their keys."""
+    arrays: dict[str, dict[str, str]] = {}
+    for key, image in images.items():
+        source, digest = getattr(config, key), _digest(image)
+        path = source if isinstance(source, str) else _store(place + key, image, digest, folder)
+        arrays[place + key] = {"path": path, "sha256": digest}
+    return arrays
 
 
 def provenance_of(start: Mapping[str, Any], descriptor: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,9 +104,29 @@ def provenance_of(start: Mapping[str, Any], descriptor: Mapping[str, Any]) -> di
         "configuration": settings["configuration"],
         "calibration": start["calibration"],
         "arrays": start.get("arrays") or {},
+        "merge": start.get("merge") or [],
         "versions": start["versions"],
         **json.loads(settings.get("provenance") or "{}"),
     }
+
+
+def calibration_file(recorded: Mapping[str, str], folder: Path) -> str:
+    """The path of a recorded calibration: its own, or in `folder` if that file is another now.
+
+    Parameters
+    ----------
+    recorded
+        Its path, text and SHA-256 (`provenance`).
+    folder
+        Where it is written from its text then.
+    """
+    original = Path(recorded["path"])
+    with suppress(OSError):
+        if hashlib.sha256(original.read_bytes()).hexdigest() == recorded["sha256"]:
+            return str(original)
+    path = folder / f"{recorded['sha256'][:16]}{original.suffix}"
+    path.write_bytes(recorded["text"].encode())
+    return str(path)
 
 
 def configuration_text(config: DiffractogramConfig, described: Mapping[str, Any]) -> str:

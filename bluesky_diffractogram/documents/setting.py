@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from ..config import ConfigError, DiffractogramConfig, alters_stream, empties_buffers
 from ..reduction.corrections import read_images
+from ..reduction.detectors import Detector
 from ..reduction.geometry import Geometry
 from ..reduction.moved import Moved
+from ..reduction.opened_detectors import open_detectors
 from ..reduction.reducer import Reducer, known_shape, open_geometry
 from ..reduction.transformation import transformed_shape
 from .moved_reducers import MovedReducers
@@ -44,6 +46,8 @@ class Setting:
         The same for settings whose derived data may share a stream: same numbers, same keys.
     buffer_number
         The same for settings whose diffractograms may share a buffer.
+    others
+        The further detectors whose frames are merged with those of the first.
     """
 
     config: DiffractogramConfig
@@ -52,6 +56,7 @@ class Setting:
     provenance: Mapping[str, Any]
     stream_number: int
     buffer_number: int
+    others: tuple[Detector, ...] = ()
 
     @staticmethod
     def open(config: DiffractogramConfig, before: Setting | None = None) -> Setting:
@@ -66,10 +71,11 @@ class Setting:
         _check_room(config)
         images = read_images(config)
         geometry = open_geometry(config, images)
-        described = provenance(config, geometry, images)
+        others = open_detectors(config, geometry)
+        described = provenance(config, geometry, images, others)
         if before is None:
             number = next(_numbers)
-            return Setting(config, geometry, images, described, number, number)
+            return Setting(config, geometry, images, described, number, number, others)
         # A calibration or a mask may have been written anew under its old name.
         rewritten = _digests(described) != _digests(before.provenance)
         same_stream = not (rewritten or alters_stream(before.config, config))
@@ -81,7 +87,13 @@ class Setting:
             described,
             before.stream_number if same_stream else next(_numbers),
             before.buffer_number if same_buffers else next(_numbers),
+            before.others if same_stream else others,
         )
+
+    def of(self, detector: Detector) -> Setting:
+        """This setting for the frames of a further detector, as if it was the only one."""
+        config, geometry, images = detector.config, detector.geometry, detector.images
+        return replace(self, config=config, geometry=geometry, images=images, others=())
 
     def switched(self, **switches: bool) -> Setting:
         """This setting with ``show_diff`` or ``collect`` switched, which neither reads a file nor alters a number."""
@@ -102,7 +114,8 @@ def _check_room(config: DiffractogramConfig) -> None:
 
 def _digests(described: Mapping[str, Any]) -> tuple[Any, ...]:
     arrays = described["arrays"]
-    return described["calibration"]["sha256"], *((key, arrays[key]["sha256"]) for key in sorted(arrays))
+    merged = (each["sha256"] for each in described.get("merge", ()))
+    return described["calibration"]["sha256"], *merged, *((key, arrays[key]["sha256"]) for key in sorted(arrays))
 
 
 class Reducers:
@@ -145,7 +158,9 @@ class Reducers:
                 geometry = geometry.for_shape(transformed_shape(first or shape, setting.config.transformation))
             # The one used last is the likeliest to have ranges in common with this one.
             earlier = list(reversed(self._built.values()))
-            reducer = self._built[key] = Reducer(setting.config, geometry, shape, setting.images, earlier)
+            reducer = self._built[key] = Reducer(
+                setting.config, geometry, shape, setting.images, earlier, setting.others
+            )
             while len(self._built) > KEPT_REDUCERS:
                 self._built.popitem(last=False)
             return reducer

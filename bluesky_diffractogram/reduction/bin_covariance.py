@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .covariance_kernel import shared_variance, widest_pixel
 from .diffractogram import Diffractogram
-from .noise import splitting_width
+from .noise import LARGEST_WIDTH, VaryingNoise, splitting_width
 from .table import PixelTable
 
 MOST_REACH = 64
@@ -89,6 +89,16 @@ def shared_noise(table: PixelTable, number: int, most_rows: int = 400_000) -> tu
     shared = shared_variance(*rows, np.ones(len(pick), np.float32), begin, end, reach)
     own = shared[:, 0].sum()
     return tuple(round(float(each), 3) for each in shared.sum(axis=0) / own) if own > 0.0 else (1.0,)
+
+
+def varying_noise(table: PixelTable, number: int) -> VaryingNoise:
+    """As `shared_noise`, for each bin of range `number` by itself, from the whole table."""
+    begin, end = int(table.bins[number]), int(table.bins[number + 1]) - 1
+    rows = (table.first_bin >= begin) & (table.first_bin < end)
+    whole = float(table.first_part[rows].sum(dtype=np.float64) + table.second_part[rows].sum(dtype=np.float64))
+    width = float(table.count[begin:end].sum()) / whole if whole > 0.0 else 1.0
+    covariance = covariance_of_table(table, number)
+    return VaryingNoise(min(max(width, 1.0), LARGEST_WIDTH), covariance.per_level, covariance.correlation)
 
 
 def correlation_of_width(npt: int, width: float) -> NDArray[np.float64]:

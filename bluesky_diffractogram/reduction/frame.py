@@ -57,6 +57,8 @@ class Frame:
         What is subtracted from each exposure, where darks come with the frames; None for nothing.
     moved
         What is told of its geometry; None where that is the calibration's.
+    others
+        What further detectors saw at the same time, ``(ny, nx)`` each, in the order in which ``merge`` names them.
     """
 
     image: NDArray
@@ -67,6 +69,7 @@ class Frame:
     digest: str = ""
     dark: Dark | None = None
     moved: Moved | None = None
+    others: tuple[NDArray, ...] = ()
 
 
 def check_image(image: NDArray, expected: tuple[int, int] | None) -> None:

@@ -28,8 +28,43 @@ LOW_PART, CHANCE = 0.35, 3.2 * 1.17
 # Smaller blocks follow the background better, larger ones bear more peaks.
 BLOCK_BINS, MOST_BLOCKS = 100, 8
 LARGEST_WIDTH = 64.0
+LEAST_PART = 0.03
 # A sum in float32 is not better than this, relative to its level.
 ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class VaryingNoise:
+    """How the noise of bins hangs together where that is another along the curve, as on several detectors.
+
+    Attributes
+    ----------
+    width
+        Into how many bins a pixel is split, on average.
+    per_level
+        ``(npt,)`` variance of a bin, relative to that of a bin of the same normalization whose pixels are not split.
+    correlation
+        ``(npt, reach + 1)`` of the noise of bin i and bin i + k.
+    """
+
+    width: float
+    per_level: Array
+    correlation: Array
+
+    def part(self, lag: int) -> Array:
+        """``(npt,)`` as `visible_part`, of the second difference whose middle is each bin."""
+        near, far = self._at(lag), self._at(2 * lag)
+        before, over = (np.concatenate([np.zeros(lag), each[:-lag]]) for each in (near, far))
+        return np.sqrt(np.maximum(3.0 - 2.0 * (before + near) + over, LEAST_PART) / 3.0)
+
+    def mean(self) -> tuple[float, ...]:
+        """The correlation of a bin with itself, the next one, and so on, averaged over the bins that have any."""
+        own = self.correlation[self.correlation[:, 0] > 0.0]
+        return tuple(map(float, own.mean(axis=0))) if len(own) else (1.0,)
+
+    def _at(self, distance: int) -> Array:
+        known = distance < self.correlation.shape[1]
+        return self.correlation[:, distance] if known else np.zeros(len(self.correlation))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -47,7 +82,7 @@ class CurveNoise:
     correlation
         Over how many bins the noise of one pixel is spread; 1 where bins are independent.
     shared
-        As `curve_noise` was given it.
+        As `curve_noise` was given it, averaged over the curve.
     """
 
     quiet: Array
@@ -72,9 +107,12 @@ class CurveNoise:
         return found if self.given is None else np.maximum(found, self.given[bins])
 
 
+Shared = tuple[float, ...] | VaryingNoise
+
+
 @np.errstate(all="ignore")
 def curve_noise(
-    diffractogram: Diffractogram, lines: NDArray[np.bool_] | None = None, shared: tuple[float, ...] | None = None
+    diffractogram: Diffractogram, lines: NDArray[np.bool_] | None = None, shared: Shared | None = None
 ) -> CurveNoise:
     """Estimate the noise of a diffractogram, in blocks of a hundred bins or more.
 
@@ -90,26 +128,34 @@ def curve_noise(
         ``(npt,)`` True where peaks are known to be: left out as well.
     shared
         Correlation of the noise of a bin with itself, the next one, and so on, where it is known; else it is told
-        from the splitting width, as if pixels were all alike, which makes the noise a third too large.
+        from the splitting width, as if pixels were all alike, which makes the noise a third too large. Or how it varies
+        along the curve.
     """
     usable = np.isfinite(diffractogram.intensity)
     if lines is not None:
         usable &= ~lines
     y = np.where(usable, diffractogram.intensity, np.nan)
-    width = splitting_width(diffractogram)
+    width = shared.width if isinstance(shared, VaryingNoise) else splitting_width(diffractogram)
     if width >= 1.5:
         lag, part = max(1, round(width / 4.0)), None
     else:
         lag, part = _lag_of_curve(y), 1.0
         width = max(width, float(lag))
     lag = max(1, min(lag, (len(y) - 1) // 4))
-    if part is None:
-        part = visible_part(lag, round(width - 1.0, 1)) if shared is None else known_part(lag, shared)
     # Within a block the number of pixels may change much, at the ends of a range above all.
     root = np.sqrt(diffractogram.normalization)
+    if isinstance(shared, VaryingNoise):
+        root = np.where(shared.per_level > 0.0, root / np.sqrt(shared.per_level), 0.0)
     root = np.where(root > 0.0, root, 1.0)
-    quiet, background = _in_blocks(y, lag, root)
-    quiet /= part * root
+    if isinstance(shared, VaryingNoise):
+        quiet, background = _in_blocks(y, lag, root / (shared.part(lag) if part is None else part))
+        quiet /= root
+        shared = shared.mean()
+    else:
+        if part is None:
+            part = visible_part(lag, round(width - 1.0, 1)) if shared is None else known_part(lag, shared)
+        quiet, background = _in_blocks(y, lag, root)
+        quiet /= part * root
     empty = background == 0.0
     if empty.any():
         quiet = np.where(empty, np.maximum(quiet, _one_quantum(y, diffractogram)), quiet)
@@ -151,7 +197,7 @@ def visible_part(lag: int, width: float) -> float:
 def known_part(lag: int, shared: tuple[float, ...]) -> float:
     """As `visible_part`, where the correlation of bins at every distance is known."""
     near, far = (shared[k] if k < len(shared) else 0.0 for k in (lag, 2 * lag))
-    return float(np.sqrt(max(4.0 * (1.0 - near) - (1.0 - far), 0.03) / 3.0))
+    return float(np.sqrt(max(4.0 * (1.0 - near) - (1.0 - far), LEAST_PART) / 3.0))
 
 
 def _differences(y: Array, lag: int) -> Array:

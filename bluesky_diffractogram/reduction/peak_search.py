@@ -30,10 +30,14 @@ class PeakSearch:
         Of the ranges; None where pyFAI itself integrates.
     npts
         How many bins each range has.
+    varying
+        Whether noise is another along a curve, as where pixels of several detectors are merged.
     """
 
-    def __init__(self, config: DiffractogramConfig, table: PixelTable | None, npts: Sequence[int]) -> None:
-        self._find = _finders(config, table, len(npts))
+    def __init__(
+        self, config: DiffractogramConfig, table: PixelTable | None, npts: Sequence[int], *, varying: bool = False
+    ) -> None:
+        self._find = _finders(config, table, len(npts), varying)
         self._fit: list[Callable[..., Peaks]] = []
         self._covariances: list[BinCovariance] = []
         if config.peaks is None or config.peaks.fit is None:
@@ -76,7 +80,7 @@ class PeakSearch:
 
 
 def _finders(
-    config: DiffractogramConfig, table: PixelTable | None, ranges: int
+    config: DiffractogramConfig, table: PixelTable | None, ranges: int, varying: bool
 ) -> list[Callable[[Diffractogram], Peaks]]:
     """One for each range."""
     settings = config.peaks
@@ -87,13 +91,16 @@ def _finders(
 
         theirs = lavue_peaks if settings.method == "lavue" else lavue_simple_peaks
         return [partial(theirs, max_peaks=settings.max_peaks)] * ranges
-    from .bin_covariance import shared_noise
+    from .bin_covariance import shared_noise, varying_noise
     from .peaks import find_peaks
 
     find = partial(
         find_peaks, max_peaks=settings.max_peaks, min_snr=settings.min_snr, min_fwhm_bins=settings.min_fwhm_bins
     )
-    return [partial(find, shared=None if table is None else shared_noise(table, i)) for i in range(ranges)]
+    if table is None:
+        return [find] * ranges
+    noise = varying_noise if varying else shared_noise
+    return [partial(find, shared=noise(table, i)) for i in range(ranges)]
 
 
 def _warm_up(fit: Callable[..., Peaks], npt: int) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import signal
 
 from .diffractogram import Diffractogram, Peaks
-from .noise import CurveNoise, curve_noise
+from .noise import CurveNoise, Shared, curve_noise
 from .peak_bend import Bends, bends
 from .peak_crowd import crowded_shapes
 from .peak_scale import Array, Bins, Curve, Mask, contrast, own_scale, scales
@@ -26,7 +26,7 @@ def find_peaks(
     max_peaks: int = 20,
     min_snr: float = 5.0,
     min_fwhm_bins: float | None = None,
-    shared: tuple[float, ...] | None = None,
+    shared: Shared | None = None,
 ) -> Peaks:
     """Find the peaks of a diffractogram.
 

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -18,13 +19,15 @@ from .cake_table import cake_table
 from .calibration import load_geometry
 from .corrections import Corrections, make_corrections, read_images
 from .dark import Dark
-from .diffractogram import Reduction
+from .detectors import Detector
+from .diffractogram import Diffractogram, Reduction
 from .frame import Frame, FrameError, check_image
 from .geometry import Geometry
 from .geometry_cache import keep_arrays, provide_arrays
 from .integrator import Integrator, PyFAIIntegrator
 from .limits import IntegrationRange, check_limits, integration_ranges, open_limits
 from .median import MedianIntegrator
+from .merged import MergedIntegrator, merged_integrator, validity_of
 from .moved import Moved
 from .onepass import OnePassIntegrator
 from .peak_search import PeakSearch
@@ -135,6 +138,8 @@ class Reducer:
         The mask, dark and flat (`read_images`), read now if None.
     earlier
         Reducers from which ranges, and a cake, that they have in common with this one are taken over.
+    others
+        The further detectors whose frames are merged with those of this one (`open_detectors`).
     calibrated
         The reducer of the calibration's own geometry, if this one's is moved (`moved`): its limits hold here too.
 
@@ -153,6 +158,7 @@ class Reducer:
         shape: Shape,
         images: Mapping[str, NDArray] | None = None,
         earlier: Sequence[Reducer] = (),
+        others: Sequence[Detector] = (),
         calibrated: Reducer | None = None,
     ) -> None:
         self.config = config
@@ -170,9 +176,13 @@ class Reducer:
         known = None if calibrated is None else calibrated._corrections
         corrections = make_corrections(config, self.geometry, images) if known is None else known
         self._corrections: Corrections | None = corrections if config.geometry is not None else None
-        frozen = None if calibrated is None else calibrated.ranges
-        tables = [each.prepared for each in earlier]
-        self.integrator = make_integrator(config, self.geometry, corrections, tables, frozen)
+        make = partial(make_integrator, earlier=[known for each in earlier for known in each.all_prepared])
+        self.integrator: Integrator | MergedIntegrator
+        if others:
+            self.integrator = merged_integrator(config, self.geometry, corrections, others, make)
+        else:
+            frozen = None if calibrated is None else calibrated.ranges
+            self.integrator = make(config, self.geometry, corrections, frozen, keep=calibrated is None)
         self.ranges: tuple[IntegrationRange, ...] = self.integrator.ranges
         self.validity = Validity.from_config(config, self.geometry.detector_dummy())
         self.mask = corrections.mask
@@ -185,11 +195,14 @@ class Reducer:
             self.cake = CakeIntegrator(cake_table(config, self.geometry, corrections, cakes, whole))
         level = logging.WARNING if calibrated is None else logging.DEBUG
         self._backgrounds = backgrounds(config, self.geometry, images, self.ranges, self.axes, level)
-        table = None if self.prepared is None else self.prepared.table
+        if isinstance(self.integrator, MergedIntegrator):
+            table = self.integrator.table()
+        else:
+            table = None if self.prepared is None else self.prepared.table
         self.tracked: tuple[tuple[TrackedLine, ...], ...]
         self.tracked = self.tracked_in(self.geometry) if calibrated is None else calibrated.tracked
         """The peaks of each range that are followed by name."""
-        find_peaks = PeakSearch(config, table, [len(axis) for axis in self.axes])
+        find_peaks = PeakSearch(config, table, [len(axis) for axis in self.axes], varying=bool(others))
         self._steps = _Steps(self.integrator, self.cake, find_peaks)
         # Of the darks in force, which runs hold as long as they are that.
         self._steps_with: WeakKeyDictionary[Dark, _Steps] = WeakKeyDictionary()
@@ -202,8 +215,15 @@ class Reducer:
 
     @property
     def prepared(self) -> Prepared | None:
-        """What was computed before the first frame; None where pyFAI itself integrates."""
+        """What was computed before the first frame; None where pyFAI itself integrates, or several detectors merge."""
         return self.integrator.prepared if isinstance(self.integrator, OnePassIntegrator) else None
+
+    @property
+    def all_prepared(self) -> tuple[Prepared, ...]:
+        """What was computed before the first frame, for each detector; nothing where pyFAI itself integrates."""
+        if isinstance(self.integrator, MergedIntegrator):
+            return self.integrator.prepared
+        return () if self.prepared is None else (self.prepared,)
 
     @property
     def nbytes(self) -> int:
@@ -250,6 +270,8 @@ class Reducer:
         """
         check_image(frame.image, self.shape)
         steps = self._steps_for(frame.dark)
+        if isinstance(self.integrator, MergedIntegrator):
+            self.integrator.check(frame.others)
         monitor = frame.monitor
         if monitor is not None and not (math.isfinite(monitor) and monitor > 0.0):
             raise FrameError("normalization", f"the normalization is {monitor}, expected a positive number")
@@ -257,7 +279,7 @@ class Reducer:
         validity = self.validity if frame.exposures == 1 else Validity(mask_invalid=False)
         if self._reports.first:
             self._report_masked(frame, validity)
-        diffractograms = steps.integrator.integrate(frame.image, validity, monitor=monitor, exposures=frame.exposures)
+        diffractograms = _integrated(steps.integrator, frame, validity)
         if self._backgrounds is not None:
             times = frame.exposures if self.config.frames_per_event == "sum" else 1
             diffractograms = tuple(
@@ -288,35 +310,28 @@ class Reducer:
     def _report_unknown(self, dark: Dark) -> None:
         if self._reports.dark:
             return
-        lost = self._lost(np.isnan(transform(dark.image, self.config.transformation)))
+        lost = _lost(np.isnan(transform(dark.image, self.config.transformation)), self.mask)
         if lost > MASKED_WORTH_A_WARNING:
             self._reports.dark = True
             what = "%.0f %% of the pixels of the dark %d are invalid, and masked in the frames that it belongs to"
             logger.warning(what, 100.0 * lost, dark.number)
 
-    def _lost(self, invalid: NDArray | None) -> float:
-        """Which part of the pixels that are not masked anyway is invalid."""
-        usable = ~self.mask
-        total = int(usable.sum())
-        return 0.0 if invalid is None or not total else int((invalid & usable).sum()) / total
-
     def _report_masked(self, frame: Frame, validity: Validity) -> None:
         self._reports.first = False
-        invalid = validity.invalid(transform(frame.image, self.config.transformation))
-        lost = self._lost(invalid)
-        if lost > MASKED_WORTH_A_WARNING:
-            logger.warning(
-                "%.0f %% of the first frame's pixels are invalid (dead, saturated, NaN or outside valid_range); "
-                "if they are honest, set mask_invalid, dummy or valid_range",
-                100.0 * lost,
-            )
+        _report_masked("", frame.image, validity, self.mask, self.config)
+        if isinstance(self.integrator, MergedIntegrator):
+            for image, each in zip(frame.others, self.integrator.others, strict=True):
+                name, own = f" under {each.detector.data_key!r}", validity_of(each, frame.exposures)
+                _report_masked(name, image, own, each.mask, each.detector.config)
 
     def _report_empty_ranges(self) -> None:
         for wanted, pixels in zip(self.ranges, self.integrator.pixels, strict=True):
             if pixels or wanted.number in self._reports.empty:
                 continue
             self._reports.empty.add(wanted.number)
-            if self.prepared is None:
+            if isinstance(self.integrator, MergedIntegrator):
+                low, high = self.integrator.detector_limits
+            elif self.prepared is None:
                 low, high = open_limits(self.geometry, wanted.unit, self.config.split_method[0], self.mask)
             else:
                 low, high = self.prepared.detector_limits
@@ -331,12 +346,13 @@ class Reducer:
 class _Steps:
     """What a frame is given to, one after the other."""
 
-    integrator: Integrator
+    integrator: Integrator | MergedIntegrator
     cake: CakeIntegrator | None
     find_peaks: PeakSearch
 
     def with_dark(self, dark: NDArray) -> _Steps:
         """The same for frames with a dark (`Integrator.with_dark`)."""
+        assert not isinstance(self.integrator, MergedIntegrator)  # the configuration has refused that
         integrator, find_peaks = self.integrator.with_dark(dark), self.find_peaks
         if isinstance(integrator, OnePassIntegrator):
             find_peaks = find_peaks.with_dark(integrator.table)
@@ -351,12 +367,42 @@ class _Reports:
         self.empty: set[int] = set()
 
 
+def _integrated(
+    integrator: Integrator | MergedIntegrator, frame: Frame, validity: Validity
+) -> tuple[Diffractogram, ...]:
+    monitor, exposures = frame.monitor, frame.exposures
+    if isinstance(integrator, MergedIntegrator):
+        return integrator.integrate(frame.image, validity, frame.others, monitor=monitor, exposures=exposures)
+    return integrator.integrate(frame.image, validity, monitor=monitor, exposures=exposures)
+
+
+def _lost(invalid: NDArray | None, mask: NDArray[np.bool_]) -> float:
+    """Which part of the pixels that are not masked anyway is invalid."""
+    usable = ~mask
+    total = int(usable.sum())
+    return 0.0 if invalid is None or not total else int((invalid & usable).sum()) / total
+
+
+def _report_masked(
+    name: str, image: NDArray, validity: Validity, mask: NDArray[np.bool_], config: DiffractogramConfig
+) -> None:
+    lost = _lost(validity.invalid(transform(image, config.transformation)), mask)
+    if lost > MASKED_WORTH_A_WARNING:
+        logger.warning(
+            "%.0f %% of the first frame's pixels%s are invalid (dead, saturated, NaN or outside valid_range); "
+            "if they are honest, set mask_invalid, dummy or valid_range",
+            100.0 * lost, name,
+        )  # fmt: skip
+
+
 def make_integrator(
     config: DiffractogramConfig,
     geometry: Geometry,
     corrections: Corrections,
-    earlier: Sequence[Prepared | None] = (),
-    frozen: tuple[IntegrationRange, ...] | None = None,
+    ranges: tuple[IntegrationRange, ...] | None = None,
+    earlier: Sequence[Prepared] = (),
+    *,
+    keep: bool = True,
 ) -> Integrator:
     """One pass for a splitting; pyFAI itself for its own methods and what needs a second pass.
 
@@ -364,29 +410,31 @@ def make_integrator(
     ----------
     config, geometry, corrections
         As `prepare` takes them.
+    ranges
+        With frozen limits; those of the configuration, on this detector alone, if None.
     earlier
         Tables whose rows are taken over where they are those of a range that is wanted again.
-    frozen
-        The ranges with the limits that they have in the calibration's geometry, if `geometry` is another: one of many,
-        so that nothing is kept on disk, where it would take the room of what is used again.
+    keep
+        Whether the table is kept on disk: not if the geometry is one of many, where it would take the room of what is
+        used again.
     """
     if config.statistic.method == "median":
-        ranges = frozen or integration_ranges(config, geometry, corrections.mask)
+        ranges = ranges or integration_ranges(config, geometry, corrections.mask)
         return MedianIntegrator(config, ranges, geometry, corrections)
     own = isinstance(config.method, str) and config.error_model != "azimuthal" and config.statistic.method == "mean"
     if not own:
-        ranges = frozen or integration_ranges(config, geometry, corrections.mask)
+        ranges = ranges or integration_ranges(config, geometry, corrections.mask)
         return PyFAIIntegrator(config, ranges, geometry, corrections)
-    key = table_key(config, geometry, corrections)
-    prepared = None if frozen else load_prepared(key, config)
+    key = table_key(config, geometry, corrections, ranges)
+    prepared = load_prepared(key, config) if keep else None
     if prepared is None:
-        akin = [each for each in earlier if each is not None and key is not None and each.common == key.common]
+        akin = [each for each in earlier if key is not None and each.common == key.common]
         if not akin:
             provide_arrays(geometry, config, azimuthal=not all(wanted.arc.full for wanted in config.ranges))
         limits = akin[0].detector_limits if akin else None
-        ranges = frozen or integration_ranges(config, geometry, corrections.mask, limits)
+        ranges = ranges or integration_ranges(config, geometry, corrections.mask, limits)
         prepared = prepare(config, ranges, geometry, corrections, akin, None if key is None else key.common)
-        if not frozen:
+        if keep:
             keep_arrays(geometry, config)
             store_prepared(key, prepared)
     return OnePassIntegrator(prepared, variance=config.error_model is not None)

@@ -13,6 +13,7 @@ import numpy as np
 from ..config import DiffractogramConfig, DiffractogramRange
 from .corrections import Corrections
 from .geometry import Geometry
+from .limits import IntegrationRange
 from .pyfai_library import pyfai_version
 
 FORMAT = 3
@@ -34,13 +35,20 @@ class TableKey:
     whole: str
 
 
-def table_key(config: DiffractogramConfig, geometry: Geometry, corrections: Corrections) -> TableKey | None:
+def table_key(
+    config: DiffractogramConfig,
+    geometry: Geometry,
+    corrections: Corrections,
+    frozen: tuple[IntegrationRange, ...] | None = None,
+) -> TableKey | None:
     """Digests of everything that a table depends on; None where that is not known, so that nothing is kept.
 
     Parameters
     ----------
     config, geometry, corrections
         As `prepare` takes them.
+    frozen
+        The ranges, where their limits are not those that configuration and geometry give.
     """
     fingerprint = geometry.fingerprint()
     if fingerprint is None:
@@ -59,11 +67,13 @@ def table_key(config: DiffractogramConfig, geometry: Geometry, corrections: Corr
             "flat": _digest(corrections.flat),
         }
     )
-    ranges = {
+    ranges: dict[str, Any] = {
         "ranges": [_limits(wanted) for wanted in config.ranges],
         "limit unit": _limit_unit(config),
         "npt": config.npts,
     }
+    if frozen is not None:
+        ranges["frozen"] = [each.pyfai_limits for each in frozen]
     return TableKey(common, _digest_of({"common": common, **ranges}))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import tempfile
 import threading
@@ -17,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from ..config import DiffractogramConfig, update_config
+from ..config import DiffractogramConfig
 from ..documents.ahead import Reduced
 from ..documents.assets import Assets
 from ..documents.darks import frame_with_dark
 from ..documents.frames import frame_shape_of, read_frames
 from ..documents.messages import Document, ImagesReceived, StreamRows
 from ..documents.moving import only_readings
+from ..documents.provenance import calibration_file
 from ..documents.setting import Reducers, Setting
 from ..reduction.dark import Dark
 from ..reduction.diffractogram import Reduction
@@ -86,6 +86,7 @@ class Piece:
     event: Document
     image_key: str
     rows: StreamRows | None
+    other_rows: tuple[tuple[str, StreamRows], ...]
     begin: int
     end: int | None
     total: int | None
@@ -151,23 +152,24 @@ def piece_of(images: ImagesReceived, begin: int, end: int | None, total: int | N
     """The frames of an event, with what is needed of its documents."""
     key, event, descriptor = images.image_key, images.event, images.descriptor
     config = images.setting.config
+    keys = (key, *(each.image_key for each in config.merge))
     told_by, configured = only_readings(config, descriptor)
-    wanted = (key, "imagename", config.normalization, *sorted(told_by))
+    wanted = (*keys, "imagename", config.normalization, *sorted(told_by))
     timestamps, filled = event.get("timestamps", {}), event.get("filled") or {}
     light = {
         "uid": event["uid"], "descriptor": event["descriptor"], "seq_num": event["seq_num"], "time": event["time"],
         "data": {name: event["data"][name] for name in wanted if name in event["data"]},
         "timestamps": {name: timestamps[name] for name in (key,) if name in timestamps},
-        "filled": {name: filled[name] for name in (key,) if name in filled},
+        "filled": {name: filled[name] for name in keys if name in filled},
     }  # fmt: skip
     data_keys = descriptor["data_keys"]
     if config.normalization is None or config.normalization in event["data"]:  # else the error lists them
-        data_keys = {name: data_keys[name] for name in (key, *sorted(told_by)) if name in data_keys}
+        data_keys = {name: data_keys[name] for name in (*keys, *sorted(told_by)) if name in data_keys}
     described = {
         "uid": descriptor["uid"], "run_start": descriptor["run_start"], "name": descriptor["name"],
         "time": descriptor["time"], "data_keys": data_keys, "configuration": configured,
     }  # fmt: skip
-    return Piece(images.run_uid, described, light, key, images.rows, begin, end, total)
+    return Piece(images.run_uid, described, light, key, images.rows, images.other_rows, begin, end, total)
 
 
 def reduce_block(job: Job, block: Block) -> Done:
@@ -207,8 +209,9 @@ async def forget_job(key: str) -> None:
 
 def _reduce_piece(opened: _Opened, piece: Piece, first_shape: Shape, dark: Dark | None) -> Found:
     images = ImagesReceived(
-        piece.run_uid, piece.descriptor, piece.event, piece.image_key, True, piece.frames, opened.setting, piece.rows
-    )
+        piece.run_uid, piece.descriptor, piece.event, piece.image_key, True, piece.frames, opened.setting, piece.rows,
+        piece.other_rows,
+    )  # fmt: skip
     try:
         total, frames = read_frames(images, opened.setting, opened.assets, piece.begin, piece.end)
         found = tuple(_reduce_frame(opened, read, total, first_shape, dark) for read in frames)
@@ -236,7 +239,7 @@ def _reduce_frame(
     except Exception as error:
         logger.info("left to the replaying process: %s", error)
         return None
-    without_image = replace(frame, image=np.empty((0, 0), frame.image.dtype), dark=None)
+    without_image = replace(frame, image=np.empty((0, 0), frame.image.dtype), others=(), dark=None)
     return Reduced(total, shape, Reduction(without_image, reduction.diffractograms, reduction.peaks), subtracted)
 
 
@@ -287,11 +290,7 @@ def _setting(job: Job) -> Setting:
     """The same setting as where the run is replayed, or none."""
     wanted = job.provenance
     with tempfile.TemporaryDirectory(prefix="diffractogram-") as folder:
-        config = job.config
-        if _sha256(config.calibration) != wanted["calibration"]["sha256"]:  # on another machine, say
-            path = Path(folder) / Path(config.calibration).name
-            path.write_bytes(wanted["calibration"]["text"].encode())
-            config = update_config(config, {"calibration": str(path)})
+        config = _with_calibrations(job.config, wanted, Path(folder))
         setting = Setting.open(config)
     for key, there, here in _compared(wanted, setting.provenance):
         if there != here:
@@ -299,16 +298,21 @@ def _setting(job: Job) -> Setting:
     return setting
 
 
+def _with_calibrations(config: DiffractogramConfig, wanted: Mapping[str, Any], folder: Path) -> DiffractogramConfig:
+    """The configuration with calibrations as they are where the run is replayed, which may be another machine."""
+    merge = [
+        each.model_copy(update={"calibration": calibration_file(recorded, folder)})
+        for each, recorded in zip(config.merge, wanted.get("merge", ()), strict=True)
+    ]
+    own = calibration_file(wanted["calibration"], folder)
+    return config.model_copy(update={"calibration": own, "merge": tuple(merge)})
+
+
 def _compared(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     yield "calibration", wanted["calibration"]["sha256"], found["calibration"]["sha256"]
+    for i, (there, here) in enumerate(zip(wanted.get("merge", ()), found.get("merge", ()), strict=True)):
+        yield f"merge.{i}.calibration", there["sha256"], here["sha256"]
     for key in wanted["arrays"]:
         yield key, wanted["arrays"][key]["sha256"], found["arrays"].get(key, {}).get("sha256")
     for key in wanted["versions"]:
         yield key, wanted["versions"][key], found["versions"].get(key)
-
-
-def _sha256(path: str) -> str | None:
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError:
-        return None

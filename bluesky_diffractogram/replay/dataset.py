@@ -211,6 +211,8 @@ def _attributes(start: Document, descriptor: Document, settings: Document, stop:
         "arrays": json.dumps(plain(described["arrays"])),
         "versions": json.dumps(plain(start["versions"])),
     }
+    if described["merge"]:
+        attrs["merge"] = json.dumps(plain(described["merge"]))
     for key in ("raw_scan_id", "plan_name", "sample"):
         if start.get(key) is not None:
             value = start[key]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import Any
 
 from ..config import ConfigError, DiffractogramConfig, load_config, update_config
 from ..documents.derived_run import PURPOSE
-from ..documents.provenance import versions
+from ..documents.provenance import calibration_file, versions
 from ..documents.setting import Setting
 from .errors import ReplayError
 
@@ -47,7 +46,6 @@ def recorded_configuration(uid: str, described: Mapping[str, Any], folder: Path)
     ReplayError
         An array was not kept, is another one now, or something else that it names is not there.
     """
-    calibration = described["calibration"]
     settings = json.loads(described["configuration"])
     recorded = described.get("arrays") or {}
     lost = [key for key, each in recorded.items() if not each["path"]]
@@ -56,13 +54,9 @@ def recorded_configuration(uid: str, described: Mapping[str, Any], folder: Path)
             f"derived run {uid}: its {' and '.join(lost)} was given as an array and not kept (assets_dir was not set): "
             "give the configuration"
         )
-    if _sha256(calibration["path"]) != calibration["sha256"]:
-        path = folder / f"{calibration['sha256'][:16]}{Path(calibration['path']).suffix}"
-        path.write_bytes(calibration["text"].encode())
-        logger.info(
-            "derived run %s: its calibration %s is another now, the recorded one is used", uid, calibration["path"]
-        )
-        settings["calibration"] = str(path)
+    settings["calibration"] = _calibration(uid, described["calibration"], folder)
+    for entry, calibration in zip(settings.get("merge") or (), described.get("merge") or (), strict=True):
+        entry["calibration"] = _calibration(uid, calibration, folder)
     try:
         config = load_config(settings)
         arrays = Setting.open(config).provenance["arrays"]
@@ -77,16 +71,18 @@ def recorded_configuration(uid: str, described: Mapping[str, Any], folder: Path)
     return config
 
 
+def _calibration(uid: str, recorded: Mapping[str, str], folder: Path) -> str:
+    path = calibration_file(recorded, folder)
+    if path != recorded["path"]:
+        logger.info(
+            "derived run %s: its calibration %s is another now, the recorded one is used", uid, recorded["path"]
+        )
+    return path
+
+
 def warn_of_other_versions(start: Document) -> None:
     """Say in the log if a derived run was computed with other versions than those here."""
     now, then = versions(), start["versions"].items()
     other = [f"{name} {version} then, {now.get(name)} now" for name, version in then if now.get(name) != version]
     if other:
         logger.warning("derived run %s was computed with other versions: %s", start["uid"], "; ".join(other))
-
-
-def _sha256(path: str) -> str | None:
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError:
-        return None

@@ -31,7 +31,7 @@ class LostDtype:
 
     def __init__(self, config: DiffractogramConfig) -> None:
         self._config = config
-        self._keys: dict[str, tuple[str, Document]] = {}
+        self._keys: dict[str, list[tuple[str, Document]]] = {}
         self._warned = not config.mask_invalid
 
     def __call__(self, name: str, doc: Document) -> None:
@@ -39,13 +39,14 @@ class LostDtype:
         if self._warned:
             return
         if name == "descriptor" and doc.get("name") == self._config.stream:
-            key = find_image_key(doc, self._config.image_key)
-            if key is not None:
-                self._keys[doc["uid"]] = key, doc["data_keys"][key]
-        elif name == "event" and doc["descriptor"] in self._keys:
-            key, data_key = self._keys.pop(doc["descriptor"])
-            value = doc["data"].get(key)
-            if _is_lost(value, data_key):
+            data_keys, key = doc["data_keys"], find_image_key(doc, self._config.image_key)
+            keys = [key] if key is not None else []
+            keys += [each.image_key for each in self._config.merge if each.image_key in data_keys]
+            self._keys[doc["uid"]] = [(key, data_keys[key]) for key in keys]
+        elif name == "event":
+            for key, data_key in self._keys.pop(doc["descriptor"], ()):
+                if self._warned or not _is_lost(doc["data"].get(key), data_key):
+                    continue
                 self._warned = True
                 logger.warning(
                     "the images under %r are whole numbers of which it is not stored what integers they were: if the "

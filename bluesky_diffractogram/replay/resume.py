@@ -195,6 +195,8 @@ def _other(described: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What of how a stream was computed is another now; nothing if all is the same."""
     if described["calibration"]["sha256"] != now["calibration"]["sha256"]:
         return "calibration"
+    if _merged_calibrations(described) != _merged_calibrations(now):
+        return "calibration of merge"
     then, arrays = described["arrays"], now["arrays"]
     for key in sorted(set(then) | set(arrays)):
         if then.get(key, {}).get("sha256") != arrays.get(key, {}).get("sha256"):
@@ -204,6 +206,10 @@ def _other(described: Mapping[str, Any], now: Mapping[str, Any]) -> str:
             return f"version of {key}"
     then, settings = json.loads(described["configuration"]), json.loads(now["configuration"])
     return "" if same_meaning(then, settings) else "configuration"
+
+
+def _merged_calibrations(described: Mapping[str, Any]) -> list[str]:
+    return [each["sha256"] for each in described.get("merge") or ()]
 
 
 def _events(derived_uid: str, documents: Iterator[tuple[str, Document]]) -> Iterator[tuple[Key, Document]]:

@@ -76,7 +76,7 @@ def documents_of_tiled_run(
                 yield from (("descriptor", descriptor) for descriptor in descriptors)
                 continue
             found = find_image_key(descriptors[0], image_key)
-            wanted = {found}
+            wanted = {found, *(each.image_key for each in config.merge)}
             if config.dark_of_run is not None and found in stream.base:
                 images[name] = stream.base[found]
                 refuse_shared_files(images, start["uid"])

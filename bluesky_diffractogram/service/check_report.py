@@ -11,12 +11,15 @@ from rich.text import Text
 
 from ..config import Arc, DiffractogramConfig
 from ..config.consistency import HC
+from ..reduction.detectors import Detector
 from .examine import Examined, beam_centre, two_theta_limits
 
 
 def print_report(examined: Examined, console: Console) -> None:
     """Print geometry, ranges, corrections and warnings."""
     console.print(_geometry_facts(examined), soft_wrap=True)
+    for each in examined.others:
+        console.print(_detector_facts(each), soft_wrap=True)
     console.print(_ranges_table(examined))
     console.print(_settings_facts(examined), soft_wrap=True)
     for message in examined.warnings:
@@ -67,6 +70,22 @@ def _geometry_facts(examined: Examined) -> _Facts:
     if moving is not None:
         told = ", ".join(f"{name} by {reading.key!r}" for name, reading in moving.readings.items())
         facts.add_row("moves", f"{told}; limits and axes are those of the above")
+    return facts
+
+
+def _detector_facts(detector: Detector) -> _Facts:
+    """What is a further detector's own, and set."""
+    geometry, config = detector.geometry, detector.config
+    facts = _Facts(f"Merged: {detector.data_key}")
+    facts.add_row("calibration", geometry.path)
+    facts.add_row("shape", f"{detector.shape[0]} rows × {detector.shape[1]} columns")
+    facts.add_row("distance", f"{1e3 * geometry.distance:.4f} mm")
+    facts.add_row("tilt", f"{geometry.tilt:.3f}°")
+    facts.add_row("transformation", config.transformation)
+    facts.add_row("scale", f"{detector.scale:g}")
+    for key, image in detector.images.items():
+        given = getattr(config, key)
+        facts.add_row(key, given if isinstance(given, str) else f"array of {image.shape}")
     return facts
 
 

@@ -23,7 +23,7 @@ from .jsonlines import JsonLines
 CONFIGURATION = "configuration.json"
 
 # What the demonstration cannot do without, or what would be of another beamline.
-FIXED = ("calibration", "carry", "image_key", "stream", "show_diff", "stop_diff")
+FIXED = ("calibration", "carry", "image_key", "merge", "stream", "show_diff", "stop_diff")
 
 
 class Demonstration:

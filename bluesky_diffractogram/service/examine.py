@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from ..config import ConfigError, DiffractogramConfig, load_config, parse_unit
 from ..reduction.conversion import convert_limit
 from ..reduction.corrections import read_image, read_images
+from ..reduction.detectors import Detector
 from ..reduction.frame import FrameError
 from ..reduction.geometry import Geometry
 from ..reduction.limits import IntegrationRange
+from ..reduction.opened_detectors import open_detectors
 from ..reduction.reducer import Reducer, known_shape, open_geometry
 from ..reduction.transformation import transform
 from .console import package_log
@@ -34,6 +36,8 @@ class Examined:
         ``(ny, nx)``, the frame that was given, as the calibration sees it, NaN where invalid; or None.
     warnings
         What was warned of meanwhile.
+    others
+        The further detectors.
     """
 
     config: DiffractogramConfig
@@ -41,6 +45,7 @@ class Examined:
     reducer: Reducer | None
     image: NDArray[np.float64] | None
     warnings: tuple[str, ...]
+    others: tuple[Detector, ...] = ()
 
 
 def examine(source: str, frame: str | None = None) -> Examined:
@@ -62,13 +67,14 @@ def examine(source: str, frame: str | None = None) -> Examined:
     with package_log(lambda _, message: warnings.append(message)):
         config = load_config(source)
         geometry = open_geometry(config)
+        others = open_detectors(config, geometry)
         stored = None if frame is None else read_image("frame", frame)
         images = read_images(config)
         shape = known_shape(config, geometry, images) if stored is None else (stored.shape[0], stored.shape[1])
         reducer = None
         if shape is not None:
             try:
-                reducer = Reducer(config, geometry, shape)
+                reducer = Reducer(config, geometry, shape, others=others)
             except FrameError as error:
                 raise ConfigError("frame", frame, "a frame of the detector", str(error)) from None
     image = None
@@ -78,7 +84,7 @@ def examine(source: str, frame: str | None = None) -> Examined:
         invalid = reducer.validity.invalid(oriented)
         if invalid is not None:
             image[invalid] = np.nan
-    return Examined(config, geometry, reducer, image, tuple(warnings))
+    return Examined(config, geometry, reducer, image, tuple(warnings), others)
 
 
 def two_theta_limits(wanted: IntegrationRange, geometry: Geometry) -> tuple[float, float]:

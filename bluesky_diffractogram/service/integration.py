@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..config import DiffractogramConfig
+from ..config import ConfigError, DiffractogramConfig
 from .derived_files import DerivedFiles, no_windows
 from .frame_files import FrameFile, RawRun
 
@@ -36,6 +36,9 @@ class Integration:
     """
 
     def __init__(self, config: DiffractogramConfig, folder: Path, *, log: bool = False) -> None:
+        if config.merge:
+            keys = [each.image_key for each in config.merge]
+            raise ConfigError("merge", keys, "[] here", "a file holds the frames of one detector")
         no_windows()
         from ..live import DiffractogramCallback
 

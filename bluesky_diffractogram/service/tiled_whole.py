@@ -18,7 +18,7 @@ from .tiled_runs import TiledRuns
 
 logger = logging.getLogger(__name__)
 
-COMPUTED_BY = ("configuration", "calibration", "arrays", "versions")
+COMPUTED_BY = ("configuration", "calibration", "arrays", "merge", "versions")
 
 
 class TiledWhole:

@@ -17,7 +17,7 @@ from bluesky_diffractogram.config.consistency import HC
 from bluesky_diffractogram.config.moving import OF_WAVELENGTH, RECORDED
 
 PURPOSE = "diffractogram"
-COMPUTED = ("calibration", "arrays")
+COMPUTED = ("calibration", "arrays", "merge")
 """What documents tell of how the numbers were computed, beside the configuration."""
 
 
@@ -272,6 +272,7 @@ def _is_number(data_key: Mapping[str, Any]) -> bool:
 
 def _provenance(computed: Mapping[str, Any]) -> str:
     parts = {"calibration": computed.get("calibration"), **(computed.get("arrays") or {})}
+    parts |= {f"calibration {i}": part for i, part in enumerate(computed.get("merge") or (), 1)}
     return json.dumps({key: part.get("sha256") for key, part in parts.items() if isinstance(part, Mapping)})
 
 

@@ -75,7 +75,7 @@ def test_the_defaults_are_the_tables(poni: Path) -> None:
         "background_curve": None, "background_unit": None, "background_scale": 1.0, "absorption": None,
         "mask_transformed": False, "mask_invalid": True, "dummy": None,
         "delta_dummy": None, "valid_range": None, "detector_shape": None,
-        "binning": None, "image_key": None, "stream": "primary", "frames_per_event": "each",
+        "binning": None, "merge": (), "image_key": None, "stream": "primary", "frames_per_event": "each",
         "carry": None, "cake": None, "count": False, "queue_size": 16, "when_full": "block", "reset_on_start": False,
         "hinted": None, "colors": None, "assets_dir": None,
     }  # fmt: skip

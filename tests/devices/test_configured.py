@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import time
 
@@ -11,7 +12,8 @@ import pytest
 from ophyd import Signal
 
 from bluesky_diffractogram import ConfigError, DiffractogramDevice, ReducedDetector
-from bluesky_diffractogram.config import update_config
+from bluesky_diffractogram.config import load_config, update_config
+from bluesky_diffractogram.devices.settings import flat
 
 
 class Heard(list):
@@ -24,6 +26,17 @@ class Heard(list):
     @property
     def values(self):
         return [value for value, _ in self]
+
+
+def test_the_signal_of_further_detectors_names_where_their_arrays_are_kept(tmp_path):
+    poni = tmp_path / "x.poni"
+    poni.touch()
+    entry = {"image_key": "b", "calibration": str(poni), "mask": np.eye(3), "dark": np.eye(3), "scale": 2}
+    merge = load_config({"calibration": str(poni), "image_key": "a", "merge": [entry]}).merge
+    kept = {"merge_0_mask": {"path": "/kept.npy", "sha256": "0"}, "merge_0_dark": {"path": "", "sha256": "12"}}
+    told = json.loads(flat("merge", merge, kept)), flat("merge", (), {})
+    plain = {"image_key": "b", "calibration": str(poni), "scale": 2.0, "mask": "/kept.npy", "dark": "sha256:12"}
+    assert told == ([plain], "[]")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import xarray
 from bluesky_tiled_plugins import TiledWriter
 from databroker import temp
 from documents.conftest import SHAPE, Collected, image, raw_run
+from documents.merged_runs import TwoStreams, in_memory, merged_config
+from documents.merged_runs import frames as two_series
 from documents.stream_runs import DATASET, StreamRun, images, uri_of, write_hdf5
 from live_runs import Live, assert_same_numbers, live_of, run_live
 from ponis import write_poni
@@ -170,6 +172,29 @@ def test_tiled_with_an_hdf5_file(cfg, tiled, tiled_files, fly, number):
     found = replay(tiled[live.uid], cfg).to_xarray()
     assert_same_numbers(found, live)
     assert found["seq_num"].values.tolist() == [data["raw_seq_num"] for data in live.events]
+
+
+@pytest.mark.parametrize("where", ["events", "files"])
+def test_tiled_with_two_detectors(tiled, tiled_files, tmp_path, where):
+    cfg = merged_config(tmp_path)
+    firsts, seconds = two_series(3)
+    if where == "events":
+        data_keys = {
+            key: {"source": "s", "dtype": "array", "dtype_numpy": taken.dtype.str, "shape": list(taken.shape)}
+            for key, taken in (("det1", firsts[0]), ("det2", seconds[0]))
+        }
+        both = [{"det1": first, "det2": second} for first, second in zip(firsts, seconds, strict=True)]
+        documents = in_memory(both, **data_keys)
+    else:
+        paths = tiled_files / "two 1.h5", tiled_files / "two 2.h5"
+        for path, taken in zip(paths, (firsts, seconds), strict=True):
+            write_hdf5(path, taken)
+        documents = TwoStreams(paths).step_scan(3)
+    live = live_of(cfg, documents)
+    store(live.raw, TiledWriter(tiled, max_array_size=0))
+    found = replay(tiled[live.uid], cfg).to_xarray()
+    assert len(live.events) == 3
+    assert_same_numbers(found, live)
 
 
 @pytest.mark.parametrize("number", [1, 2])

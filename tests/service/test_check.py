@@ -216,3 +216,24 @@ def test_it_says_what_moves(run_command: Run, beamline: SimulatedBeamline, tmp_p
     result = run_command("check", path, "--output", tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert "distance by 'det_z', energy by 'mono'" in result.stdout
+
+
+def test_further_detectors_are_told_with_what_is_their_own(
+    run_command: Run, beamline: SimulatedBeamline, tmp_path: Path
+) -> None:
+    second = beamline.calibration.with_name("second.poni")
+    second.write_text(beamline.calibration.read_text().replace("Distance: 0.3", "Distance: 0.25"))
+    merge = [{"image_key": "other_image", "calibration": str(second), "scale": 1.5, "transformation": "rot-90"}]
+    settings = {**beamline.configuration, "image_key": "det_image", "merge": merge}
+    result = run_command("check", json.dumps(settings), "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    text = re.sub(r"\s+", " ", result.stdout)
+    for expected in ("Merged: other_image", str(second), "197 rows × 209 columns", "250.0000 mm", "scale 1.5"):
+        assert expected in text
+    pixels = []
+    for each in (settings, {**settings, "merge": []}):
+        reducer = examine(json.dumps(each)).reducer
+        assert reducer is not None
+        pixels.append(reducer.integrator.pixels[0])
+    assert str(pixels[0]) in text
+    assert pixels[0] > 1.5 * pixels[1]

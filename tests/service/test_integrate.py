@@ -252,3 +252,14 @@ def test_it_reproduces_the_published_table_of_a_real_frame(run_command: Run, tmp
         relative = np.abs(intensity - published[bins]) / np.maximum(published[bins], 1.0)
         assert np.median(relative) < 0.01, f"sector {number}"
         assert np.percentile(relative, 99) < 0.1, f"sector {number}"
+
+
+def test_further_detectors_are_refused_as_files_hold_the_frames_of_one(
+    run_command: Run, beamline: SimulatedBeamline, frame_files: list[Path], tmp_path: Path
+) -> None:
+    merge = [{"image_key": "other_image", "calibration": str(beamline.calibration)}]
+    settings = tmp_path / "two.json"
+    settings.write_text(json.dumps({**beamline.configuration, "image_key": "image", "merge": merge}, default=str))
+    result = run_command("integrate", "--config", settings, "--output", tmp_path / "out", *frame_files)
+    assert result.exit_code == 2
+    assert "merge = ['other_image']: a file holds the frames of one detector" in result.stderr

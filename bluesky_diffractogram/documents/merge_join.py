@@ -1,0 +1,102 @@
+"""Frames of several detectors whose StreamDatum documents come one after the other."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from .messages import Document, ImagesReceived, Message, StreamRows
+from .setting import Setting
+from .stream_join import MOST_FRAMES_OF_A_DATUM, is_stream
+
+logger = logging.getLogger(__name__)
+
+MOST_ROWS = 200_000
+MOST_HELD = 100_000
+MOST_HELD_IN_MEMORY = 64
+
+
+@dataclass
+class MergeJoin:
+    """Holds the frames of one run until it is told where those of the further detectors lie.
+
+    A frame waits for the StreamDatum documents of all of them, and with it what comes after it, so that the order is
+    kept. One for which no document comes until the run ends goes on without, to be skipped for that.
+    """
+
+    _rows: OrderedDict[tuple[str, str, int], StreamRows] = field(default_factory=OrderedDict)
+    _held: deque[ImagesReceived] = field(default_factory=deque)
+    _in_memory: int = 0
+
+    def datum(self, doc: Document, data_key: str, number: int) -> Iterator[Message]:
+        """Take a StreamDatum of a further detector, each index of which stands for `number` frames.
+
+        Yields
+        ------
+        Message
+            The frames that need not wait any more.
+        """
+        start, stop = int(doc["indices"]["start"]), int(doc["indices"]["stop"])
+        if start < 0 or number < 1 or not 0 <= (stop - start) * number <= MOST_FRAMES_OF_A_DATUM:
+            what = "the StreamDatum %s of %r is refused: it tells of the indices %d to %d, with %d frames each"
+            logger.warning(what, doc["uid"], data_key, start, stop, number)
+            return
+        first = int((doc.get("seq_nums") or {}).get("start") or start + 1)
+        for k in range(stop - start):
+            place = doc["descriptor"], data_key, first + k
+            self._rows[place] = StreamRows(doc["stream_resource"], (start + k) * number, number)
+        while len(self._rows) > MOST_ROWS:
+            self._rows.popitem(last=False)
+        yield from self._release()
+
+    def complete(self, messages: Iterable[Message]) -> Iterator[Message]:
+        """The messages, those with images when it is known where their further detectors' are."""
+        for message in messages:
+            if isinstance(message, ImagesReceived) and (self._held or _awaited(message)):
+                self._held.append(_noted(message))
+                self._in_memory += self._held[-1].in_memory
+                yield from self._release()
+                if self._in_memory > MOST_HELD_IN_MEMORY or len(self._held) > MOST_HELD:
+                    yield self._take()
+            else:
+                yield _noted(message) if isinstance(message, ImagesReceived) else message
+
+    def flush(self) -> Iterator[Message]:
+        """The frames that wait, with what is known."""
+        while self._held:
+            yield self._take()
+
+    def _release(self) -> Iterator[Message]:
+        while self._held and all(place in self._rows for place in _awaited(self._held[0])):
+            yield self._take()
+
+    def _take(self) -> ImagesReceived:
+        images = self._held.popleft()
+        self._in_memory -= images.in_memory
+        rows = [(place[1], self._rows.pop(place)) for place in _awaited(images) if place in self._rows]
+        return replace(images, other_rows=tuple(rows))
+
+
+def is_merged(setting: Setting, data_key: str) -> bool:
+    """Whether a data key is that of a further detector."""
+    return any(each.image_key == data_key for each in setting.config.merge)
+
+
+def _noted(images: ImagesReceived) -> ImagesReceived:
+    """The same, with whether images of further detectors are in its event."""
+    values = (images.event["data"].get(each.image_key) for each in images.setting.config.merge)
+    there = any(value is not None and not isinstance(value, str) for value in values)
+    return replace(images, others_in_memory=True) if there else images
+
+
+def _awaited(images: ImagesReceived) -> list[tuple[str, str, int]]:
+    """The further images of an event that StreamDatum documents tell of: descriptor, data key, seq_num."""
+    data_keys, event = images.descriptor["data_keys"], images.event
+    keys = [each.image_key for each in images.setting.config.merge]
+    return [
+        (images.descriptor["uid"], key, event["seq_num"])
+        for key in keys
+        if key in data_keys and key not in event["data"] and is_stream(data_keys[key])
+    ]
