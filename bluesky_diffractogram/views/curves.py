@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,7 +11,9 @@ from bluesky.callbacks.core import CallbackBase, make_class_safe
 from numpy.typing import NDArray
 
 from .colors import RangeColors
+from .curve_limits import CurveLimits
 from .derived import DerivedRuns, Stream
+from .frozen import DrawnReferences, Reference
 from .labels import (
     intensity_exponent,
     intensity_formatter,
@@ -38,19 +39,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REFERENCE = "0.65"
 GRID = "0.9"
-MARGIN = 0.08
-PEAK_TEXT = 0.28  # inches
-MOST_PEAK_TEXT = 0.35  # of the height
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Reference:
-    """A curve that was frozen: ``(2, npt)`` radial, intensity, and the unit of the former."""
-
-    unit: str
-    curve: NDArray[np.float64]
 
 
 @make_class_safe(logger=logger)
@@ -121,23 +110,21 @@ class LiveDiffractogram(View, CallbackBase):
         self._drawn: Stream | None = None
         # replaced as a whole at every change, so that the drawing sees by identity whether it is drawn already
         self._references: tuple[Reference, ...] = ()
-        self._drawn_references: tuple[tuple[Reference, ...], str] = ((), "")
-        self._reference_lines: list[Line2D] = []
+        self._frozen = DrawnReferences(ax)
         self._lines: tuple[Lines | None, Geometry | None] = (None, None)
         self._drawn_lines: tuple[Lines | None, Geometry | None, Stream | None, float | None] = (None,) * 4
         self._powder = DrawnLines(ax)
-        self._fitted = False
         self._labels = PeakLabels(ax)
         self._scale, self._drawn_scale = check_scale(scale), check_scale(scale)
         scale_intensities(ax, self._scale)
         ax.set_ylabel("intensity" if ylabel is None else ylabel)
         self._labelled: tuple[int, str] | None = None
-        ax.margins(x=0, y=MARGIN)
         ax.grid(color=GRID, linewidth=0.6)
         ax.set_axisbelow(True)
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_visible(False)
         self._empty = ax.text(0.5, 0.5, "no frames yet", transform=ax.transAxes, ha="center", va="center", color="0.5")
+        self._limits = CurveLimits(ax, self._empty, peaks=peaks)
         ax.format_coord = self.readout  # type: ignore[method-assign]
         if auto_redraw:
             self.redraw_by_clock()
@@ -241,7 +228,8 @@ class LiveDiffractogram(View, CallbackBase):
             shown, colors = self._shown, self._colors
             references, lines = self._references, self._lines
         if self._scale != self._drawn_scale:
-            self._drawn_scale, self._labelled, self._fitted = self._scale, None, False
+            self._drawn_scale, self._labelled = self._scale, None
+            self._limits.forget()
             scale_intensities(self.ax, self._scale)
         if shown is None:
             return
@@ -255,43 +243,16 @@ class LiveDiffractogram(View, CallbackBase):
             line.set_marker("o" if len(alone) else "none")  # of which no line is drawn
             line.set_markevery(alone.tolist() or None)
             self.markers[number].set_data(*shown.peaks.get(number, np.empty((2, 0))))
-        self._draw_references(references, shown.stream)
+        if self._frozen.show(references, shown.stream.unit):
+            self._write_legend(shown.stream)
         self._draw_lines(lines, shown)
         if self._legend_above and self._legend_room != self._room():
             self._write_legend(shown.stream)
         if self._title is None:
             self.ax.set_title(SEPARATOR.join((shown.stream.run_label, shown.caption)), loc="left", fontsize="medium")
-        self._fit(full)
+        self._limits.fit(self._drawn_scale, full=full)
         self._label_intensity(shown.stream)
         self._label_peaks(shown)
-
-    def _fit(self, full: bool) -> None:
-        """Bring the limits to the curves, unless somebody has zoomed; small steps only for a file."""
-        self.ax.relim()
-        nothing = self._drawn_scale == "log" and not self.ax.dataLim.minposy < np.inf
-        self._empty.set_text("nothing above zero" if nothing else "")
-        self._empty.set_visible(nothing)
-        follows = self.ax.get_autoscaley_on()
-        self.ax.set_autoscaley_on(follows and not nothing)  # autoscaling to nothing warns, whoever asks for limits
-        before = self.ax.get_ylim()
-        self.ax.autoscale_view()
-        if self.ax.get_autoscaley_on() and self._with_peaks:
-            self._leave_room()
-        low, high = self.ax.get_ylim()
-        if not full and self.ax.get_autoscaley_on() and self._fitted and _fits((low, high), before):
-            self.ax.set_ylim(before, auto=None)
-        self.ax.set_autoscaley_on(follows)
-        self._fitted = True
-
-    def _leave_room(self) -> None:
-        """Leave as much of the height free at the top as the peaks' positions need, on any scale."""
-        scale = self.ax.yaxis.get_transform()
-        low, high = scale.transform(np.array(self.ax.get_ylim()))
-        inches = self.ax.get_window_extent().height / self.figure.dpi
-        share = min(PEAK_TEXT / max(inches, 0.1), MOST_PEAK_TEXT)
-        top = high - (high - low) * MARGIN / (1 + 2 * MARGIN)
-        wanted = low + (top - low) / (1 - share)
-        self.ax.set_ylim(top=float(scale.inverted().transform(np.array([max(wanted, high)]))[0]), auto=None)
 
     def _begin(self, shown: ShownEvent, colors: RangeColors) -> None:
         """Make the lines of a new stream, and its labels."""
@@ -313,21 +274,9 @@ class LiveDiffractogram(View, CallbackBase):
         self.ax.set_xlabel(radial_label(shown.stream) if self._xlabel is None else self._xlabel)
         if self._title:
             self.ax.set_title(self._title)
-        self._drawn, self._fitted = shown.stream, False
+        self._drawn = shown.stream
+        self._limits.forget()
         self._write_legend(shown.stream)
-
-    def _draw_references(self, references: tuple[Reference, ...], stream: Stream) -> None:
-        if references is self._drawn_references[0] and stream.unit == self._drawn_references[1]:
-            return
-        self._drawn_references = references, stream.unit
-        for line in self._reference_lines:
-            line.remove()
-        self._reference_lines = [
-            self.ax.plot(*each.curve, color=REFERENCE, linewidth=1, zorder=1.5)[0]
-            for each in references
-            if each.unit == stream.unit
-        ]
-        self._write_legend(stream)
 
     def _draw_lines(self, lines: tuple[Lines | None, Geometry | None], shown: ShownEvent) -> None:
         wanted = (*lines, shown.stream, shown.wavelength)
@@ -343,7 +292,7 @@ class LiveDiffractogram(View, CallbackBase):
 
     def _write_legend(self, stream: Stream) -> None:
         lines = {range_text(stream, number): line for number, line in self.lines.items()}
-        more: list[tuple[Artist, str]] = [(line, "frozen") for line in self._reference_lines[:1]]
+        more: list[tuple[Artist, str]] = [(line, "frozen") for line in self._frozen.lines[:1]]
         powder = self._drawn_lines[0]
         if powder is not None and self._powder.artist is not None:
             more.append((self._powder.artist, powder.name))
@@ -372,10 +321,3 @@ def isolated(intensity: NDArray) -> NDArray[np.intp]:
     """The bins with a value between two without, or alone on their axis."""
     beside = np.pad(np.isfinite(intensity), 1)
     return np.flatnonzero(beside[1:-1] & ~beside[:-2] & ~beside[2:])
-
-
-def _fits(wanted: tuple[float, float], shown: tuple[float, float]) -> bool:
-    """Whether limits that are `shown` will do for those that are `wanted`: all is seen, and not much too small."""
-    span = shown[1] - shown[0]  # a part of what is kept free above and below the curves may be used
-    inside = wanted[0] >= shown[0] - 0.05 * span and wanted[1] <= shown[1] + 0.02 * span
-    return inside and wanted[1] - wanted[0] >= 0.8 * (shown[1] - shown[0])

@@ -185,8 +185,8 @@ def test_nothing_is_kept_of_runs_that_are_over(cfg, collected, tmp_path):
     for kept in (datums._datums, datums._resources, datums._descriptors):
         assert len(kept) == 1  # those of the latest image, for `next`
     assert not diff._pipeline._runs
-    assert not diff._intake._runs
-    assert not diff._intake._run_of_descriptor
+    assert not diff._arrivals.intake._runs
+    assert not diff._arrivals.intake._run_of_descriptor
 
 
 def test_interleaved_runs_share_a_resource(cfg, collected, tmp_path):

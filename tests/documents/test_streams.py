@@ -471,7 +471,7 @@ def test_nothing_is_kept_of_runs_that_are_over(cfg, path, collected):
         assets = diff._pipeline._assets
         assert not assets._open
         assert len(assets._stream_resources) <= 64
-        assert not diff._intake._runs
+        assert not diff._arrivals.intake._runs
         assert not diff._pipeline._runs
     from bluesky_diffractogram.files import HDF5Frames
 
@@ -502,7 +502,7 @@ def test_runs_without_a_stop_do_not_grow_for_ever(cfg, path, collected):
         diff.subscribe(collected)
         for _ in range(70):
             send(diff, list(StreamRun(uri_of(path)).step_scan(1))[:-1])
-        assert len(diff._intake._runs) <= 64
+        assert len(diff._arrivals.intake._runs) <= 64
         assert len(collected.of("stop")) == 6
     assert {doc["exit_status"] for doc in collected.of("stop")} == {"abort"}
     assert len(collected.of("stop")) == 70

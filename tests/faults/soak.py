@@ -49,7 +49,7 @@ def runs(folder: Path, size: str, number: int):
 
 def kept(diff) -> dict[str, int]:
     """How much the callback has of what belongs to runs."""
-    pipeline, intake = diff._pipeline, diff._intake
+    pipeline, intake = diff._pipeline, diff._arrivals.intake
     datums = pipeline._assets._datums
     return {
         "runs": len(pipeline._runs) + len(intake._runs) + len(intake._run_of_descriptor),

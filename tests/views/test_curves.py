@@ -10,7 +10,8 @@ from derived_run_example import DerivedRun, RangeExample
 from matplotlib.figure import Figure
 
 from bluesky_diffractogram.views.colors import OKABE_ITO
-from bluesky_diffractogram.views.curves import REFERENCE, LiveDiffractogram
+from bluesky_diffractogram.views.curves import LiveDiffractogram
+from bluesky_diffractogram.views.frozen import REFERENCE
 
 TWO = (RangeExample(gap=slice(90, 100)), RangeExample((-5, 5), (2, 8), 150, (0.2, 0.5, 0.7)))
 
