@@ -16,6 +16,8 @@ FEWEST_BINS = 5
 # If peaks take so much of a curve, its noise is estimated again without them, as long as there is anything beside
 # them, and peaks are looked for again if it is so much smaller, and so on.
 MANY_LINES, ALL_LINES, QUIETER, MOST_AGAIN = 0.2, 0.85, 0.8, 3
+# The bend of a line is found at an eighth of the line's own scale or below; that of a halo, in noise, above.
+HALO_BEND = 0.125
 # The contrast that makes a scale a peak's own, where no threshold is given.
 CLEAR = 5.0
 
@@ -95,7 +97,11 @@ def _joined(tops: Bins, scale: Bins, bent: Bends, curve: Curve, noise: CurveNois
     if not len(at):
         return tops, scale
     # One that is found both ways is one, several are themselves; a halo on which lines stand is none.
-    near = np.abs(tops[:, None] - at) <= np.maximum(0.5 * scale, 2.0)[:, None]
+    distance = np.abs(tops[:, None] - at)
+    near = distance <= np.maximum(0.5 * scale, 2.0)[:, None]
+    # Noise puts the highest bin of a halo and its sharpest bend in different places.
+    halo = (distance <= scale[:, None]) & (bent.scale >= HALO_BEND * scale[:, None])
+    near |= halo & ~near.any(axis=1)[:, None] & ~near.any(axis=0)
     several = near.sum(axis=1) > 1
     one = near.sum(axis=1) == 1
     new = ~near[one].any(axis=0)
