@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .diffractogram import Diffractogram
+from .noise_kernel import ROUNDING
 
 Array = NDArray[np.float64]
 
@@ -28,8 +29,6 @@ LOW_PART, CHANCE = 0.35, 3.2 * 1.17
 # Smaller blocks follow the background better, larger ones bear more peaks.
 BLOCK_BINS, MOST_BLOCKS = 100, 8
 LARGEST_WIDTH = 64.0
-# A sum in float32 is not better than this, relative to its level.
-ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False, slots=True)
