@@ -38,8 +38,9 @@ def convolve(y: NDArray, kernel: NDArray, half: int, seen: NDArray, padded: NDAr
         padded[half + i] = y[i]
         seen[i] = kernel[0] * y[i]
     for j in range(1, half + 1):
+        weight = kernel[j]
         for i in range(n):
-            seen[i] += kernel[j] * (padded[half - j + i] + padded[half + j + i])
+            seen[i] += weight * (padded[half - j + i] + padded[half + j + i])
 
 
 @compiled
@@ -195,7 +196,7 @@ def find_bends(
             for j in range(1, half + 1):
                 own += kernels[2, k, j] * (variance[max(at - j, 0)] + variance[min(at + j, n - 1)])
             by = FALLS_BY * np.sqrt(spreads[0, k] * own)
-            falls = _falls(smooth, at, np.int64(np.rint(FALLS_WITHIN * t)), by)
+            falls = _falls(smooth, at, int(np.rint(FALLS_WITHIN * t)), by)
             if not falls and not _beside(at, every, kept, response, largest, t):
                 continue
             here, curvature = strength[at], strength[at - 1] - 2.0 * strength[at] + strength[at + 1]

@@ -122,8 +122,7 @@ def bends(curve: Curve, noise: CurveNoise, min_snr: float) -> Bends:
         return Bends(np.empty(0, np.intp), *np.empty((3, 0)))
     kernels = bend_kernels(sizes, noise.correlation if noise.shared is None else noise.shared)
     y = _filled(curve)
-    given = np.zeros(len(y)) if noise.given is None else noise.given
-    variance = level_variance(y, noise.quiet, noise.background, given)
+    variance = level_variance(y, *noise.columns[:3])
     stretches = (curve.finite, curve.first, curve.end)
     each = (kernels.sizes, kernels.halves, kernels.kernels, kernels.spreads)
     columns = find_bends(y, variance, *stretches, *each, min_snr)
