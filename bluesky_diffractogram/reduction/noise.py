@@ -15,22 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .diffractogram import Diffractogram
+from .noise_kernel import LOW_PART, ROUNDING, blocks_of_noise
 
 Array = NDArray[np.float64]
 
-# |z| of a standard normal variable lies below this half of the time.
-HALF_NORMAL_MEDIAN = 0.6744897501960817
-# The background is rather below than above the median, where lines are.
-BACKGROUND_QUANTILE = 0.3
-# The part of a block's bins, the lowest, that is looked at alone; its noise, a median, has a relative deviation of 1.17
-# over the root of how many they are, and must be quieter by more than so many of these for lines to be the reason.
-LOW_PART, CHANCE = 0.35, 3.2 * 1.17
-# Smaller blocks follow the background better, larger ones bear more peaks.
-BLOCK_BINS, MOST_BLOCKS = 100, 8
 LARGEST_WIDTH = 64.0
 LEAST_PART = 0.03
-# A sum in float32 is not better than this, relative to its level.
-ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -90,6 +80,12 @@ class CurveNoise:
     given: Array | None
     correlation: float
     shared: tuple[float, ...] | None = None
+
+    @property
+    def columns(self) -> tuple[Array, Array, Array, float]:
+        """What compiled loops want: `quiet`, `background`, `given` or zeros, and `correlation`."""
+        given = np.zeros(len(self.quiet)) if self.given is None else self.given
+        return self.quiet, self.background, given, self.correlation
 
     @np.errstate(all="ignore")
     def sigma(self, bins: NDArray[np.intp], level: Array) -> Array:
@@ -236,33 +232,15 @@ def _lag_of_curve(y: Array) -> int:
 
 def _in_blocks(y: Array, lag: int, root: Array) -> tuple[Array, Array]:
     """Deviation times `root` and level of the background, ``(npt,)`` each, from blocks of equally many usable bins."""
-    differences = _differences(y, lag) * root[lag:-lag]
-    usable = np.flatnonzero(np.isfinite(differences))
-    if not len(usable):
+    quiet, background, centres = blocks_of_noise(y, lag, root)
+    blocks = len(quiet)
+    if not blocks:
         return np.zeros(len(y)), np.zeros(len(y))
-    blocks = min(max(1, len(usable) // max(BLOCK_BINS, 8 * lag)), MOST_BLOCKS)
-    size = len(usable) // blocks
-    blockwise = usable[: blocks * size].reshape(blocks, size)
-    middle, third = size // 2, int(BACKGROUND_QUANTILE * (size - 1))
-    quiet = np.partition(differences[blockwise], middle, axis=1)[:, middle] / HALF_NORMAL_MEDIAN
-    background = np.partition(y[blockwise + lag], third, axis=1)[:, third]
-    # Lines are where the curve is high, and differ by more than noise there. The mean of the three bins that make a
-    # difference is independent of it, as far as it is noise, so that to choose by one does not alter the other.
-    level = _level(y, lag)
-    low = max(int(LOW_PART * size), 1)
-    lowest = np.argpartition(level[blockwise], low - 1, axis=1)[:, :low]
-    rows = np.arange(blocks)[:, None]
-    quiet_low = np.median(differences[blockwise][rows, lowest], axis=1) / HALF_NORMAL_MEDIAN
-    background_low = np.median(level[blockwise][rows, lowest], axis=1)
-    # Where the lowest bins are much quieter, beyond what their level explains, the others are lines.
-    by_chance = max(1.0 - CHANCE / np.sqrt(low), 0.4)
-    lined = by_chance * quiet > quiet_low * np.sqrt(np.fmax(background / background_low, 1.0))
-    quiet, background = np.where(lined, quiet_low, quiet), np.where(lined, background_low, background)
     if blocks == 1:
         return np.full(len(y), quiet[0]), np.full(len(y), background[0])
     if blocks > 2:  # a block may be full of peaks
         quiet = _median_of_three(quiet)
-    bins, centres = np.arange(len(y)), blockwise[:, size // 2] + lag
+    bins = np.arange(len(y))
     return np.interp(bins, centres, quiet), np.interp(bins, centres, background)
 
 

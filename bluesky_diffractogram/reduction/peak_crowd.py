@@ -13,6 +13,8 @@ from .peak_shape import GAUSS_AREA, Shapes
 # Nearer than this, in the width of what was measured, another line is a part of it; nearer than that, in the width of
 # a line, a line hides the flank of another.
 WITHIN, BESIDE = 0.8, 3.0
+# So much of the way to another line, what was measured is not the line that was found.
+STRAYED = 0.5
 
 
 @np.errstate(all="ignore")
@@ -37,7 +39,9 @@ def crowded_shapes(shapes: Shapes, curve: Curve, tops: Bins, bent: Bends) -> Sha
     distance = np.abs(tops[:, None] - tops).astype(np.float64)
     np.fill_diagonal(distance, np.inf)
     measured = (fwhm > 0.0) & (shapes.net_height > 0.0)
-    merged = measured & (distance.min(axis=1) < WITHIN * fwhm)
+    # A weak line's middle wanders off to a strong neighbour whose flank is in its windows.
+    strayed = np.abs(shapes.position - tops) > STRAYED * distance.min(axis=1)
+    merged = measured & ((distance.min(axis=1) < WITHIN * fwhm) | strayed)
     alone = measured & ~merged
     apart = np.abs(tops[:, None] - bent.bins)
     which = apart.argmin(axis=1)
@@ -47,7 +51,8 @@ def crowded_shapes(shapes: Shapes, curve: Curve, tops: Bins, bent: Bends) -> Sha
     nearest = np.where(alone[None, :], distance, np.inf)
     width = np.where(alone.any(), fwhm[nearest.argmin(axis=1)], distance.min(axis=1))
     # A line that a gap or an end cuts has no other beside it, and stays unmeasured.
-    doubtful &= merged | (distance.min(axis=1) < BESIDE * width)
+    # What bends the curve at scales beyond a line's width only is no such line but a halo.
+    doubtful &= (merged | (distance.min(axis=1) < BESIDE * width)) & (bent.scale[which] <= width)
     if not doubtful.any():
         return shapes
     position = bent.position[which]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import signal
 
 from .diffractogram import Diffractogram, Peaks
 from .noise import CurveNoise, Shared, curve_noise
 from .peak_bend import Bends, bends
 from .peak_crowd import crowded_shapes
-from .peak_scale import Array, Bins, Curve, Mask, contrast, own_scale, scales
+from .peak_scale import Array, Bins, Curve, Mask, own_sizes, scales
 from .peak_shape import Shapes, measure
+from .scale_kernel import prominent_peaks
 
 FEWEST_BINS = 5
 # If peaks take so much of a curve, its noise is estimated again without them, as long as there is anything beside
 # them, and peaks are looked for again if it is so much smaller, and so on.
 MANY_LINES, ALL_LINES, QUIETER, MOST_AGAIN = 0.2, 0.85, 0.8, 3
+# The bend of a line is found at an eighth of the line's own scale or below; that of a halo, in noise, above.
+HALO_BEND = 0.125
 # The contrast that makes a scale a peak's own, where no threshold is given.
 CLEAR = 5.0
 
@@ -95,14 +97,15 @@ def _joined(tops: Bins, scale: Bins, bent: Bends, curve: Curve, noise: CurveNois
     if not len(at):
         return tops, scale
     # One that is found both ways is one, several are themselves; a halo on which lines stand is none.
-    near = np.abs(tops[:, None] - at) <= np.maximum(0.5 * scale, 2.0)[:, None]
+    distance = np.abs(tops[:, None] - at)
+    near = distance <= np.maximum(0.5 * scale, 2.0)[:, None]
+    # Noise puts the highest bin of a halo and its sharpest bend in different places.
+    halo = (distance <= scale[:, None]) & (bent.scale >= HALO_BEND * scale[:, None])
+    near |= halo & ~near.any(axis=1)[:, None] & ~near.any(axis=0)
     several = near.sum(axis=1) > 1
     one = near.sum(axis=1) == 1
     new = ~near[one].any(axis=0)
-    height, sizes = curve.intensity[at], scales(len(curve.finite))
-    reach = _to_higher(at, height, np.ones(len(at), dtype=bool))
-    standing, least = contrast(curve, noise.sigma(at, height), noise.correlation, at, reach, sizes)
-    own_of_bent = sizes[own_scale(standing, least, min_snr)]
+    own_of_bent = own_sizes(curve, noise, at, min_snr, among=True)
     every = np.append(tops[~several], at[new])
     own = np.append(scale[~several], own_of_bent[new])
     order = np.argsort(every)
@@ -111,27 +114,10 @@ def _joined(tops: Bins, scale: Bins, bent: Bends, curve: Curve, noise: CurveNois
 
 def _by_prominence(curve: Curve, noise: CurveNoise, min_snr: float) -> tuple[Bins, Bins]:
     """The top bins and scales of peaks whose highest bin stands out from the noise of a bin, from left to right."""
-    # A gap is a wall: no maximum beside it, and no base of a peak beyond it.
     walled = np.where(curve.finite, curve.intensity, np.inf)
-    tops = signal.find_peaks(walled)[0]
-    tops = tops[curve.finite[tops]]
-    height = curve.intensity[tops]
-    sigma = noise.sigma(tops, height)
-    prominent = signal.peak_prominences(walled, tops)[0] >= min_snr * sigma
-    if not prominent.any():
-        return tops[:0], tops[:0]
-    reach = _to_higher(tops, height, prominent)
-    tops, height, sigma = tops[prominent], height[prominent], sigma[prominent]
-
-    sizes = scales(len(curve.finite))
-    standing, least = contrast(curve, sigma, noise.correlation, tops, reach, sizes)
-    own = own_scale(standing, least, min_snr)
-    scale = sizes[own]
-    enough = standing[np.arange(len(tops)), own] >= min_snr
-    # Still rising where the next higher maximum comes into its middle: a part of that peak.
-    whole = np.append(sizes, 0)[own + 1] // 3 < reach
-    kept = enough & whole & ~_eclipsed(tops, scale, height)
-    return tops[kept], scale[kept]
+    of_curve = (curve.intensity, walled, curve.sums, curve.first, curve.end)
+    tops, scale = prominent_peaks(*of_curve, *noise.columns, scales(len(walled)), min_snr)
+    return tops, scale
 
 
 def _under(tops: Bins, scale: Bins, n: int) -> Mask:
@@ -147,11 +133,7 @@ def shapes_at(diffractogram: Diffractogram, tops: Bins) -> Shapes:
     """Measure what is at `tops` ``(n,)``, finite bins that somebody else takes for peaks, each at its own scale."""
     curve = Curve(diffractogram.intensity)
     noise = curve_noise(diffractogram)
-    sizes = scales(len(diffractogram.intensity))
-    sigma = noise.sigma(tops, diffractogram.intensity[tops])
-    far = np.full(len(tops), np.iinfo(np.intp).max)
-    standing, least = contrast(curve, sigma, noise.correlation, tops, far, sizes)
-    return measure(curve, noise, tops, sizes[own_scale(standing, least, CLEAR)])
+    return measure(curve, noise, tops, own_sizes(curve, noise, tops, CLEAR))
 
 
 def peaks_of(radial: Array, shapes: Shapes, order: Bins) -> Peaks:
@@ -169,26 +151,3 @@ def peaks_of(radial: Array, shapes: Shapes, order: Bins) -> Peaks:
         area=shapes.area[order] * step,
         position_error=step,
     )
-
-
-def _to_higher(tops: Bins, height: Array, which: Mask) -> Bins:
-    """How many bins it is from each of `which` maxima to the nearest higher one of all."""
-    distance = np.abs(tops[which, None] - tops)
-    return np.where(_higher(height, which), distance, np.iinfo(np.intp).max).min(axis=1)
-
-
-def _eclipsed(tops: Bins, scale: Bins, height: Array) -> Mask:
-    """``(n,)`` which candidates are only another maximum of a higher peak at least half as narrow as they are.
-
-    Noise gives the top of a wide peak several maxima; each of them is the peak.
-    """
-    near = np.abs(tops[:, None] - tops) < 0.5 * np.maximum(scale[:, None], scale)
-    wider = scale[:, None] > 0.5 * scale
-    return (near & wider & _higher(height, np.ones(len(tops), dtype=bool))).any(axis=1)
-
-
-def _higher(height: Array, which: Mask) -> Mask:
-    """``(k, n)`` which of all are higher than each of `which`; of equals (counts often are) the first is."""
-    rank = np.empty(len(height), dtype=np.intp)
-    rank[np.argsort(-height, kind="stable")] = np.arange(len(height))
-    return rank < rank[which, None]

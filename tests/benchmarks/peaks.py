@@ -3,7 +3,8 @@
 Curves of all of pyFAI's calibrants are simulated, straight away with pixels split over bins, and through simulated
 frames and the reduction. For the default finder, lavue's and plain `scipy.signal.find_peaks` it gives the part of the
 lines found, by signal-to-noise ratio and by distance to the next line in FWHM; false peaks in a hundred curves, with
-lines and without; and how far positions are off, in bins.
+lines and without; how far positions are off, in bins; and how long it takes. A halo is a maximum of the sample's own
+background: a peak there is none of its lines, but no false one either, and counted by itself.
 
 The signal-to-noise ratio of a line is its height over the least standard uncertainty that counting leaves it in a joint
 fit of all lines, their positions and the background: that of the whole line, not of a bin.
@@ -21,34 +22,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("BLUESKY_DIFFRACTOGRAM_CACHE", "")
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "reduction"))
 
 import itertools
+from functools import partial
 
 import numpy as np
-from powder_curves import FINDERS, ISOLATION, SNR, PowderCurve, Score, calibrant_curve, compare, least_uncertainty
+from peak_curves import line, split
+from peak_fits import milliseconds as fit_times
+from powder_curves import FINDERS, ISOLATION, SNR, Finder, PowderCurve, Score, calibrant_curve, compare
+from powder_frames import through_frames
 from rich.console import Console
 from rich.table import Table
 
-from bluesky_diffractogram.config import load_config
-from bluesky_diffractogram.reduction.bin_covariance import shared_noise
-from bluesky_diffractogram.reduction.frame import Frame
-from bluesky_diffractogram.reduction.pyfai_library import calibrant_lines, calibrant_names
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
-from bluesky_diffractogram.sim.frames import PowderFrames
-from bluesky_diffractogram.sim.sample import Phase, PowderSample
+from bluesky_diffractogram.reduction.pyfai_library import calibrant_names
 
-PONI = """poni_version: 2.1
-Detector: Detector
-Detector_config: {{"pixel1": 2e-4, "pixel2": 2e-4, "max_shape": [400, 420], "orientation": 3}}
-Distance: {distance}
-Poni1: 0.004
-Poni2: 0.004
-Rot1: 0.0
-Rot2: 0.0
-Rot3: 0.0
-Wavelength: {wavelength}
-"""
+# Of pairs of lines: FWHM apart, times as high as the other, signal-to-noise ratio that the weaker would have alone.
+APART, RATIOS, ALONE = (1.0, 1.25, 1.5, 2.0, 3.0), (1.0, 3.0, 10.0), (10.0, 30.0, 100.0)
 
 
 def straight(seed: int, rounds: int, *, lines: bool = True) -> Iterator[tuple[str, PowderCurve]]:
@@ -61,43 +52,39 @@ def straight(seed: int, rounds: int, *, lines: bool = True) -> Iterator[tuple[st
             yield name, curve
 
 
-def through_frames(folder: Path, seed: int, splits: tuple[str, ...]) -> Iterator[tuple[str, PowderCurve]]:
-    """The first lines of every calibrant on a detector, integrated over a quarter of a ring."""
+def pairs(seed: int, rounds: int) -> Iterator[tuple[tuple[float, float, float], PowderCurve]]:
+    """Two lines each, 8 bins wide: how many FWHM apart, how many times as high the first, SNR of the second alone."""
     rng = np.random.default_rng(seed)
-    for name in calibrant_names():
-        spacings = np.unique(calibrant_lines(name))[::-1][:15]
-        wavelength = 0.4e-10 if spacings[0] < 20.0 else 1.2e-10
-        sine = wavelength * 1e10 / 2.0 / spacings
-        largest = 2.0 * np.arcsin(min(sine.max(), 0.35))
-        distance = 0.075 / np.tan(largest)
-        poni = folder / f"{name}.poni"
-        poni.write_text(PONI.format(distance=distance, wavelength=wavelength))
-        fwhm_deg = np.rad2deg(0.8e-3 / distance)  # four pixels near the beam
-        heights = 2.0 * (150.0 / 2.0) ** rng.uniform(0.0, 1.0, len(spacings)) * 0.25
-        phase = Phase(name, tuple(spacings), tuple(heights), 0.0)
-        for split in splits:
-            config = load_config(
-                {
-                    "calibration": str(poni), "diff_ranges": [[5, 85, None, None]], "diff_units": "2th [deg]",
-                    "npt": 600, "method": split, "peaks": False, "polarization_factor": 0.99,
-                }
-            )  # fmt: skip
-            geometry = open_geometry(config)
-            sample = PowderSample(name, (phase,), fwhm=fwhm_deg, background=8.0)
-            frames = PowderFrames(geometry, sample, seed=seed)
-            reducer = Reducer(config, geometry, frames.shape)
-            (curve,) = reducer.reduce(Frame(frames.frame(0, 300.0), 0.0)).diffractograms
-            assert reducer.prepared is not None
-            shared = shared_noise(reducer.prepared.table, 0)
-            at = sample.two_theta(300.0, wavelength)
-            step = curve.radial[1] - curve.radial[0]
-            there = np.isfinite(at) & (at > curve.radial[0]) & (at < curve.radial[-1])
-            order = np.argsort(at[there])
-            position, height = at[there][order], heights[there][order]
-            bins, widths = (position - curve.radial[0]) / step, np.full(len(position), fwhm_deg / step)
-            variance = sample.pattern(curve.radial, 300.0, wavelength) / np.maximum(curve.normalization, 1.0)
-            snr = height / least_uncertainty(bins, widths, height, variance)
-            yield name, PowderCurve(curve, bins, widths, height, snr, shared)
+    n, fwhm, width, pixels, background = 300, 8.0, 2.8, 40, 30.0
+    for apart, ratio, snr in itertools.product(APART, RATIOS, ALONE):
+        weight = np.sqrt(0.66 * fwhm * pixels)
+        # snr = h weight / √(background + h/2), solved for h
+        height = (snr**2 / 2.0 + np.sqrt(snr**4 / 4.0 + 4.0 * snr**2 * weight**2 * background)) / (2.0 * weight**2)
+        heights = np.array([ratio * height, height])
+        for _ in range(rounds):
+            first = n / 2.0 + rng.uniform(-0.5, 0.5)
+            at = np.array([first, first + apart * fwhm])
+
+            def expected(x, at=at, heights=heights):
+                return background + sum(h * line(x - p, fwhm, 0.3) for p, h in zip(at, heights, strict=True))
+
+            curve = split(expected, n, pixels, width, rng)
+            yield (apart, ratio, snr), PowderCurve(curve, at, np.full(2, fwhm), heights, np.full(2, snr))
+
+
+def both_found(seed: int, rounds: int) -> dict[str, dict[str, float]]:
+    """In which part of the curves of `pairs` the default finder finds both lines within half a FWHM, and no more."""
+    found: dict[tuple[float, float, float], list[bool]] = {}
+    for kind, curve in pairs(seed, rounds):
+        position = FINDERS["default"](curve)
+        distance = np.abs(position[:, None] - curve.position)
+        both = len(position) == 2 and (distance.min(axis=0) < 0.5 * curve.fwhm).all()
+        found.setdefault(kind, []).append(bool(both))
+    rows: dict[str, dict[str, float]] = {}
+    for (apart, ratio, snr), each in found.items():
+        row = rows.setdefault(f"{apart:g} FWHM apart, one {ratio:g} times as high", {})
+        row[f"SNR {snr:g}"] = float(np.mean(each))
+    return rows
 
 
 def in_bins(finder: Callable[[PowderCurve], np.ndarray]) -> Callable[[PowderCurve], np.ndarray]:
@@ -127,6 +114,7 @@ def summary(score: Score) -> dict:
         "recall_snr_10": score.recall(1.0, 10.0),
         "recall_snr_10_beyond_2_fwhm": score.recall(2.0, 10.0),
         "false_per_100_curves": 100.0 * score.false / max(score.curves, 1),
+        "halos_per_100_curves": 100.0 * score.halos / max(score.curves, 1),
         "position_error_bins": {
             "median": float(np.median(np.abs(misses))),
             "95 %": float(np.quantile(np.abs(misses), 0.95)),
@@ -138,19 +126,21 @@ def summary(score: Score) -> dict:
     }
 
 
-def milliseconds() -> dict[str, float]:
-    """What each finder takes for a curve of CeO2, warm."""
-    curve = calibrant_curve("CeO2", np.random.default_rng(1))
-    taken = {}
-    for name, finder in FINDERS.items():
-        finder(curve)
-        times = []
-        for _ in range(30):
-            begin = time.perf_counter()
-            finder(curve)
-            times.append(1e3 * (time.perf_counter() - begin))
-        taken[name] = float(np.median(times))
-    return taken
+def times(rounds: int) -> dict[str, dict[str, float]]:
+    """Median processor time in ms of a search in a curve of CeO2 and of the fits of ten lines, 1000 bins, warm."""
+    curve = calibrant_curve("CeO2", np.random.default_rng(1), n=1000)
+    searches = {name: partial(finder, curve) for name, finder in FINDERS.items() if name != "default, fitted"}
+    taken: dict[str, list[float]] = {name: [] for name in searches}
+    for turn in range(10 * rounds + 3):
+        for name, search in searches.items():
+            begin = time.thread_time()
+            search()
+            if turn >= 3:
+                taken[name].append(1e3 * (time.thread_time() - begin))
+    return {
+        "search": {name: float(np.median(each)) for name, each in taken.items()},
+        "fits of ten lines": fit_times(rounds),
+    }
 
 
 def show(title: str, figures: dict[str, dict], console: Console) -> None:
@@ -165,41 +155,69 @@ def show(title: str, figures: dict[str, dict], console: Console) -> None:
             if cells[0][1]:
                 table.add_row(f"{row}, {column}", *(f"{100 * found / of:.1f} % of {of}" for found, of in cells))
         table.add_section()
-    table.add_row("false in 100 curves", *(f"{each['false_per_100_curves']:.2f}" for each in figures.values()))
+    for what in ("false", "halos"):
+        table.add_row(f"{what} in 100 curves", *(f"{each[f'{what}_per_100_curves']:.2f}" for each in figures.values()))
+    table.add_row("curves", *(str(each["curves"]) for each in figures.values()))
     for what in ("median", "95 %", "bias", "deviation over the least"):
         table.add_row(f"position, {what}", *(f"{each['position_error_bins'][what]:.3f}" for each in figures.values()))
+    console.print(table)
+
+
+def show_pairs(rows: dict[str, dict[str, float]], console: Console) -> None:
+    """A table of pairs."""
+    table = Table(title="pairs of lines: both found, and no more", title_justify="left")
+    for heading in ("", *next(iter(rows.values()))):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name, row in rows.items():
+        table.add_row(name, *(f"{100 * part:.0f} %" for part in row.values()))
     console.print(table)
 
 
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a few curves, none through frames")
+    parser.add_argument("--quick", action="store_true", help="a few curves, of two calibrants through frames")
     parser.add_argument("--rounds", type=int, default=20, help="curves of each calibrant")
+    parser.add_argument("--frames", type=int, default=1, help="frames of each calibrant, set-up and splitting")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--missed", type=int, default=0, help="list so many of the default finder's missed lines")
+    parser.add_argument("--times", action="store_true", help="only how long it takes, put into the file that is there")
     parser.add_argument("--json", type=Path, default=None)
     options = parser.parse_args()
-    rounds = 1 if options.quick else options.rounds
+    quick = options.quick
     console = Console(width=max(110, Console().width))
     finders = {name: in_bins(finder) for name, finder in FINDERS.items()}
+    report: dict = json.loads(options.json.read_text()) if options.times and options.json else {}
+    report["milliseconds"] = times(1 if quick else 10)
+    for what, taken in report["milliseconds"].items():
+        console.print(f"{what}, ms of processor time: {', '.join(f'{name} {ms:.3g}' for name, ms in taken.items())}")
+    if not options.times:
+        report |= found_and_false(options, finders, console)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1))
+
+
+def found_and_false(options: argparse.Namespace, finders: dict[str, Finder], console: Console) -> dict:
+    """Figures of all kinds of curves, which are printed as they come."""
+    quick, rounds = options.quick, 1 if options.quick else options.rounds
+    report: dict = {"seed": options.seed}
     with tempfile.TemporaryDirectory() as folder:
+        frames = list(through_frames(Path(folder), options.seed, options.frames, quick=quick))
         kinds: dict[str, Iterator] = {
             "lines of calibrants": straight(options.seed, rounds),
             "no lines": straight(options.seed + 1, rounds, lines=False),
+            "through simulated frames": ((name, curve) for name, halo, curve in frames if not halo),
+            "through simulated frames with a halo": ((name, curve) for name, halo, curve in frames if halo),
         }
-        if not options.quick:
-            kinds["through simulated frames"] = through_frames(Path(folder), options.seed, ("no", "bbox", "full"))
-        report: dict = {"milliseconds": milliseconds()}
         for title, curves in kinds.items():
             scores = compare(curves, finders)
             report[title] = {name: summary(score) for name, score in scores.items()}
             show(title, report[title], console)
             for missed in sorted(scores["default"].missed_lines, key=lambda each: -each[3])[: options.missed]:
                 console.print("missed: {} at {:.1f}, isolation {:.2f}, SNR {:.1f}, eclipse {:.1f}".format(*missed))
-    console.print(f"milliseconds a curve: {report['milliseconds']}")
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=1))
+    report["pairs"] = both_found(options.seed + 2, 2 if quick else 10 * rounds)
+    show_pairs(report["pairs"], console)
+    return report
 
 
 if __name__ == "__main__":

@@ -38,6 +38,8 @@ class PowderCurve:
         positions of all lines are free: what a joint fit of all lines could tell (`least_uncertainty`).
     shared
         What neighbouring bins share of their noise, where a table tells it.
+    halo
+        From which bin to which the background has a wide maximum; None where it has none.
     """
 
     diffractogram: Diffractogram
@@ -46,6 +48,7 @@ class PowderCurve:
     height: np.ndarray
     snr: np.ndarray
     shared: tuple[float, ...] | None = None
+    halo: tuple[float, float] | None = None
 
     @property
     def isolation(self) -> np.ndarray:
@@ -150,8 +153,9 @@ class Score:
         ``(isolation classes, SNR classes)`` how many lines there are, and were found within half a FWHM.
     missed_lines
         Of those that were not found: calibrant, position, isolation, SNR, eclipse.
-    false, curves
-        Peaks farther than a FWHM from every line; curves.
+    false, halos, curves
+        Peaks farther than a FWHM from every line; of a curve whose background has a maximum, one that is there is none
+        of these but a halo; curves.
     misses, pulls
         Position errors of lines with 3 FWHM to the next and an SNR above 10: in bins, and in least deviations.
     close_misses
@@ -162,6 +166,7 @@ class Score:
     found: np.ndarray = field(default_factory=lambda: np.zeros((len(ISOLATION) - 1, len(SNR) - 1), int))
     missed_lines: list[tuple[str, float, float, float, float]] = field(default_factory=list)
     false: int = 0
+    halos: int = 0
     curves: int = 0
     misses: list[float] = field(default_factory=list)
     pulls: list[float] = field(default_factory=list)
@@ -174,7 +179,11 @@ class Score:
             self.false += len(position)
             return
         distance = np.abs(position[:, None] - curve.position)
-        self.false += int((distance > np.maximum(curve.fwhm, 1.5)).all(axis=1).sum())
+        false = position[(distance > np.maximum(curve.fwhm, 1.5)).all(axis=1)]
+        low, high = curve.halo or (np.inf, -np.inf)
+        halo = bool(((false >= low) & (false <= high)).any())
+        self.halos += halo
+        self.false += len(false) - halo
         n = len(curve.diffractogram.radial)
         # What a finder sees but in part, it need not find.
         inside = (curve.position > 4.0 * curve.fwhm) & (curve.position < n - 4.0 * curve.fwhm)

@@ -162,6 +162,33 @@ def test_both_lines_of_a_close_pair_are_found(rng):
     np.testing.assert_allclose(np.sort(peaks.position), [400.2, 413.0], atol=0.8)
 
 
+def test_a_weak_line_beside_a_strong_one_is_not_measured_on_the_flank_of_that(rng):
+    # seen at a scale at which the strong line's flank is in its windows
+    def expected(x):
+        return 8.0 + 28.0 * line(x - 400.3, 16.0, 0.3) + 1.5 * line(x - 446.3, 16.0, 0.3)
+
+    found = 0
+    for _ in range(60):
+        peaks = find_peaks(split(expected, N, 60, 4.5, rng))
+        distance = np.abs(peaks.position[:, None] - [400.3, 446.3])
+        found += int(distance[:, 1].min() < 8.0)
+        assert len(peaks) <= 2
+        assert (distance[:, 0] < 8.0).sum() == 1
+    assert found >= 38
+
+
+def test_the_top_of_a_halo_is_no_narrow_line_where_lines_are_about(rng):
+    x = np.arange(N)
+    lines = sum(60.0 * binned_line(N, c, 5.0, 0.3) for c in (50.0, 190.0, 240.0, 300.0, 420.0))
+    for place in (112.0, 118.0, 125.0):
+        expected = 300.0 + 200.0 * np.exp(-x / 300.0) + 80.0 * np.exp(-(((x - place) / 70.0) ** 2)) + lines
+        for _ in range(30):
+            peaks = find_peaks(counted(expected, 100.0, rng))
+            halo = (peaks.position > 70.0) & (peaks.position < 170.0)
+            assert halo.sum() <= 1
+            assert (peaks.fwhm[halo] > 7.5).all()
+
+
 def test_a_monotonic_or_bulging_slope_is_no_peak(rng):
     x = np.arange(N)
     for slope in (x * 1.0, -x * 1.0 + 2000, np.sqrt(x + 1.0) * 30, 1000.0 * np.tanh(x / 200.0) + 10.0):
