@@ -169,7 +169,7 @@ def merged_integrator(
     Parameters
     ----------
     config, geometry, corrections
-        Of the first detector, as `reducer.make_integrator` takes them.
+        Of the first detector, as `make_integrator` takes them.
     others
         The further ones.
     make

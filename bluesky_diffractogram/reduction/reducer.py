@@ -17,25 +17,21 @@ from .background import backgrounds
 from .cake import CakeIntegrator
 from .cake_table import cake_table
 from .calibration import load_geometry
+from .choice import make_integrator
 from .corrections import Corrections, make_corrections, read_images
 from .dark import Dark
 from .detectors import Detector
 from .diffractogram import Diffractogram, Reduction
 from .frame import Frame, FrameError, check_image
 from .geometry import Geometry
-from .geometry_cache import keep_arrays, provide_arrays
-from .integrator import Integrator, PyFAIIntegrator
-from .limits import IntegrationRange, check_limits, integration_ranges, open_limits
-from .median import MedianIntegrator
+from .integrator import Integrator
+from .limits import IntegrationRange, check_limits, open_limits
 from .merged import MergedIntegrator, merged_integrator, validity_of
 from .moved import Moved
 from .onepass import OnePassIntegrator
 from .peak_search import PeakSearch
-from .preparation import prepare
 from .pyfai_library import check_method
 from .table import Prepared
-from .table_cache import load_prepared, store_prepared
-from .table_key import table_key
 from .tracked_lines import TrackedLine, check_tracked, tracked_lines
 from .transformation import transform, transformed_shape
 from .validity import Validity
@@ -393,48 +389,3 @@ def _report_masked(
             "if they are honest, set mask_invalid, dummy or valid_range",
             100.0 * lost, name,
         )  # fmt: skip
-
-
-def make_integrator(
-    config: DiffractogramConfig,
-    geometry: Geometry,
-    corrections: Corrections,
-    ranges: tuple[IntegrationRange, ...] | None = None,
-    earlier: Sequence[Prepared] = (),
-    *,
-    keep: bool = True,
-) -> Integrator:
-    """One pass for a splitting; pyFAI itself for its own methods and what needs a second pass.
-
-    Parameters
-    ----------
-    config, geometry, corrections
-        As `prepare` takes them.
-    ranges
-        With frozen limits; those of the configuration, on this detector alone, if None.
-    earlier
-        Tables whose rows are taken over where they are those of a range that is wanted again.
-    keep
-        Whether the table is kept on disk: not if the geometry is one of many, where it would take the room of what is
-        used again.
-    """
-    if config.statistic.method == "median":
-        ranges = ranges or integration_ranges(config, geometry, corrections.mask)
-        return MedianIntegrator(config, ranges, geometry, corrections)
-    own = isinstance(config.method, str) and config.error_model != "azimuthal" and config.statistic.method == "mean"
-    if not own:
-        ranges = ranges or integration_ranges(config, geometry, corrections.mask)
-        return PyFAIIntegrator(config, ranges, geometry, corrections)
-    key = table_key(config, geometry, corrections, ranges)
-    prepared = load_prepared(key, config) if keep else None
-    if prepared is None:
-        akin = [each for each in earlier if key is not None and each.common == key.common]
-        if not akin:
-            provide_arrays(geometry, config, azimuthal=not all(wanted.arc.full for wanted in config.ranges))
-        limits = akin[0].detector_limits if akin else None
-        ranges = ranges or integration_ranges(config, geometry, corrections.mask, limits)
-        prepared = prepare(config, ranges, geometry, corrections, akin, None if key is None else key.common)
-        if keep:
-            keep_arrays(geometry, config)
-            store_prepared(key, prepared)
-    return OnePassIntegrator(prepared, variance=config.error_model is not None)
