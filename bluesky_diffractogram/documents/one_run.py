@@ -32,6 +32,8 @@ from .tally import DarkTally, FrameTally
 logger = logging.getLogger(__name__)
 
 MOST_PARKED = 100_000
+# Where one detector's pixels are in the event, and wait for a file of another's.
+MOST_PARKED_IN_MEMORY = 64
 # So long one run may have the worker to itself when what is parked is tried again.
 RETRY_FOR_S = 0.1
 
@@ -144,10 +146,11 @@ class OneRun:
     def receive(self, images: ImagesReceived) -> None:
         """Reduce the frames of one event, or park it."""
         parked = ParkedImages(images)
-        if len(self._parked) >= MOST_PARKED:
+        most = MOST_PARKED_IN_MEMORY if images.setting.config.merge and images.in_memory else MOST_PARKED
+        if len(self._parked) >= most:
             if not self.tally.dropped:
                 logger.warning(
-                    "run %s: %d of its images wait for their files; further ones are dropped", self.uid, MOST_PARKED
+                    "run %s: %d of its images wait for their files; further ones are dropped", self.uid, most
                 )
             self.tally.received += images.frames
             self.tally.dropped += images.frames

@@ -106,7 +106,7 @@ def known_shape(config: DiffractogramConfig, geometry: Geometry, images: Mapping
     if config.detector_shape is not None:
         return config.detector_shape
     if geometry.shape is not None:
-        by = config.binning or (1, 1)
+        by = (config.binning or (1, 1)) if geometry.binning == (1, 1) else (1, 1)  # else it is that of the frames
         return transformed_shape((geometry.shape[0] // by[0], geometry.shape[1] // by[1]), config.transformation)
     for key, image in images.items():
         if key not in ("mask", "dark", "flat"):  # the others are of another measurement, and may be of another detector

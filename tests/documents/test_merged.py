@@ -13,7 +13,7 @@ from ophyd.sim import NumpySeqHandler, SynAxis, SynSignal, SynSignalWithRegistry
 
 from bluesky_diffractogram import ConfigError, ReductionCallback
 from bluesky_diffractogram.config import load_config
-from bluesky_diffractogram.documents import merge_join
+from bluesky_diffractogram.documents import merge_join, one_run
 from bluesky_diffractogram.documents.assets import Assets
 from bluesky_diffractogram.documents.frames import digest_now, read_frames
 from bluesky_diffractogram.documents.intake import Intake
@@ -253,6 +253,27 @@ def test_frames_in_memory_wait_for_a_bounded_number_of_streams(cfg, paths, monke
     collected = reduce(cfg, documents)
     np.testing.assert_array_equal(curves(collected), expected_curves(cfg, firsts[2:], seconds[2:]))
     assert frames_add_up(collected.of("stop")[0])["reasons"] == {"no image": 2}
+
+
+def test_frames_in_memory_wait_in_a_bounded_number_for_the_files_of_another_detector(cfg, paths, monkeypatch, caplog):
+    monkeypatch.setattr(one_run, "MOST_PARKED_IN_MEMORY", 2)
+    firsts, seconds = frames(4)
+    run = TwoStreams(paths)
+    stream = dict(run.bundle.descriptor_doc["data_keys"]["det2"])
+    documents = list(in_memory([{"det1": each} for each in firsts], keys=("det1",), det2=stream))
+    resource = {**run.resources["det2"], "run_start": documents[0][1]["uid"]}
+    datum = {**run.datum("det2", 0, 4)[1], "descriptor": documents[1][1]["uid"]}
+    documents[2:2] = [("stream_resource", resource), ("stream_datum", datum)]
+    collected = Collected()
+    with ReductionCallback(cfg, background=False) as diff:
+        diff.subscribe(collected)
+        send(diff, documents[:-1])
+        write_hdf5(paths[1], seconds)
+        send(diff, documents[-1:])
+        assert diff.wait(30)
+    np.testing.assert_array_equal(curves(collected), expected_curves(cfg, firsts[:2], seconds[:2]))
+    assert frames_add_up(collected.of("stop")[0])["dropped"] == 2
+    assert "2 of its images wait for their files" in caplog.text
 
 
 def test_resource_and_datum_documents(cfg, tmp_path, collected):

@@ -7,6 +7,7 @@ import pytest
 from ponis import write_poni
 
 from bluesky_diffractogram.config import ConfigError, load_config
+from bluesky_diffractogram.reduction.calibration import load_geometry
 from bluesky_diffractogram.reduction.corrections import read_images
 from bluesky_diffractogram.reduction.frame import Frame, FrameError, add_frames
 from bluesky_diffractogram.reduction.reducer import Reducer, known_shape, open_geometry
@@ -298,3 +299,10 @@ def test_the_correction_of_parallax_is_not_lost_in_copies(tmp_path):
     np.testing.assert_allclose(ours.intensity[ours.count > 0], theirs.intensity[ours.count > 0], rtol=1e-6)
     assert (ours.count > 0).sum() > 500
     assert (without.count != ours.count).sum() > 100
+
+
+def test_the_shape_that_is_known_of_binned_frames_is_that_of_the_opened_calibration(poni):
+    config = load_config({"calibration": str(poni), "binning": 2})
+    geometry = open_geometry(config)
+    assert geometry.shape == known_shape(config, geometry, {}) == (120, 130)
+    assert known_shape(config, load_geometry(config.calibration), {}) == (120, 130)
