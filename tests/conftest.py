@@ -74,6 +74,21 @@ def free_port():
 
 
 @pytest.fixture
+def reduced(monkeypatch):
+    """The names of the frames that are computed."""
+    from bluesky_diffractogram.reduction.reducer import Reducer
+
+    names, reduce = [], Reducer.reduce
+
+    def spy(self, frame):
+        names.append(frame.imagename)
+        return reduce(self, frame)
+
+    monkeypatch.setattr(Reducer, "reduce", spy)
+    return names
+
+
+@pytest.fixture
 def poni(tmp_path):
     """A PONI file of a 240 × 260 detector, tilted by a few degrees."""
     return write_poni(tmp_path / "tilted.poni", rot=(0.03, -0.05, 0.4))

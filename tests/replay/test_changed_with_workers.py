@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from derived_documents import without_identity
 from documents.conftest import Collected
 from documents.stream_runs import StreamRun, images, uri_of, write_hdf5
 from test_frame_settings import reduced
-from test_replay import without_identity
 
 from bluesky_diffractogram import replay
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from derived_documents import without_identity
 from documents.conftest import Collected, raw_run
 from documents.stream_runs import StreamRun, images, uri_of, write_hdf5
-from test_replay import without_identity
 
 from bluesky_diffractogram import ReductionCallback, ReplayError, load_config, replay
 from bluesky_diffractogram.replay.frame_settings import FrameSettings

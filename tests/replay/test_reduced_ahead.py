@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from documents.conftest import Collected, raw_run
+from derived_documents import assert_same, derived_of
+from documents.conftest import raw_run
 from documents.stream_runs import StreamRun, images, settle, uri_of, write_hdf5
-from test_replay import without_identity
 
 from bluesky_diffractogram import replay
 from bluesky_diffractogram.documents.late_turns import LateTurns
@@ -61,16 +61,6 @@ def waiting(monkeypatch):
 
     monkeypatch.setattr(LateTurns, "put", spy)
     return most
-
-
-def derived_of(*arguments, **options):
-    collected = Collected()
-    replay(*arguments, **options).store(collected)
-    return collected
-
-
-def assert_same(documents, others):
-    np.testing.assert_equal(without_identity(documents), without_identity(others))
 
 
 @pytest.fixture

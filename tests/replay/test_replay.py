@@ -11,27 +11,13 @@ import sys
 import bluesky.plans as bp
 import numpy as np
 import pytest
+from derived_documents import without_identity
 from documents.conftest import Collected, image, raw_run
 from documents.stream_runs import StreamRun, images, uri_of, write_hdf5
 from documents.test_callback import assert_valid
 from live_runs import assert_same_numbers, live_of, run_live
 
 from bluesky_diffractogram import ConfigError, ReplayError, replay
-
-
-def without_identity(documents):
-    """Documents without what two computations of one run may differ in.
-
-    Uids, the time of the derived stop, and by what a frame is known: not at all where its file was written just now.
-    """
-    kept = []
-    for name, doc in documents:
-        doc = {key: value for key, value in doc.items() if key not in ("uid", "run_start", "descriptor")}
-        if name == "event":
-            doc["data"] = {key: value for key, value in doc["data"].items() if key != "frame_digest"}
-            doc["timestamps"] = {key: value for key, value in doc["timestamps"].items() if key != "frame_digest"}
-        kept.append((name, {key: value for key, value in doc.items() if name == "event" or key != "time"}))
-    return kept
 
 
 def test_the_documents_are_those_that_were_derived_live(cfg, motor, detector):

@@ -10,40 +10,17 @@ from unittest import mock
 import h5py
 import numpy as np
 import pytest
+from derived_documents import assert_same, derived_of
 from documents.conftest import Collected, raw_run
 from documents.stream_runs import DATASET, StreamRun, images, settle, uri_of, write_hdf5
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from live_runs import live_of, run_live
 from ponis import write_poni
-from test_replay import without_identity
 
 from bluesky_diffractogram import replay
 from bluesky_diffractogram.reduction.reducer import Reducer
 from bluesky_diffractogram.service.jsonlines import JsonLines
-
-
-@pytest.fixture
-def reduced(monkeypatch):
-    """The names of the frames that are computed."""
-    names, reduce = [], Reducer.reduce
-
-    def spy(self, frame):
-        names.append(frame.imagename)
-        return reduce(self, frame)
-
-    monkeypatch.setattr(Reducer, "reduce", spy)
-    return names
-
-
-def derived_of(*arguments, **options):
-    collected = Collected()
-    replay(*arguments, **options).store(collected)
-    return collected
-
-
-def assert_same(documents, others):
-    np.testing.assert_equal(without_identity(documents), without_identity(others))
 
 
 def written(path, documents):

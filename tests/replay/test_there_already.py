@@ -8,20 +8,14 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from derived_documents import derived_of
 from documents.conftest import Collected, raw_run
 from documents.stream_runs import StreamRun, images, settle, uri_of, write_hdf5
 from live_runs import run_live
 
-from bluesky_diffractogram import replay
 from bluesky_diffractogram.documents.assets import Assets
 from bluesky_diffractogram.reduction.reducer import Reducer
 from bluesky_diffractogram.replay.replayed import open_replay
-
-
-def derived_of(*arguments):
-    collected = Collected()
-    replay(*arguments).store(collected)
-    return collected
 
 
 def again(run, cfg, *destinations):

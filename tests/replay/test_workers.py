@@ -17,13 +17,13 @@ import hdf5plugin
 import numpy as np
 import psutil
 import pytest
+from derived_documents import assert_same, derived_of
 from documents.conftest import Collected, raw_run
 from documents.dark_runs import run_in_files
 from documents.stream_runs import DATASET, StreamRun, images, settle, uri_of, write_hdf5
 from killing_handler import KillingHandler, datum_run
 from live_runs import run_live
 from ponis import write_poni
-from test_replay import without_identity
 
 from bluesky_diffractogram import ReplayError, replay
 from bluesky_diffractogram.replay import reduced_ahead, workers
@@ -52,16 +52,6 @@ def submitted(monkeypatch):
 
     monkeypatch.setattr(workers.Workers, "submit", spy)
     return blocks
-
-
-def derived_of(*arguments, **settings):
-    collected = Collected()
-    replay(*arguments, **settings).store(collected)
-    return collected
-
-
-def assert_same(documents, others):
-    np.testing.assert_equal(without_identity(documents), without_identity(others))
 
 
 def frames_of(blocks):

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from bluesky import RunEngine
 from click.testing import Result
+from documents.conftest import SHAPE
 from numpy.typing import NDArray
+from ponis import write_poni
 from tiled_servers import tiled_server_here
 from typer.testing import CliRunner
 
@@ -30,6 +32,13 @@ def _no_display(monkeypatch: pytest.MonkeyPatch) -> None:
 def run_command() -> Callable[..., Result]:
     """Runs the command line in this process."""
     return lambda *arguments: CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+@pytest.fixture
+def cfg(tmp_path: Path) -> dict[str, Any]:
+    """Two ranges on the detector of `documents.conftest`."""
+    poni = write_poni(tmp_path / "small.poni", shape=SHAPE, pixel=(6e-4, 5e-4), rot=(0.02, -0.03, 0.0))
+    return {"calibration": str(poni), "diff_ranges": [[10, 60, 4, 16], [-5, 40, 5, 15]], "npt": 150}
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 
+import numpy as np
 import zmq
 from documents.conftest import Collected
 
@@ -20,6 +21,11 @@ from bluesky_diffractogram.transport.address import parse_address
 from bluesky_diffractogram.transport.control import ControlServer, ask
 from bluesky_diffractogram.transport.zmq_sink import ZmqSink
 from bluesky_diffractogram.transport.zmq_source import ZmqSource
+
+
+def curves(documents):
+    """``(n, 2, npt)`` of range 1."""
+    return np.array([event["data"]["diff_1"] for event in documents.of("event")])
 
 
 class Publisher:

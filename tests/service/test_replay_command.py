@@ -233,21 +233,6 @@ def test_derived_runs_are_not_reduced_again_without_a_word(
         assert "derived" in result.stderr
 
 
-@pytest.fixture
-def reduced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the frames that are computed."""
-    from bluesky_diffractogram.reduction.reducer import Reducer
-
-    names, reduce = [], Reducer.reduce
-
-    def spy(self: Reducer, frame: Any) -> Any:
-        names.append(frame.imagename)
-        return reduce(self, frame)
-
-    monkeypatch.setattr(Reducer, "reduce", spy)
-    return names
-
-
 def test_an_interrupted_replay_is_gone_on_with(
     run_command: Run,
     beamline: SimulatedBeamline,

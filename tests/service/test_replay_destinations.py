@@ -113,19 +113,6 @@ def test_a_server_alone_gets_no_folder(
 
 
 @pytest.fixture
-def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the frames that are computed."""
-    names, reduce = [], Reducer.reduce
-
-    def spy(self: Reducer, frame: Any) -> Any:
-        names.append(frame.imagename)
-        return reduce(self, frame)
-
-    monkeypatch.setattr(Reducer, "reduce", spy)
-    return names
-
-
-@pytest.fixture
 def into_tiled(
     beamline: SimulatedBeamline,
     with_key: TiledServer,
@@ -140,24 +127,24 @@ def into_tiled(
 
 
 def test_what_is_in_the_server_is_neither_computed_nor_stored_again(
-    run_command: Run, into_tiled: tuple[list[Any], Any], computed: list[str]
+    run_command: Run, into_tiled: tuple[list[Any], Any], reduced: list[str]
 ) -> None:
     command, client = into_tiled
     before = len(client)
     assert run_command(*command).exit_code == 0
-    assert len(computed) == 5
+    assert len(reduced) == 5
     stored = [run.metadata["start"]["uid"] for run in client.values()[before:]]
     assert len(stored) == 2
-    computed.clear()
+    reduced.clear()
     result = run_command(*command)
     assert result.exit_code == 0, result.output
-    assert computed == []
+    assert reduced == []
     assert len(client) == before + 2
     assert "all 3 frames are there already" in result.stdout
     assert "all 2 frames are there already" in result.stdout
     folder = [*command[:-1], command[-1].with_name("another"), "--to", "jsonl"]  # of which nothing is there
     result = run_command(*folder)
-    assert len(computed) == 2  # the first of each run
+    assert len(reduced) == 2  # the first of each run
     assert len(client) == before + 2
     assert "3 frames were taken over" in result.stdout
     for uid in stored:
@@ -167,7 +154,7 @@ def test_what_is_in_the_server_is_neither_computed_nor_stored_again(
 
 
 def test_what_was_interrupted_on_its_way_to_the_server_is_gone_on_with(
-    run_command: Run, into_tiled: tuple[list[Any], Any], computed: list[str], monkeypatch: pytest.MonkeyPatch,
+    run_command: Run, into_tiled: tuple[list[Any], Any], reduced: list[str], monkeypatch: pytest.MonkeyPatch,
     runs: list[Documents], beamline: SimulatedBeamline,
 ) -> None:  # fmt: skip
     """Killed, as far as it can be seen here: of the third frame nothing is there, and nobody has tidied up."""
@@ -175,7 +162,7 @@ def test_what_was_interrupted_on_its_way_to_the_server_is_gone_on_with(
     before, reduce = len(client), Reducer.reduce
 
     def killed(self: Reducer, frame: Any) -> Any:
-        if len(computed) == 2:
+        if len(reduced) == 2:
             raise KeyboardInterrupt
         return reduce(self, frame)
 
@@ -185,11 +172,11 @@ def test_what_was_interrupted_on_its_way_to_the_server_is_gone_on_with(
     assert len(client) == before  # nothing that is half there
     (spool,) = spool_folder().iterdir()
     spool.write_bytes(spool.read_bytes()[:-7])
-    computed.clear()
+    reduced.clear()
     result = run_command(*command)
     assert result.exit_code == 0, result.output
     assert "1 frames were taken over" not in result.stdout  # the second event is cut: the first is compared
-    assert len(computed) == 5
+    assert len(reduced) == 5
     assert len(client) == before + 2
     for run, derived in zip(runs, client.values()[before:], strict=True):
         expected = replay(run, json.loads(command[3])).to_xarray()
@@ -198,7 +185,7 @@ def test_what_was_interrupted_on_its_way_to_the_server_is_gone_on_with(
 
 
 def test_a_derived_run_in_the_server_without_its_end_is_gone_on_with(
-    run_command: Run, into_tiled: tuple[list[Any], Any], computed: list[str], runs: list[Documents], jsonl: Path
+    run_command: Run, into_tiled: tuple[list[Any], Any], reduced: list[str], runs: list[Documents], jsonl: Path
 ) -> None:
     """As somebody's own writer leaves it that stores each event at once."""
     command, client = into_tiled
@@ -208,11 +195,11 @@ def test_a_derived_run_in_the_server_without_its_end_is_gone_on_with(
     for name, doc in derived[:4]:  # start, descriptor, two events
         write(name, doc)
     before = len(client)
-    computed.clear()
+    reduced.clear()
     result = run_command(*command)
     assert result.exit_code == 0, result.output
     assert "1 frames were taken over" in result.stdout
-    assert len(computed) == 4
+    assert len(reduced) == 4
     assert len(client) == before + 2
 
 
@@ -307,7 +294,7 @@ def test_a_server_that_lets_nobody_write(
     run_command: Run, configuration_file: Path, runs: list[Documents], jsonl: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """It may be read without a key; what was computed goes into the folder nevertheless."""
+    """It may be read without a key; what was reduced goes into the folder nevertheless."""
     monkeypatch.setattr("tiled.client.utils.TILED_RETRY_ATTEMPTS", 2)
     out = tmp_path / "out"
     with public_tiled_server(tmp_path / "public") as public:

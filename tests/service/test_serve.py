@@ -9,20 +9,12 @@ import subprocess
 import sys
 import textwrap
 
-import numpy as np
 import pytest
-from documents.conftest import SHAPE, image, raw_run, send
+from documents.conftest import image, raw_run, send
 from documents.test_callback import frames_add_up
-from ponis import write_poni
 from served import ServiceElsewhere
 
 from bluesky_diffractogram.sim.beamline import simulated_beamline
-
-
-@pytest.fixture
-def cfg(tmp_path):
-    poni = write_poni(tmp_path / "small.poni", shape=SHAPE, pixel=(6e-4, 5e-4), rot=(0.02, -0.03, 0.0))
-    return {"calibration": str(poni), "diff_ranges": [[10, 60, 4, 16], [-5, 40, 5, 15]], "npt": 150}
 
 
 @pytest.fixture
@@ -43,10 +35,6 @@ def serve(config_file, free_port):
     yield start
     for service in services:
         service.end()
-
-
-def curves(documents):
-    return np.array([event["data"]["diff_1"] for event in documents.of("event")])
 
 
 def test_the_end_of_the_service_ends_its_runs(serve):

@@ -9,10 +9,9 @@ import time
 
 import numpy as np
 import pytest
-from documents.conftest import SHAPE, Collected, image, raw_run, send
+from documents.conftest import Collected, image, raw_run, send
 from documents.test_callback import assert_valid, frames_add_up
-from ponis import write_poni
-from served import Publisher, ServiceHere
+from served import Publisher, ServiceHere, curves
 from typer.testing import CliRunner
 
 from bluesky_diffractogram import ReductionCallback
@@ -26,12 +25,6 @@ from bluesky_diffractogram.transport.control import ControlRefused
 
 
 @pytest.fixture
-def cfg(tmp_path):
-    poni = write_poni(tmp_path / "small.poni", shape=SHAPE, pixel=(6e-4, 5e-4), rot=(0.02, -0.03, 0.0))
-    return {"calibration": str(poni), "diff_ranges": [[10, 60, 4, 16], [-5, 40, 5, 15]], "npt": 150}
-
-
-@pytest.fixture
 def serve(cfg, free_port):
     services = []
 
@@ -42,10 +35,6 @@ def serve(cfg, free_port):
     yield start
     for service in services:
         service.end()
-
-
-def curves(documents):
-    return np.array([event["data"]["diff_1"] for event in documents.of("event")])
 
 
 def test_a_run_is_reduced_elsewhere_as_it_is_here(cfg, serve, caplog):
