@@ -29,18 +29,19 @@ def convolve(y: NDArray, kernel: NDArray, half: int, seen: NDArray, padded: NDAr
     """Fill `seen` ``(npt,)`` with `y` through the symmetric kernel whose middle and right half are `kernel`.
 
     Beyond its ends the curve goes on as it ends. The inner loop runs over the curve, so that the processor does
-    several bins at once. `padded` ``(npt + 2 half,)`` is room to work in.
+    several bins at once, but not where an index is computed. `padded` ``(npt + 2 half,)`` is room to work in.
     """
     n = len(y)
     for i in range(half):
         padded[i], padded[half + n + i] = y[0], y[n - 1]
+    middle = padded[half : half + n]
     for i in range(n):
-        padded[half + i] = y[i]
+        middle[i] = y[i]
         seen[i] = kernel[0] * y[i]
     for j in range(1, half + 1):
-        weight = kernel[j]
+        weight, left, right = kernel[j], padded[half - j : half - j + n], padded[half + j : half + j + n]
         for i in range(n):
-            seen[i] += weight * (padded[half - j + i] + padded[half + j + i])
+            seen[i] += weight * (left[i] + right[i])
 
 
 @compiled

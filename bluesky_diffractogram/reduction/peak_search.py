@@ -40,6 +40,8 @@ class PeakSearch:
         self._find = _finders(config, table, len(npts), varying)
         self._fit: list[Callable[..., Peaks]] = []
         self._covariances: list[BinCovariance] = []
+        if config.peaks is not None and config.peaks.method == "default":
+            self._find[0](_one_line(npts[0]))  # so that the first frame does not wait for the compiler
         if config.peaks is None or config.peaks.fit is None:
             return
         from .bin_covariance import covariance_of_table
@@ -105,7 +107,13 @@ def _finders(
 
 def _warm_up(fit: Callable[..., Peaks], npt: int) -> None:
     """Fit one line, so that the first frame does not wait for the compiler."""
-    one = np.ones(npt)
-    flat = Diffractogram(np.arange(npt, dtype=np.float64), one, one.astype(np.int64), one, one)
     middle = np.array([npt / 2.0])
-    fit(flat, Peaks(middle, middle, np.ones(1), np.full(1, 4.0), middle, np.ones(1)))
+    fit(_one_line(npt), Peaks(middle, middle, np.ones(1), np.full(1, 4.0), middle, np.ones(1)))
+
+
+def _one_line(npt: int) -> Diffractogram:
+    """A curve with one line, somewhat noisy."""
+    x = np.arange(npt, dtype=np.float64)
+    intensity = 1.0 + np.exp(-0.1 * (x - npt // 2) ** 2) + 1e-3 * np.sin(x**2)
+    one = np.ones(npt)
+    return Diffractogram(x, intensity, one.astype(np.int64), intensity, one, one)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,9 +71,9 @@ class WithoutHalo(PowderSample):
 
 
 def through_frames(
-    folder: Path, seed: int, frames: int = 1, *, quick: bool = False
+    folder: Path, seed: int, frames: int = 1, names: Sequence[str] = calibrant_names()
 ) -> Iterator[tuple[str, bool, PowderCurve]]:
-    """Frames of every calibrant in every set-up with each pixel splitting.
+    """Frames of calibrants in every set-up, with the pixel splittings in turns.
 
     Parameters
     ----------
@@ -81,8 +81,8 @@ def through_frames(
         For calibrations.
     frames
         How many each, without a halo and with one: a wide maximum of the background, as a glass capillary gives it.
-    quick
-        Two calibrants only.
+    names
+        Of calibrants.
 
     Yields
     ------
@@ -90,7 +90,7 @@ def through_frames(
         The calibrant, whether there is a halo, and the curve.
     """
     rng = np.random.default_rng(seed)
-    for name in ("CeO2", "LaB6") if quick else calibrant_names():
+    for turn, name in enumerate(names):
         spacings = np.unique(calibrant_lines(name))[::-1][:MOST_LINES]
         wavelength = 0.4e-10 if spacings[0] < 20.0 else 1.2e-10
         sine = wavelength * 1e10 / 2.0 / spacings
@@ -102,24 +102,24 @@ def through_frames(
                 distance=distance, centre=set_up.centre, rot=(*set_up.tilt, 0.0), wavelength=wavelength,
             )  # fmt: skip
             fwhm = float(np.rad2deg(set_up.fwhm * set_up.pixel / distance))
-            for split in SPLITS:
-                config = load_config(
-                    {
-                        "calibration": str(poni), "diff_ranges": [[*set_up.arc, None, None]], "npt": set_up.npt,
-                        "diff_units": "2th [deg]", "method": split, "peaks": False, "polarization_factor": 0.99,
-                    }
-                )  # fmt: skip
-                geometry = open_geometry(config)
-                assert geometry.shape is not None
-                reducer = Reducer(config, geometry, geometry.shape)
-                for halo in (False, True) * frames:
-                    heights = 0.5 * 75.0 ** rng.uniform(0.0, 1.0, len(spacings))
-                    phases = [Phase(name, tuple(spacings), tuple(each), 0.0) for each in (heights, 0.0 * heights)]
-                    kind = PowderSample if halo else WithoutHalo
-                    sample, background = (kind(name, (each,), fwhm=fwhm, background=8.0) for each in phases)
-                    exposure = float(np.exp(rng.uniform(*np.log(EXPOSURES))))
-                    image = PowderFrames(geometry, sample, seed=int(rng.integers(1 << 30))).frame(0, 300.0, exposure)
-                    yield name, halo, _curve(reducer, image, sample, background, exposure, wavelength)
+            split = SPLITS[(turn + number) % len(SPLITS)]
+            config = load_config(
+                {
+                    "calibration": str(poni), "diff_ranges": [[*set_up.arc, None, None]], "npt": set_up.npt,
+                    "diff_units": "2th [deg]", "method": split, "peaks": False, "polarization_factor": 0.99,
+                }
+            )  # fmt: skip
+            geometry = open_geometry(config)
+            assert geometry.shape is not None
+            reducer = Reducer(config, geometry, geometry.shape)
+            for halo in (False, True) * frames:
+                heights = 0.5 * 75.0 ** rng.uniform(0.0, 1.0, len(spacings))
+                phases = [Phase(name, tuple(spacings), tuple(each), 0.0) for each in (heights, 0.0 * heights)]
+                kind = PowderSample if halo else WithoutHalo
+                sample, background = (kind(name, (each,), fwhm=fwhm, background=8.0) for each in phases)
+                exposure = float(np.exp(rng.uniform(*np.log(EXPOSURES))))
+                image = PowderFrames(geometry, sample, seed=int(rng.integers(1 << 30))).frame(0, 300.0, exposure)
+                yield name, halo, _curve(reducer, image, sample, background, exposure, wavelength)
 
 
 def _curve(
