@@ -11,7 +11,7 @@ corrected for, there is no such factor, there as here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -61,22 +61,17 @@ class MergedIntegrator:
     others
         The further ones, with the same ranges.
     detector_limits
-        Gives the radial limits of all detectors' unmasked pixels, in the unit that pyFAI integrates in.
+        The radial limits of all detectors' unmasked pixels, in the unit that pyFAI integrates in.
     """
 
-    def __init__(self, first: Integrator, others: Sequence[Merged], detector_limits: Callable[[], Limits]) -> None:
-        self._first, self.others, self._detector_limits = first, tuple(others), detector_limits
+    def __init__(self, first: Integrator, others: Sequence[Merged], detector_limits: Limits) -> None:
+        self._first, self.others, self.detector_limits = first, tuple(others), detector_limits
         integrators = [first, *(each.integrator for each in others)]
         self.ranges, self.axes = first.ranges, first.axes
         self.pixels = tuple(map(sum, zip(*(each.pixels for each in integrators), strict=True)))
         self.coverage: tuple[NDArray[np.int64], ...] = tuple(
             np.sum(of_range, axis=0) for of_range in zip(*(each.coverage for each in integrators), strict=True)
         )
-
-    @property
-    def detector_limits(self) -> Limits:
-        """The radial limits of all detectors together, in the unit that pyFAI integrates in."""
-        return self._detector_limits()
 
     @property
     def prepared(self) -> tuple[Prepared, ...]:
@@ -187,12 +182,12 @@ def merged_integrator(
     all_of_them = [(config, geometry, corrections)]
     all_of_them += [(each.config, each.geometry, own) for each, own in zip(others, of_others, strict=True)]
 
-    def union() -> Limits:
-        limits = [_limits(*each) for each in all_of_them]
-        return min(low for low, _ in limits), max(high for _, high in limits)
-
-    ranges = integration_ranges(config, geometry, corrections.mask, union() if _is_open(config, geometry) else None)
+    limits = _union(_limits(*each) for each in all_of_them) if _is_open(config, geometry) else None
+    ranges = integration_ranges(config, geometry, corrections.mask, limits)
     first, *made = (make(*each, ranges) for each in all_of_them)
+    if limits is None:
+        known = [each.prepared.detector_limits for each in (first, *made) if isinstance(each, OnePassIntegrator)]
+        limits = _union(known or (_limits(*each) for each in all_of_them))
     unit_angle = _unit_angle(geometry)
     merged = []
     for each, own, integrator in zip(others, of_others, made, strict=True):
@@ -200,7 +195,12 @@ def merged_integrator(
         validity = Validity.from_config(each.config, each.geometry.detector_dummy())
         merged.append(Merged(each, integrator, validity, own.mask, factor / each.scale))
         each.geometry.forget_arrays()
-    return MergedIntegrator(first, merged, union)
+    return MergedIntegrator(first, merged, limits)
+
+
+def _union(limits: Iterable[Limits]) -> Limits:
+    lows, highs = zip(*limits, strict=True)
+    return min(lows), max(highs)
 
 
 def _unit_angle(geometry: Geometry) -> float:
