@@ -42,7 +42,7 @@ def outcomes(options: argparse.Namespace, *what: str) -> Figures:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         tally = Path(folder) / "tally.json"
-        arguments = ("-p", "tally", "-n0", "-q", "-m", "long or not long", "--timeout", "1200", *what)
+        arguments = ("-p", "tally", "-n0", "-q", "-m", "long or not long", "--timeout", "1500", *what)
         done = run("-m", "pytest", *arguments, timeout=3600, FAULTS_TALLY=str(tally), FAULTS_TIMES=str(options.times))
         if not tally.exists():
             raise RuntimeError(f"pytest ended with {done.returncode}: {(done.stdout + done.stderr)[-600:]}")
