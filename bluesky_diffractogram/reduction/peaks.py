@@ -65,7 +65,8 @@ def find_peaks(
     3 bins up; half-Lorentzian lines 2 to 4 % too low, 2 to 6 % too wide and 6 to 9 % too small in area, because their
     tails reach below the feet. At the threshold noise has helped: heights are 10 % and areas 30 % too large. The two
     of a close pair (less than two widths apart) have their background between them, and are too low, too narrow and
-    pushed apart. Noise alone gives at most one false peak in a hundred curves of 1000 bins at ``min_snr=5``.
+    pushed apart. Noise alone gives at most one false peak in a hundred curves of 1000 bins at ``min_snr=5``, and so do
+    whole simulated frames of powders (``tests/benchmarks/peaks.py``). A wide maximum of the background is a peak too.
     """
     curve = Curve(diffractogram.intensity)
     if int(curve.finite.sum()) < FEWEST_BINS:

@@ -237,7 +237,7 @@ def plain_scipy(curve: PowderCurve) -> np.ndarray:
     """scipy's, with a prominence of five times the deviation that neighbouring bins show."""
     y = curve.diffractogram.intensity
     noise = np.median(np.abs(np.diff(y))) / 0.6745 / np.sqrt(2.0)
-    return signal.find_peaks(y, prominence=5.0 * noise)[0].astype(float)
+    return curve.diffractogram.radial[signal.find_peaks(y, prominence=5.0 * noise)[0]]
 
 
 FINDERS: dict[str, Finder] = {
