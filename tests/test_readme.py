@@ -162,7 +162,8 @@ def test_the_derived_runs_table_has_every_data_key(tmp_path):
     from ponis import write_poni
 
     from bluesky_diffractogram.documents.derived_keys import data_keys
-    from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+    from bluesky_diffractogram.reduction.opening import open_geometry
+    from bluesky_diffractogram.reduction.reducer import Reducer
 
     config = load_config(
         {

@@ -18,7 +18,8 @@ from ..reduction.detectors import Detector
 from ..reduction.geometry import Geometry
 from ..reduction.moved import Moved
 from ..reduction.opened_detectors import open_detectors
-from ..reduction.reducer import Reducer, known_shape, open_geometry
+from ..reduction.opening import known_shape, open_geometry
+from ..reduction.reducer import Reducer
 from ..reduction.transformation import transformed_shape
 from .moved_reducers import MovedReducers
 from .provenance import configuration_text, provenance

@@ -9,7 +9,7 @@ from .calibration import load_geometry
 from .corrections import read_images
 from .detectors import Detector, naming
 from .geometry import Geometry
-from .reducer import open_geometry
+from .opening import open_geometry
 
 SAME_WAVELENGTH = 1e-4
 

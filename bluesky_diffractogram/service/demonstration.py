@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..config import DiffractogramConfig, configuration, load_config, parse_unit, update_config
 from ..reduction.conversion import convert_limit
-from ..reduction.reducer import open_geometry
+from ..reduction.opening import open_geometry
 from ..sim.beamline import SimulatedBeamline, simulated_beamline
 from ..sim.scan import heating_scan
 from .derived_files import DOCUMENTS, PICTURE

@@ -15,7 +15,8 @@ from ..reduction.frame import FrameError
 from ..reduction.geometry import Geometry
 from ..reduction.limits import IntegrationRange
 from ..reduction.opened_detectors import open_detectors
-from ..reduction.reducer import Reducer, known_shape, open_geometry
+from ..reduction.opening import known_shape, open_geometry
+from ..reduction.reducer import Reducer
 from ..reduction.transformation import transform
 from .console import package_log
 

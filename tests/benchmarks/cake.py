@@ -26,7 +26,8 @@ from bluesky_diffractogram.reduction.cake import CakeIntegrator
 from bluesky_diffractogram.reduction.cake_table import CakeTable, cake_table
 from bluesky_diffractogram.reduction.corrections import make_corrections
 from bluesky_diffractogram.reduction.frame import Frame
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 
 BINS = (500, 360)
 

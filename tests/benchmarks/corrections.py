@@ -26,7 +26,8 @@ from rich.table import Table
 
 from bluesky_diffractogram.reduction.diffractogram import Diffractogram
 from bluesky_diffractogram.reduction.frame import Frame
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 
 DETECTORS = ("Pilatus 1M", "Eiger 4M")
 SCALE, MONITOR, POLARIZATION = 0.5, 3.0, 0.95

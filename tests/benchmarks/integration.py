@@ -41,8 +41,9 @@ from bluesky_diffractogram.reduction.disk_cache import wait_until_written
 from bluesky_diffractogram.reduction.frame import Frame
 from bluesky_diffractogram.reduction.limits import integration_ranges
 from bluesky_diffractogram.reduction.onepass import OnePassIntegrator
+from bluesky_diffractogram.reduction.opening import open_geometry
 from bluesky_diffractogram.reduction.preparation import prepare
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 from bluesky_diffractogram.reduction.table import Prepared
 from bluesky_diffractogram.reduction.validity import Validity
 
@@ -346,7 +347,8 @@ def from_a_cold_process(case: Case) -> dict:
         import numpy as np
         from bluesky_diffractogram.config import load_config
         from bluesky_diffractogram.reduction.frame import Frame
-        from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+        from bluesky_diffractogram.reduction.opening import open_geometry
+        from bluesky_diffractogram.reduction.reducer import Reducer
         imported = time.perf_counter() - begin
         frame = np.zeros({case.frame.shape}, np.{case.frame.dtype})
         config = load_config({{"calibration": {str(case.poni)!r}, "diff_ranges": {case.ranges}, "npt": {case.npt}}})

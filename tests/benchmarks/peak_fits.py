@@ -34,8 +34,9 @@ from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction import peak_fit
 from bluesky_diffractogram.reduction.bin_covariance import BinCovariance, covariance_of_table
 from bluesky_diffractogram.reduction.frame import Frame
+from bluesky_diffractogram.reduction.opening import open_geometry
 from bluesky_diffractogram.reduction.peaks import find_peaks
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 
 N, FWHM, LORENTZ = 1000, 8.0, 0.4
 CENTRES = np.array([60.3, 150.2, 240.7, 330.1, 420.5, 510.9, 600.2, 690.6, 780.3, 797.1])

@@ -13,8 +13,9 @@ from powder_curves import PowderCurve, least_uncertainty
 from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction.bin_covariance import shared_noise
 from bluesky_diffractogram.reduction.frame import Frame
+from bluesky_diffractogram.reduction.opening import open_geometry
 from bluesky_diffractogram.reduction.pyfai_library import calibrant_lines, calibrant_names
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 from bluesky_diffractogram.sim.frames import PowderFrames
 from bluesky_diffractogram.sim.sample import Phase, PowderSample
 

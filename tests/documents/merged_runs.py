@@ -11,7 +11,8 @@ from ponis import write_poni
 from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction.frame import Frame
 from bluesky_diffractogram.reduction.opened_detectors import open_detectors
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 
 from .conftest import SHAPE, image
 from .stream_runs import DATASET, HDF5

@@ -20,7 +20,8 @@ from ponis import write_poni
 from bluesky_diffractogram import DiffractogramCallback
 from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction.frame import Frame
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 
 from .test_callback import assert_valid, frames_add_up
 

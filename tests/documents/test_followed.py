@@ -12,7 +12,8 @@ from bluesky_diffractogram.documents.derived_keys import EventData, data_keys, r
 from bluesky_diffractogram.documents.earlier import EarlierEvent
 from bluesky_diffractogram.documents.messages import OriginOfFrame
 from bluesky_diffractogram.reduction.frame import Frame
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 from bluesky_diffractogram.sim.beamline import simulated_beamline
 
 # Fits are compiled once, in one of the processes.

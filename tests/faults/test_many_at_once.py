@@ -14,7 +14,8 @@ from fault_tools import SHAPE, accounted, frame
 from bluesky_diffractogram import ReductionCallback
 from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction.frame import Frame
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 
 THREADS, FRAMES = 8, 10
 

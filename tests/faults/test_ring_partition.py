@@ -19,7 +19,8 @@ from ponis import write_poni
 
 from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction.frame import Frame
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 
 TILTED = {"rot": (0.05, -0.08, 0.4)}
 # The beam in the middle of a pixel: pixels lie exactly on azimuths of 0, 45, 90, ... degrees.

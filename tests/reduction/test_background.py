@@ -9,7 +9,8 @@ import pytest
 from bluesky_diffractogram.config import ConfigError, load_config, update_config
 from bluesky_diffractogram.reduction.background import read_curve
 from bluesky_diffractogram.reduction.frame import Frame, add_frames
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 
 RANGES = [[10, 80, 4, 16], [170, 200, 5, 12]]
 

@@ -8,7 +8,8 @@ from ponis import write_poni
 
 from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction.bin_covariance import correlation_of_width, covariance_of_table
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 
 SHAPE = (60, 65)
 

@@ -11,7 +11,8 @@ from bluesky_diffractogram.reduction import cake_table, table
 from bluesky_diffractogram.reduction.cake import CakeIntegrator
 from bluesky_diffractogram.reduction.disk_cache import wait_until_written
 from bluesky_diffractogram.reduction.frame import Frame
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 from bluesky_diffractogram.reduction.transformation import transform
 from bluesky_diffractogram.reduction.validity import Validity
 

@@ -7,7 +7,8 @@ import pytest
 
 from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction.frame import Frame
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 
 
 @pytest.mark.parametrize("how", [

@@ -12,7 +12,8 @@ from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction import preparation
 from bluesky_diffractogram.reduction.dark import Dark, mean_dark
 from bluesky_diffractogram.reduction.frame import Frame, FrameError
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 from bluesky_diffractogram.reduction.transformation import transform
 from bluesky_diffractogram.reduction.validity import Validity
 

@@ -11,7 +11,8 @@ from bluesky_diffractogram.reduction import disk_cache, geometry_arrays, geometr
 from bluesky_diffractogram.reduction.disk_cache import FOLDER_VARIABLE, wait_until_written
 from bluesky_diffractogram.reduction.frame import Frame
 from bluesky_diffractogram.reduction.geometry import Geometry
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 
 SECTOR, RING = [[10, 60, 4, 16]], [None]
 

@@ -11,7 +11,8 @@ from ponis import write_poni
 
 from bluesky_diffractogram.config import ConfigError, load_config
 from bluesky_diffractogram.reduction.frame import Frame
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 
 UNITS = ["q_nm^-1", "q_A^-1", "2th_deg", "2th_rad", "r_mm", "d_A"]
 CSR = ("bbox", "csr", "cython")

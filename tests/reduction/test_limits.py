@@ -13,7 +13,7 @@ from bluesky_diffractogram.config import UNITS, Arc, ConfigError, load_config, p
 from bluesky_diffractogram.reduction.calibration import load_geometry
 from bluesky_diffractogram.reduction.conversion import convert_limit, pixels_per_mm
 from bluesky_diffractogram.reduction.limits import integration_ranges
-from bluesky_diffractogram.reduction.reducer import open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
 
 TILTS = [(0.0, 0.0, 0.0), (0.03, -0.05, 0.4), (0.2, 0.15, -1.0)]
 

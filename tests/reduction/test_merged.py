@@ -16,7 +16,8 @@ from bluesky_diffractogram.reduction.frame import Frame, FrameError, add_frames
 from bluesky_diffractogram.reduction.merged import join_tables
 from bluesky_diffractogram.reduction.noise import VaryingNoise, curve_noise, known_part
 from bluesky_diffractogram.reduction.opened_detectors import open_detectors
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 
 FIRST, SECOND = (120, 130), (90, 100)
 NEAR = {"pixel": (4e-4, 4e-4), "distance": 0.13, "rot": (0.2, 0.02, 0.0)}

@@ -117,7 +117,8 @@ def test_noise_of_frames_is_right_where_the_table_tells_what_bins_share_and_pixe
     from bluesky_diffractogram.config import load_config
     from bluesky_diffractogram.reduction.bin_covariance import covariance_of_table, shared_noise
     from bluesky_diffractogram.reduction.frame import Frame
-    from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+    from bluesky_diffractogram.reduction.opening import open_geometry
+    from bluesky_diffractogram.reduction.reducer import Reducer
 
     poni = write_poni(tmp_path / "corner.poni", shape=(200, 210), pixel=(4e-4, 4e-4), distance=0.2, centre=(10, 10))
     ranges = [[5, 85, None, None]]  # to where a corner of the detector is all that is left

@@ -17,8 +17,8 @@ from bluesky_diffractogram.reduction.integrator import PyFAIIntegrator
 from bluesky_diffractogram.reduction.kernel_rules import KernelRules
 from bluesky_diffractogram.reduction.limits import integration_ranges
 from bluesky_diffractogram.reduction.onepass import OnePassIntegrator
+from bluesky_diffractogram.reduction.opening import open_geometry
 from bluesky_diffractogram.reduction.preparation import prepare
-from bluesky_diffractogram.reduction.reducer import open_geometry
 from bluesky_diffractogram.reduction.transformation import transform
 from bluesky_diffractogram.reduction.validity import Validity
 

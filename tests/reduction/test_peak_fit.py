@@ -14,9 +14,10 @@ from bluesky_diffractogram.reduction import peak_fit
 from bluesky_diffractogram.reduction.bin_covariance import BinCovariance, covariance_of_table
 from bluesky_diffractogram.reduction.diffractogram import FittedPeaks, Peaks
 from bluesky_diffractogram.reduction.frame import Frame
+from bluesky_diffractogram.reduction.opening import open_geometry
 from bluesky_diffractogram.reduction.peak_fit import fit_peaks
 from bluesky_diffractogram.reduction.peaks import find_peaks
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 
 # Fits are compiled once, in one of the processes.
 pytestmark = pytest.mark.xdist_group("fits")

@@ -405,7 +405,8 @@ def test_every_line_of_a_real_frame_is_found_and_nothing_else(lightform, npt, sp
 
     from bluesky_diffractogram.config import load_config
     from bluesky_diffractogram.reduction.frame import Frame
-    from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+    from bluesky_diffractogram.reduction.opening import open_geometry
+    from bluesky_diffractogram.reduction.reducer import Reducer
 
     config = load_config(
         {

@@ -13,7 +13,8 @@ from bluesky_diffractogram.reduction import splitting
 from bluesky_diffractogram.reduction.disk_cache import FOLDER_VARIABLE
 from bluesky_diffractogram.reduction.frame import Frame
 from bluesky_diffractogram.reduction.geometry import Geometry
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 from bluesky_diffractogram.reduction.table import PixelTable
 
 SHAPE = (240, 260)

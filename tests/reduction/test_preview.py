@@ -7,8 +7,9 @@ import pytest
 from ponis import write_poni
 
 from bluesky_diffractogram.config import load_config
+from bluesky_diffractogram.reduction.opening import open_geometry
 from bluesky_diffractogram.reduction.preview import DetectorView, detector_view, preview
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 from bluesky_diffractogram.reduction.transformation import transform
 
 

@@ -12,9 +12,9 @@ from ponis import write_poni
 
 from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction.moved import Moved
+from bluesky_diffractogram.reduction.opening import open_geometry
 from bluesky_diffractogram.reduction.pixel_angles import angles_at
 from bluesky_diffractogram.reduction.range_edges import Edge, moved_edge, nearest_edge
-from bluesky_diffractogram.reduction.reducer import open_geometry
 
 SHAPE = (240, 260)
 

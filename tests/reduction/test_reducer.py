@@ -10,7 +10,8 @@ from bluesky_diffractogram.config import ConfigError, load_config
 from bluesky_diffractogram.reduction.calibration import load_geometry
 from bluesky_diffractogram.reduction.corrections import read_images
 from bluesky_diffractogram.reduction.frame import Frame, FrameError, add_frames
-from bluesky_diffractogram.reduction.reducer import Reducer, known_shape, open_geometry
+from bluesky_diffractogram.reduction.opening import known_shape, open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 from bluesky_diffractogram.reduction.transformation import transform, transformed_shape
 
 TRANSFORMATIONS = ["none", "flip-up-down", "flip-left-right", "transpose", "rot-90", "rot-180", "rot-270",

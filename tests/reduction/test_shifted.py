@@ -10,7 +10,8 @@ from ponis import write_poni
 
 from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction.moved import Moved, moved_by_poni
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 from bluesky_diffractogram.reduction.shifted import shifted
 
 SHAPE = (60, 65)

@@ -11,7 +11,8 @@ from ponis import write_poni
 
 from bluesky_diffractogram.config import ConfigError, load_config
 from bluesky_diffractogram.reduction.frame import Frame
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 
 ARC, LIMITS, NPT = (10, 80), (4, 16), 60
 

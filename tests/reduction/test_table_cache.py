@@ -12,7 +12,8 @@ from bluesky_diffractogram.reduction.corrections import make_corrections, read_i
 from bluesky_diffractogram.reduction.disk_cache import FOLDER_VARIABLE, wait_until_written
 from bluesky_diffractogram.reduction.frame import Frame
 from bluesky_diffractogram.reduction.geometry import Geometry
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 from bluesky_diffractogram.reduction.table_key import table_key
 
 RANGES = [[10, 60, 4, 16], [170, 200, None, None]]

@@ -9,7 +9,8 @@ from ponis import write_poni
 
 from bluesky_diffractogram.config import ConfigError, load_config
 from bluesky_diffractogram.config.tracked import TrackedPhase
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 from bluesky_diffractogram.reduction.tracked_lines import phase_lines
 
 SHAPE = (60, 65)

@@ -14,7 +14,7 @@ from matplotlib.image import imread
 
 from bluesky_diffractogram import views
 from bluesky_diffractogram.config import load_config
-from bluesky_diffractogram.reduction.reducer import open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
 from bluesky_diffractogram.service import demonstration
 from bluesky_diffractogram.service.demonstration import line_positions
 from bluesky_diffractogram.sim.beamline import simulated_beamline

@@ -20,7 +20,8 @@ from matplotlib.image import imread
 
 from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction.frame import Frame
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 from bluesky_diffractogram.service import column_files
 from bluesky_diffractogram.service.folder_lock import FolderLock
 from bluesky_diffractogram.sim.beamline import SimulatedBeamline

@@ -10,7 +10,8 @@ import pytest
 from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction.calibration import load_geometry
 from bluesky_diffractogram.reduction.frame import Frame
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.opening import open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 from bluesky_diffractogram.sim.beamline import RANGES, simulated_beamline
 
 SHAPES = {"pilatus": (1043, 981), "small": (209, 197)}

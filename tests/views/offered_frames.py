@@ -13,8 +13,9 @@ import numpy as np
 from ponis import write_poni
 
 from bluesky_diffractogram.config import load_config
+from bluesky_diffractogram.reduction.opening import open_geometry
 from bluesky_diffractogram.reduction.preview import DetectorView, detector_view
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 
 SHAPE = (120, 160)
 RANGES = [[10, 60, 4, 12], [-30, 20, 5, 15]]

@@ -90,7 +90,7 @@ def test_an_edge_is_dragged_and_the_range_follows(diff, person, start, end, numb
 
 def test_what_is_drawn_while_dragging_is_what_will_be(diff, person):
     from bluesky_diffractogram.config import update_config
-    from bluesky_diffractogram.reduction.reducer import open_geometry
+    from bluesky_diffractogram.reduction.opening import open_geometry
 
     drag(diff, place(diff, 9, 30), place(diff, 11, 30))
     drag_ = diff.figure.interaction.drag

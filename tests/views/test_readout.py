@@ -10,8 +10,9 @@ import pytest
 from derived_run_example import DerivedRun, RangeExample
 
 from bluesky_diffractogram.config import load_config
+from bluesky_diffractogram.reduction.opening import open_geometry
 from bluesky_diffractogram.reduction.preview import detector_view
-from bluesky_diffractogram.reduction.reducer import Reducer, open_geometry
+from bluesky_diffractogram.reduction.reducer import Reducer
 from bluesky_diffractogram.views.curves import LiveDiffractogram
 from bluesky_diffractogram.views.grid import LiveDiffractogramGrid
 from bluesky_diffractogram.views.readout import image_text, nearest_bin, nearest_curve, spacing
