@@ -40,7 +40,7 @@ from bluesky_diffractogram.reduction.pyfai_library import calibrant_names
 
 # Of pairs of lines: FWHM apart, times as high as the other, signal-to-noise ratio that the weaker would have alone.
 APART, RATIOS, ALONE = (1.0, 1.25, 1.5, 2.0, 3.0), (1.0, 3.0, 10.0), (10.0, 30.0, 100.0)
-# Every second calibrant, which the finder was not developed with.
+# Every second calibrant: the others' frames are those with which false peaks were looked into.
 HELD_OUT = calibrant_names()[1::2]
 
 
@@ -181,7 +181,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few curves, of two calibrants through frames")
     parser.add_argument("--rounds", type=int, default=20, help="curves of each calibrant")
     parser.add_argument("--frames", type=int, default=1, help="frames of each calibrant, set-up and halo")
-    parser.add_argument("--held-out", action="store_true", help="frames only of calibrants not used in development")
+    parser.add_argument("--held-out", action="store_true", help="frames of every second calibrant only")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--missed", type=int, default=0, help="list so many of the default finder's missed lines")
     parser.add_argument("--times", action="store_true", help="only how long it takes, put into the file that is there")
