@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 IN = "0mq://127.0.0.1:5578"
 
+# No scan waits here, but messages, where they came from: longer than a first table takes that nothing is known of.
+BLOCK_TIMEOUT_S = 30.0
+
 
 def serve(
     source: Annotated[
@@ -97,8 +100,9 @@ def serve(
                     "warning", f"{address.endpoint} is reached by other machines, and nothing is encrypted (CURVE)"
                 )
         callback = DiffractogramCallback(
-            given, plot=window, roots=roots, root_map=parse_root_map(root_map or ()), file_timeout=file_timeout
-        )
+            given, plot=window, roots=roots, root_map=parse_root_map(root_map or ()), file_timeout=file_timeout,
+            block_timeout=BLOCK_TIMEOUT_S,
+        )  # fmt: skip
         if window and not callback.figure.live:
             callback.close()
             complain("error", "--window: there is no display to show it on")
