@@ -102,7 +102,7 @@ def test_a_service_that_is_killed_loses_nothing(cfg, tmp_path, seed, number, kil
     runs = [list(raw_run(each)) for each in frames]
     expected = {run[0][1]["uid"]: curves_of(cfg, each) for run, each in zip(runs, frames, strict=True)}
     config = tmp_path / "cfg.json"
-    # With the usual one a frame is dropped, and counted, that has waited half a minute for the first table to be compiled.
+    # With the usual one a frame is dropped, and counted, that has waited half a minute for what is compiled first.
     config.write_text(json.dumps({**cfg, "queue_size": 1000}))
     portions = threading.Semaphore(0)
 
