@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 
 from bluesky_diffractogram.files import FileSequence, HDF5Frames, file_state, joined_states
+from bluesky_diffractogram.files import state as state_module
 from bluesky_diffractogram.files.state import TICK_S, WHOLE_SECONDS_S
 
 
@@ -48,7 +50,7 @@ def test_where_times_are_whole_seconds_it_takes_longer(path, monkeypatch):
     os.utime(path, (time.time() // 1 - 10, time.time() // 1 - 10))
     assert file_state(str(path)) is None  # its entry was changed just now
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + WHOLE_SECONDS_S + 0.1)
+    monkeypatch.setattr(state_module, "time", SimpleNamespace(time=lambda: now + WHOLE_SECONDS_S + 0.1))
     assert file_state(str(path)) is not None
 
 

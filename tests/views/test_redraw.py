@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from matplotlib import pyplot as plt
@@ -18,10 +19,12 @@ from bluesky_diffractogram.views.redraw import RedrawClock, display_available, n
 
 @pytest.fixture
 def clock_time(monkeypatch):
-    """The monotonic clock and what the process has computed, moved by the test."""
+    """The monotonic clock and what the process has computed, moved by the test; others keep theirs.
+
+    An event loop that is told by a thread of another test's server would sleep until that clock has caught up.
+    """
     now = [100.0, 0.0]
-    monkeypatch.setattr(redraw.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(redraw.time, "process_time", lambda: now[1])
+    monkeypatch.setattr(redraw, "time", SimpleNamespace(monotonic=lambda: now[0], process_time=lambda: now[1]))
     return now
 
 
