@@ -10,14 +10,13 @@ import pytest
 from bluesky.preprocessors import run_decorator, stage_decorator
 from bluesky_tiled_plugins import TiledWriter
 from databroker import temp
+from derived_documents import without_identity
 from documents.conftest import Collected, image
 from documents.dark_runs import DarkRun, dark_image, run_in_files
 from documents.stream_runs import settle, write_hdf5
 from documents.test_callback import assert_valid
 from live_runs import assert_same_numbers, live_of, run_live
 from test_reduced_ahead import blocks  # noqa: F401  (a fixture)
-from test_replay import without_identity
-from test_resume import reduced  # noqa: F401  (a fixture)
 from tiled_servers import tiled_server_here
 
 from bluesky_diffractogram import ReplayError, replay
@@ -225,14 +224,14 @@ def test_workers_reduce_what_is_not_taken_over(darkened, hdf5_run, blocks, reduc
     assert_same(again, derived_of(hdf5_run, darkened))
 
 
-def test_only_the_first_frame_is_computed_again(darkened, hdf5_run, reduced):  # noqa: F811
+def test_only_the_first_frame_is_computed_again(darkened, hdf5_run, reduced):
     first = derived_of(hdf5_run, darkened)
     reduced.clear()
     assert_same(derived_of(hdf5_run, darkened, resume=first), first)
     assert len(reduced) == 1
 
 
-def test_frames_whose_dark_is_another_now_are_computed_again(darkened, hdf5_run, reduced, tmp_path):  # noqa: F811
+def test_frames_whose_dark_is_another_now_are_computed_again(darkened, hdf5_run, reduced, tmp_path):
     first = derived_of(hdf5_run, darkened)
     write_hdf5(tmp_path / "darks.h5", [dark_image(0), dark_image(4)])
     settle()
@@ -242,7 +241,7 @@ def test_frames_whose_dark_is_another_now_are_computed_again(darkened, hdf5_run,
     assert_same(again, derived_of(hdf5_run, darkened))
 
 
-def test_of_another_way_to_tell_darks_nothing_is_taken_over(darkened, hdf5_run, reduced, caplog):  # noqa: F811
+def test_of_another_way_to_tell_darks_nothing_is_taken_over(darkened, hdf5_run, reduced, caplog):
     first = derived_of(hdf5_run, {**darkened, "dark": {**STREAM, "optional": True}})
     reduced.clear()
     derived_of(hdf5_run, darkened, resume=first)

@@ -7,14 +7,12 @@ import shutil
 
 import numpy as np
 import pytest
-from documents.conftest import Collected
+from derived_documents import assert_same, derived_of
 from documents.merged_runs import SECOND, TwoStreams, expected_curves, frames, in_memory, merged_config, second_image
 from documents.stream_runs import settle, write_hdf5
 from live_runs import live_of
-from test_replay import without_identity
 
 from bluesky_diffractogram import ReplayError, replay
-from bluesky_diffractogram.reduction.reducer import Reducer
 from bluesky_diffractogram.replay import reduced_ahead
 from bluesky_diffractogram.replay import workers as workers_module
 from bluesky_diffractogram.replay.blocks import reduce_block
@@ -38,31 +36,8 @@ def run(tmp_path):
     return list(TwoStreams(paths).step_scan(N))
 
 
-@pytest.fixture
-def reduced(monkeypatch):
-    """The frames that are computed here."""
-    found, reduce = [], Reducer.reduce
-
-    def spy(self, frame):
-        found.append(frame)
-        return reduce(self, frame)
-
-    monkeypatch.setattr(Reducer, "reduce", spy)
-    return found
-
-
 def both(n):
     return [{"det1": first, "det2": second} for first, second in zip(*frames(n), strict=True)]
-
-
-def derived_of(*arguments, **options):
-    collected = Collected()
-    replay(*arguments, **options).store(collected)
-    return collected
-
-
-def assert_same(documents, others):
-    np.testing.assert_equal(without_identity(documents), without_identity(others))
 
 
 def test_the_documents_are_those_that_were_derived_live(two, run):
