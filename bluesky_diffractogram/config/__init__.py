@@ -2,7 +2,7 @@
 
 from .arc import Arc
 from .cake import CakeConfig
-from .changes import NUMBERS, alters_stream, changed_keys, empties_buffers, same_meaning
+from .changes import INPUT_FILES, NUMBERS, alters_stream, changed_keys, empties_buffers, same_meaning
 from .dark import DarkConfig
 from .errors import ConfigError
 from .load import (
@@ -24,6 +24,7 @@ from .statistic import StatisticConfig
 from .units import UNITS, RadialUnit, parse_unit
 
 __all__ = [
+    "INPUT_FILES",
     "NUMBERS",
     "UNITS",
     "Arc",

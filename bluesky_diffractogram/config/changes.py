@@ -53,6 +53,9 @@ NUMBERS = frozenset(
 
 _MEANING = NUMBERS | {"peaks", "cake", "count", "carry", "hinted"}
 
+INPUT_FILES = frozenset({"calibration", "mask", "dark", "flat", "background", "background_curve", "absorption"})
+"""The keys that name files to be read, of the first detector and of those of ``merge``."""
+
 
 def same(one: Any, other: Any) -> bool:
     """Whether two values of a setting are equal, arrays by shape, type and numbers."""
@@ -76,7 +79,7 @@ def same_meaning(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
     The files that they name are not looked at.
     """
-    keys = _MEANING - {"calibration", "mask", "dark", "flat", "background", "background_curve", "absorption", "merge"}
+    keys = _MEANING - INPUT_FILES - {"merge"}
     darks = [dark if isinstance(dark := each.get("dark"), Mapping) else None for each in (one, other)]
     merged = [_without_files(each.get("merge") or ()) for each in (one, other)]
     same_inputs = darks[0] == darks[1] and merged[0] == merged[1]
@@ -85,8 +88,7 @@ def same_meaning(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def _without_files(merge: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The further detectors, without what names files."""
-    files = {"calibration", "mask", "dark", "flat", "background", "absorption"}
-    return [{key: value for key, value in entry.items() if key not in files} for entry in merge]
+    return [{key: value for key, value in entry.items() if key not in INPUT_FILES} for entry in merge]
 
 
 def empties_buffers(old: DiffractogramConfig, new: DiffractogramConfig) -> bool:

@@ -63,6 +63,10 @@ class DarkConfig(BaseModel):
             raise ConfigError("image_key", self.image_key, "null, with key: darks are under the images' own data key")
         return self
 
+    def same_source(self, other: DarkConfig) -> bool:
+        """Whether the same events are darks for both."""
+        return self.model_copy(update={"optional": other.optional}) == other
+
     @property
     def meaning(self) -> str:
         """Which events are darks, in words."""

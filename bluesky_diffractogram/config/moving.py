@@ -28,8 +28,8 @@ KINDS: dict[str, Kind] = {
 
 TOLERANCES = {
     **dict.fromkeys(("distance", "poni1", "poni2", "rot1", "rot2", "rot3"), 1e-6),
-    "wavelength": 1e-16,
-    "energy": 1e-5,
+    "wavelength": 1e-15,
+    "energy": 1e-4,
 }
 """In m, rad and keV: encoders and readbacks jitter by less, and no diffractogram shows as little."""
 
@@ -64,7 +64,7 @@ class Reading(BaseModel):
     tolerance: Annotated[float | None, BeforeValidator(optional(real("a number of at least 0", 0.0)))] = Field(
         default=None,
         description="In m, rad or keV: readings are rounded to multiples of about it; null: 1e-6 m, 1e-6 rad, "
-        "1e-5 keV, of wavelengths 1e-16 m.",
+        "1e-4 keV, of wavelengths 1e-15 m.",
     )
 
 

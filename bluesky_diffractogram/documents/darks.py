@@ -119,6 +119,7 @@ class Darks:
 
     def __init__(self, run_uid: str, tally: DarkTally, assets: Assets, on_error: Callable[[Exception], None]) -> None:
         self.of_latest_frame: DarkInForce | None = None
+        self._run_uid = run_uid
         self._in_force: DarkInForce | None = None
         self._tally, self._assets = tally, assets
         self._skipping = Skipping(run_uid, tally, on_error, "dark")
@@ -149,6 +150,14 @@ class Darks:
         """Count one that is not read."""
         self._tally.received += 1
         self._tally.skip(why)
+
+    def only_of(self, wanted: DarkConfig | None) -> None:
+        """Let go of a dark of another source than a configuration wants: what came since was not looked at for it."""
+        held = self._in_force
+        if held is not None and (wanted is None or not held.source.same_source(wanted)):
+            what = "run %s: the dark %d is in force no more: darks are told otherwise now"
+            logger.info(what, self._run_uid, held.dark.number)
+            self._in_force = None
 
     def frame_comes(self) -> DarkInForce | None:
         """The dark for the frames of an event whose turn has come."""
@@ -202,7 +211,7 @@ def dark_for(in_force: DarkInForce | None, images: ImagesReceived, setting: Sett
     wanted = setting.config.dark_of_run
     if wanted is None:
         return None
-    if in_force is None or in_force.source != wanted:
+    if in_force is None or not in_force.source.same_source(wanted):
         if wanted.optional:
             return None
         message = f"no dark came before it in its run, {wanted.meaning}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Hashable, Mapping
 
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 MOST_REDUCERS = 64
 MOST_BYTES = 512 * 1024**2
+# So many tables for one detector are more than motors that stand still would tell of.
+MANY = 20
 
 
 class MovedReducers:
@@ -26,6 +28,7 @@ class MovedReducers:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[Hashable, Moved], Reducer] = OrderedDict()
+        self._built: Counter[Hashable] = Counter()
 
     def __len__(self) -> int:
         """How many there are."""
@@ -56,6 +59,10 @@ class MovedReducers:
         if reducer is calibrated:
             return reducer
         logger.debug("a table is built for %s", moved.told())
+        self._built[key] += 1
+        if self._built[key] == MANY:
+            what = "%d geometries had a table of their own so far: if that is jitter of a reading, set its tolerance"
+            logger.info(what, MANY)
         self._kept[place] = reducer
         while len(self._kept) > MOST_REDUCERS or (len(self._kept) > 1 and self.nbytes > MOST_BYTES):
             self._kept.popitem(last=False)

@@ -104,6 +104,7 @@ class OneRun:
         # What the first frames' shape was under each setting, for calibrations that do not say it.
         self._first_shapes: dict[int, tuple[int, int]] = {}
         self._not_requested: FramesPassedOver | None = None
+        self._awaited_dark: ParkedImages | None = None  # the one before the frame that was passed over last
         # A scan without images is nothing special, unless somebody said where to find them.
         self._wanted_by_name = " ".join(
             [
@@ -146,7 +147,7 @@ class OneRun:
     def receive(self, images: ImagesReceived) -> None:
         """Reduce the frames of one event, or park it."""
         parked = ParkedImages(images)
-        most = MOST_PARKED_IN_MEMORY if images.setting.config.merge and images.in_memory else MOST_PARKED
+        most = MOST_PARKED_IN_MEMORY if images.in_memory else MOST_PARKED
         if len(self._parked) >= most:
             if not self.tally.dropped:
                 logger.warning(
@@ -174,7 +175,9 @@ class OneRun:
         if message.why == REFUSED:
             self.tally.skip(REFUSED, message.frames)
             return
-        self._darks.frame_comes()
+        self._awaited_dark = next((each for each in reversed(self._parked) if each.is_dark), None)
+        if self._awaited_dark is None:
+            self._darks.frame_comes()
         setattr(self.tally, message.why, getattr(self.tally, message.why) + message.frames)
         self._not_requested = message if message.why == "not_requested" else None
 
@@ -183,6 +186,11 @@ class OneRun:
         counted = self._not_requested
         if counted is None or counted.event_uid != images.event["uid"]:
             return False
+        if self._awaited_dark is not None:
+            self.retry()
+        if self._awaited_dark is not None:
+            logger.warning("run %s: the current frame cannot be reduced yet: its dark is not readable", self.uid)
+            return True
         parked = ParkedImages(images, in_force=self.dark_of_latest_frame)
         if self._try(parked, setting):  # else its file is not readable yet, and it stays what it was
             self.tally.received -= counted.frames
@@ -253,6 +261,7 @@ class OneRun:
             if parked.is_dark:
                 return self._take_dark(parked, last)
             if setting is None:
+                self._darks.only_of(parked.images.setting.config.dark_of_run)
                 parked.in_force = self._darks.frame_comes()
             return self._reduce_all(parked, setting or parked.images.setting, last, until)
         finally:
@@ -294,6 +303,14 @@ class OneRun:
 
     def _take_dark(self, parked: ParkedImages, last: bool) -> bool:
         """Read a dark; False if that has to be tried again later."""
+        if not self._read_dark(parked, last):
+            return False
+        if parked is self._awaited_dark:
+            self._awaited_dark = None
+            self._darks.frame_comes()
+        return True
+
+    def _read_dark(self, parked: ParkedImages, last: bool) -> bool:
         images = parked.images
         why = self._in_vain.reason(images) if last else None
         if why is None:

@@ -29,7 +29,7 @@ from .merged import MergedIntegrator, merged_integrator, validity_of
 from .moved import Moved
 from .onepass import OnePassIntegrator
 from .peak_search import PeakSearch
-from .table import Prepared
+from .table import PixelTable, Prepared
 from .tracked_lines import TrackedLine, tracked_lines
 from .transformation import transform, transformed_shape
 from .validity import Validity
@@ -153,9 +153,10 @@ class Reducer:
         """Memory that it takes, about."""
         pixels = self.shape[0] * self.shape[1]
         caked = 0 if self.cake is None else self.cake.prepared.table.nbytes
+        darkened = sum(each.nbytes_beside(self._steps) for each in self._steps_with.values())
         if self.prepared is None:
-            return caked + BYTES_OF_A_PIXEL * pixels * len(self.ranges)
-        return caked + self.prepared.table.nbytes
+            return darkened + caked + BYTES_OF_A_PIXEL * pixels * len(self.ranges)
+        return darkened + caked + self.prepared.table.nbytes
 
     def moved(self, to: Moved, images: Mapping[str, NDArray], earlier: Sequence[Reducer] = ()) -> Reducer:
         """The reducer for frames whose geometry is not the calibration's: same limits and axes, another table.
@@ -280,6 +281,14 @@ class _Steps:
         if isinstance(integrator, OnePassIntegrator):
             find_peaks = find_peaks.with_dark(integrator.table)
         return _Steps(integrator, None if self.cake is None else self.cake.with_dark(dark), find_peaks)
+
+    def nbytes_beside(self, other: _Steps) -> int:
+        """Memory of the tables that it does not share with `other`."""
+        return sum(mine.nbytes_beside(theirs) for mine, theirs in zip(self._tables(), other._tables(), strict=True))
+
+    def _tables(self) -> list[PixelTable]:
+        tables = [self.integrator.table] if isinstance(self.integrator, OnePassIntegrator) else []
+        return tables if self.cake is None else [*tables, self.cake.prepared.table]
 
 
 class _Reports:

@@ -69,6 +69,11 @@ class PixelTable:
         arrays = (getattr(self, name) for name in self.__dataclass_fields__)
         return sum(array.nbytes for array in arrays if array is not None)
 
+    def nbytes_beside(self, other: PixelTable) -> int:
+        """Memory that it takes where `other` is there, with which it may share arrays."""
+        arrays = ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
+        return sum(mine.nbytes for mine, theirs in arrays if mine is not None and mine is not theirs)
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Rows:

@@ -7,12 +7,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..config import INPUT_FILES
 from ..documents.callback import ReductionCallback
 from ..files import Paths, Unreadable
 
 logger = logging.getLogger(__name__)
 
-FILES = ("calibration", "mask", "dark", "flat", "assets_dir")
+FILES = (*sorted(INPUT_FILES), "assets_dir")
 """The settings that name files and folders."""
 
 
@@ -71,3 +72,7 @@ def _hold_to(paths: Paths, changes: Mapping[str, Any]) -> None:
                     paths.check(each)
             except Unreadable as error:
                 raise ValueError(f"{key}: {error}") from None
+    merged = changes.get("merge")
+    for entry in merged if isinstance(merged, list) else ():
+        if isinstance(entry, Mapping):
+            _hold_to(paths, entry)

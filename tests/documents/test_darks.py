@@ -258,6 +258,33 @@ def test_it_stays_in_force_when_another_setting_changes(cfg):
     assert frames_add_up(collected.of("stop")[0])["reasons"] == {"no dark": 1}
 
 
+def test_whether_darks_are_optional_says_nothing_of_which_is_in_force(cfg):
+    run, collected = DarkRun(), Collected()
+    with ReductionCallback({**cfg, "dark": STREAM}, background=False, strict=True) as diff:
+        diff.subscribe(collected)
+        send(diff, [*run.begin(), run.dark(dark_image(0)), run.event(image(0))])
+        diff.configure({"dark": {**STREAM, "optional": True}})
+        send(diff, [run.event(image(1)), run.stop()])
+    assert dark_numbers(collected.of("event")) == [1, 1]
+    assert_darkened(cfg, collected.of("event"), [image(0), image(1)], [dark_image(0)] * 2)
+
+
+def test_one_is_not_taken_up_again_when_darks_were_not_looked_at_meanwhile(cfg, caplog):
+    run, collected = DarkRun(), Collected()
+    with caplog.at_level(logging.INFO), ReductionCallback({**cfg, "dark": STREAM}, background=False) as diff:
+        diff.subscribe(collected)
+        send(diff, [*run.begin(), run.dark(dark_image(0)), run.event(image(0))])
+        diff.configure({"dark": None})
+        send(diff, [run.dark(dark_image(1)), run.event(image(1))])
+        diff.configure({"dark": STREAM})
+        send(diff, [run.event(image(2)), run.dark(dark_image(2)), run.event(image(3)), run.stop()])
+    frames = frames_add_up(collected.of("stop")[0])
+    assert (frames["reduced"], frames["reasons"]) == (3, {"no dark": 1})
+    last = collected.of("event")[-1]
+    assert_darkened(cfg, [last], [image(3)], [dark_image(2)])
+    assert f"run {run.uid}: the dark 1 is in force no more" in caplog.text
+
+
 # -- which events are darks ----------------------------------------------------------------------------------
 
 

@@ -113,7 +113,7 @@ def test_a_datum_that_is_refused_or_taken_again(cfg, tmp_path):
 
 
 def test_darks_are_parked_though_there_is_no_room_for_frames(cfg, tmp_path, monkeypatch):
-    monkeypatch.setattr(one_run, "MOST_PARKED", 2)
+    monkeypatch.setattr(one_run, "MOST_PARKED_IN_MEMORY", 2)
     path, collected = tmp_path / "late.h5", Collected()
     run, documents = with_darks_in_a_file(path)
     with ReductionCallback({**cfg, "dark": STREAM}, background=False, strict=True) as diff:
@@ -123,3 +123,22 @@ def test_darks_are_parked_though_there_is_no_room_for_frames(cfg, tmp_path, monk
         assert diff.wait(10)
     frames = frames_add_up(collected.of("stop")[0])
     assert (frames["reduced"], frames["dropped"], frames["darks"]["received"]) == (2, 1, 2)
+
+
+def test_next_waits_for_the_dark_before_its_frame(cfg, tmp_path, caplog):
+    """It does not take the one before that."""
+    path, collected = tmp_path / "late.h5", Collected()
+    run, documents = with_darks_in_a_file(path)
+    with ReductionCallback({**cfg, "dark": STREAM, "show_diff": False}, background=False, strict=True) as diff:
+        diff.subscribe(collected)
+        send(diff, documents)
+        diff.next()
+        assert f"run {run.uid}: the current frame cannot be reduced yet: its dark is not readable" in caplog.text
+        assert collected.of("event") == []
+        write_hdf5(path, [dark_image(4)])
+        assert diff.wait(10)
+        diff.next()
+        assert_darkened(cfg, collected.of("event"), [image(2)], [dark_image(4)])
+        send(diff, [run.stop()])
+    frames = frames_add_up(collected.of("stop")[0])
+    assert (frames["reduced"], frames["not_requested"]) == (1, 2)

@@ -21,7 +21,9 @@ def configure(tmp_path):
         yield answers(callback, dict, [str(inside)])["configure"]
 
 
-@pytest.mark.parametrize("key", ["calibration", "mask", "dark", "flat", "assets_dir"])
+@pytest.mark.parametrize(
+    "key", ["calibration", "mask", "dark", "flat", "background", "background_curve", "absorption", "assets_dir"]
+)
 @pytest.mark.parametrize(
     "path", ["outside/small.poni", "inside/../outside/small.poni", "inside/link.poni", "/etc/passwd"]
 )
@@ -32,6 +34,9 @@ def test_a_setting_names_no_file_outside_the_roots(configure, tmp_path, key, pat
         configure({key: str(tmp_path / path) + "::/entry/data"})
     with pytest.raises(ValueError, match="outside"):  # which is the path of the other file when it is resolved
         configure({key: str(tmp_path / "inside" / "small.poni::" / ".." / ".." / path)})
+    inside = {"image_key": "det2", "calibration": str(tmp_path / "inside" / "small.poni")}
+    with pytest.raises(ValueError, match="outside"):
+        configure({"image_key": "det1", "merge": [inside, {**inside, key: str(tmp_path / path)}]})
 
 
 def test_one_inside_is_taken_and_so_is_what_names_none(configure, tmp_path):
