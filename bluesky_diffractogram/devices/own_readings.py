@@ -35,6 +35,24 @@ def event_of(detector: Any, image: Any) -> Document:
     }
 
 
+def check_alone(config: DiffractogramConfig) -> None:
+    """Refuse what needs other events or other detectors than the one that is triggered.
+
+    Raises
+    ------
+    ConfigError
+        A ValueError that names the key, the value and what is allowed.
+    """
+    if config.dark_of_run is not None:
+        given = config.dark_of_run.model_dump(exclude_none=True)
+        reason = "it has no events but its own, and so no darks of the run"
+        raise ConfigError("dark", given, "a file, an array or null, for a ReducedDetector", reason)
+    if config.merge:
+        names = [each.image_key for each in config.merge]
+        reason = "it reduces the image of one detector alone"
+        raise ConfigError("merge", names, "an empty list, for a ReducedDetector", reason)
+
+
 def check_readings(config: DiffractogramConfig, detector: Any, image: Any) -> None:
     """Refuse a geometry that is told by what `detector` does not read.
 

@@ -23,7 +23,7 @@ from ..documents.setting import Reducers, Setting
 from ..reduction.reducer import Reducer
 from .device import number_of_ranges
 from .named_peaks import NamedPeaksDevice
-from .own_readings import check_readings, descriptor_of, event_of
+from .own_readings import check_alone, check_readings, descriptor_of, event_of
 from .settings import ConfigurationSignal
 from .snapshot import Snapshot, result_components
 
@@ -36,7 +36,7 @@ class ReducedDetector(NamedPeaksDevice):
     It triggers the detector, then reduces the image in a thread of its own, and is done when both are. It reads
     what the detector reads, and the scalars of derived events under its own name. No callback is needed for that; one
     that is subscribed too reduces the frames a second time. It knows no readings but the detector's own: ``geometry``
-    is told by these or by the detector's configuration.
+    is told by these or by the detector's configuration, and ``merge`` and darks of the run are refused.
 
     Parameters
     ----------
@@ -65,6 +65,7 @@ class ReducedDetector(NamedPeaksDevice):
     ) -> Any:
         _check(detector, image)
         known = config.config if isinstance(config, ReductionCallback) else load_config(config)
+        check_alone(known)
         check_readings(known, detector, image)
         return super().__new__(_with_results(cls, number_of_ranges(known, ranges)))
 
@@ -118,6 +119,7 @@ class ReducedDetector(NamedPeaksDevice):
     def _checked(self, changes: Source) -> DiffractogramConfig:
         """The configuration that `changes` would make; refused if this detector alone cannot be reduced with it."""
         config = update_config(self.config, changes)
+        check_alone(config)
         check_readings(config, self.detector, self.image)
         return config
 
@@ -241,6 +243,7 @@ class ReducedDetector(NamedPeaksDevice):
 
     def _reduced(self) -> Snapshot:
         setting = self.in_force
+        check_alone(setting.config)  # a callback that is followed may have been given anything
         event = event_of(self.detector, self.image)
         descriptor = descriptor_of(self.detector, self.image, setting.config)
         images = ImagesReceived(self.name, descriptor, event, self.image.name, False, 1, setting)

@@ -124,14 +124,28 @@ def test_a_geometry_that_the_detector_does_not_read_is_refused_if_it_can_be_aske
 
 
 REFUSED = {
+    "stream": ({"dark": {"stream": "dark"}}, r"^dark = .*no darks of the run; allowed: a file, an array or null"),
+    "optional": ({"dark": {"key": "det_z", "value": 1, "optional": True}}, r"^dark = .*allowed: a file"),
+    "merge": ({"image_key": "det_image", "merge": [{"image_key": "b"}]}, r"^merge = \['b'\]: .*allowed: an empty list"),
     "geometry": ({"geometry": {"distance": "motor"}}, r"^geometry.distance = 'motor': allowed: a reading of det"),
 }
+
+
+def refused(which, config):
+    changes, words = REFUSED[which]
+    if "merge" in changes:
+        changes = {
+            **changes,
+            "diff_units": "q [1/A]",
+            "merge": [{"image_key": "b", "calibration": config["calibration"]}],
+        }
+    return changes, words
 
 
 @pytest.mark.parametrize("which", REFUSED)
 @pytest.mark.parametrize("callback", [False, True])
 def test_what_needs_more_than_the_detector_is_refused_when_it_is_given(detector, config, which, callback):
-    changes, words = REFUSED[which]
+    changes, words = refused(which, config)
 
     def make(settings):
         source = ReductionCallback(settings, background=False) if callback else settings
@@ -147,4 +161,14 @@ def test_what_needs_more_than_the_detector_is_refused_when_it_is_given(detector,
     with pytest.raises(ConfigError, match=words):
         reduced.configure({"configuration": changes})
     assert reduced.config is before
+    assert taken(reduced)["valid"] == 1
+
+
+def test_a_callback_that_is_given_it_by_others_makes_nan_with_one_warning(detector, config, caplog):
+    callback = ReductionCallback(config, background=False)
+    reduced = ReducedDetector(detector, image=detector.image, config=callback)
+    callback.configure({"dark": {"stream": "dark", "optional": True}})
+    assert [taken(reduced)["valid"] for _ in range(2)] == [0, 0]
+    assert caplog.text.count("cannot be reduced: dark = ") == 1
+    callback.configure({"dark": None})
     assert taken(reduced)["valid"] == 1
