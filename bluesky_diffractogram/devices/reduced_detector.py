@@ -13,7 +13,7 @@ from ophyd import Component, Kind, Signal
 from ophyd.device import create_device_from_components
 from ophyd.status import DeviceStatus
 
-from ..config import load_config, update_config
+from ..config import DiffractogramConfig, load_config, update_config
 from ..documents.assets import Assets
 from ..documents.callback import ReductionCallback, Source
 from ..documents.derived_keys import EventData
@@ -23,6 +23,7 @@ from ..documents.setting import Reducers, Setting
 from ..reduction.reducer import Reducer
 from .device import number_of_ranges
 from .named_peaks import NamedPeaksDevice
+from .own_readings import check_alone, check_readings, descriptor_of, event_of
 from .settings import ConfigurationSignal
 from .snapshot import Snapshot, result_components
 
@@ -34,7 +35,8 @@ class ReducedDetector(NamedPeaksDevice):
 
     It triggers the detector, then reduces the image in a thread of its own, and is done when both are. It reads
     what the detector reads, and the scalars of derived events under its own name. No callback is needed for that; one
-    that is subscribed too reduces the frames a second time.
+    that is subscribed too reduces the frames a second time. It knows no readings but the detector's own: ``geometry``
+    is told by these or by the detector's configuration, and ``merge`` and darks of the run are refused.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ class ReducedDetector(NamedPeaksDevice):
     Raises
     ------
     ValueError
-        The detector or the signal cannot be used so; ConfigError is one, too.
+        The detector, the signal or the configuration cannot be used so; ConfigError is one, too.
     """
 
     configuration = Component(ConfigurationSignal, value="", kind=Kind.config, doc="The configuration as JSON.")
@@ -63,6 +65,8 @@ class ReducedDetector(NamedPeaksDevice):
     ) -> Any:
         _check(detector, image)
         known = config.config if isinstance(config, ReductionCallback) else load_config(config)
+        check_alone(known)
+        check_readings(known, detector, image)
         return super().__new__(_with_results(cls, number_of_ranges(known, ranges)))
 
     def __init__(
@@ -110,11 +114,19 @@ class ReducedDetector(NamedPeaksDevice):
 
     def opened(self, changes: Source) -> Setting:
         """The setting that `changes` would make of the present one; ConfigError if none."""
-        return Setting.open(update_config(self.config, changes), self.in_force)
+        return Setting.open(self._checked(changes), self.in_force)
+
+    def _checked(self, changes: Source) -> DiffractogramConfig:
+        """The configuration that `changes` would make; refused if this detector alone cannot be reduced with it."""
+        config = update_config(self.config, changes)
+        check_alone(config)
+        check_readings(config, self.detector, self.image)
+        return config
 
     def apply(self, changes: Source) -> None:
         """Change the configuration, of the callback too if it is a callback's; ConfigError changes nothing."""
         if self._callback is not None:
+            self._checked(changes)
             self._callback.configure(changes)
         else:
             self._own = self.opened(changes)
@@ -231,24 +243,19 @@ class ReducedDetector(NamedPeaksDevice):
 
     def _reduced(self) -> Snapshot:
         setting = self.in_force
-        readings = {**self.detector.read(), **self.image.read()}
-        event = {
-            "uid": "",
-            "seq_num": 0,
-            "time": time.time(),
-            "data": {name: reading["value"] for name, reading in readings.items()},
-            "timestamps": {name: reading["timestamp"] for name, reading in readings.items()},
-        }
-        descriptor = {"name": setting.config.stream, "data_keys": self.image.describe()}
+        check_alone(setting.config)  # a callback that is followed may have been given anything
+        event = event_of(self.detector, self.image)
+        descriptor = descriptor_of(self.detector, self.image, setting.config)
         images = ImagesReceived(self.name, descriptor, event, self.image.name, False, 1, setting)
         data: dict[str, Any] = {}
         reduced = None
         for index, read in enumerate(read_frames(images, setting, self._assets)[1]):
             frame = read()
-            reducer = self._reducers.get(setting, frame_shape_of(frame))
+            shape = frame_shape_of(frame)
+            reducer = self._reducers.get(setting, shape)  # that of the calibration, whose axes all events have
             if self._followed is None or self._followed[0] is not reducer:
                 self._followed = reducer, EventData(reducer)
-            reduction = reducer.reduce(frame)
+            reduction = self._reducers.at(setting, shape, frame.moved).reduce(frame)
             data = self._followed[1].data(reduction, origin_of(images, index))
             reduced = reduction, reducer
         return Snapshot.of(self.ranges, data, "", reduced)
