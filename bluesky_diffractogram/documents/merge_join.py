@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -17,16 +18,23 @@ MOST_ROWS = 200_000
 MOST_HELD = 100_000
 MOST_HELD_IN_MEMORY = 64
 
+Place = tuple[str, str, int]
+"""Descriptor, data key, seq_num."""
+
 
 @dataclass
 class MergeJoin:
     """Holds the frames of one run until it is told where those of the further detectors lie.
 
     A frame waits for the StreamDatum documents of all of them, and with it what comes after it, so that the order is
-    kept. One for which no document comes until the run ends goes on without, to be skipped for that.
+    kept. One for which no document comes goes on without, to be skipped for that: as soon as its detector tells of a
+    later seq_num of the descriptor, since it does so in order, or when the run ends.
     """
 
-    _rows: OrderedDict[tuple[str, str, int], StreamRows] = field(default_factory=OrderedDict)
+    _rows: OrderedDict[Place, StreamRows] = field(default_factory=OrderedDict)
+    # The seq_num that came last: of each further detector, by descriptor and data key, and of the frames.
+    _told: dict[tuple[str, str], int] = field(default_factory=dict)
+    _newest: dict[str, int] = field(default_factory=dict)
     _held: deque[ImagesReceived] = field(default_factory=deque)
     _in_memory: int = 0
 
@@ -47,6 +55,8 @@ class MergeJoin:
         for k in range(stop - start):
             place = doc["descriptor"], data_key, first + k
             self._rows[place] = StreamRows(doc["stream_resource"], (start + k) * number, number)
+        if stop > start:
+            self._told[doc["descriptor"], data_key] = first + stop - start - 1
         while len(self._rows) > MOST_ROWS:
             self._rows.popitem(last=False)
         yield from self._release()
@@ -55,6 +65,7 @@ class MergeJoin:
         """The messages, those with images when it is known where their further detectors' are."""
         for message in messages:
             if isinstance(message, ImagesReceived) and (self._held or _awaited(message)):
+                self._note_order(message)
                 self._held.append(_noted(message))
                 self._in_memory += self._held[-1].in_memory
                 yield from self._release()
@@ -69,8 +80,21 @@ class MergeJoin:
             yield self._take()
 
     def _release(self) -> Iterator[Message]:
-        while self._held and all(place in self._rows for place in _awaited(self._held[0])):
+        while self._held and all(map(self._need_not_wait, _awaited(self._held[0]))):
             yield self._take()
+
+    def _need_not_wait(self, place: Place) -> bool:
+        """Whether a document has come, or will not come any more."""
+        descriptor, data_key, seq_num = place
+        return place in self._rows or self._told.get((descriptor, data_key), seq_num) > seq_num
+
+    def _note_order(self, images: ImagesReceived) -> None:
+        """Forget what was told last if points are taken again: their documents are yet to come, with lower seq_nums."""
+        descriptor, seq_num = images.descriptor["uid"], images.event["seq_num"]
+        if seq_num <= self._newest.get(descriptor, -math.inf):
+            for place in [each for each in self._told if each[0] == descriptor]:
+                del self._told[place]
+        self._newest[descriptor] = seq_num
 
     def _take(self) -> ImagesReceived:
         images = self._held.popleft()
@@ -91,8 +115,8 @@ def _noted(images: ImagesReceived) -> ImagesReceived:
     return replace(images, others_in_memory=True) if there else images
 
 
-def _awaited(images: ImagesReceived) -> list[tuple[str, str, int]]:
-    """The further images of an event that StreamDatum documents tell of: descriptor, data key, seq_num."""
+def _awaited(images: ImagesReceived) -> list[Place]:
+    """The further images of an event that StreamDatum documents tell of."""
     data_keys, event = images.descriptor["data_keys"], images.event
     keys = [each.image_key for each in images.setting.config.merge]
     return [

@@ -26,7 +26,7 @@ from ..documents.moving import only_readings
 from ..documents.provenance import calibration_file
 from ..documents.setting import Reducers, Setting
 from ..reduction.dark import Dark
-from ..reduction.diffractogram import Reduction
+from ..reduction.diffractogram import Cake, Reduction
 from ..reduction.frame import Frame, FrameError
 
 logger = logging.getLogger(__name__)
@@ -132,8 +132,8 @@ class Done:
     Attributes
     ----------
     pieces
-        Of each piece its frames, without their images, and None for those to be dealt with where the run is replayed;
-        or why none of the event's can be had.
+        Of each piece its frames, without their images and the sums of their cakes, and None for those to be dealt with
+        where the run is replayed; or why none of the event's can be had.
     frames, seconds, nbytes
         How many were reduced, in which time, and what they take in memory.
     """
@@ -197,8 +197,9 @@ def _nbytes(found: Found) -> int:
     if isinstance(found, FrameError):
         return 0
     reductions = [each.found for each in found if each is not None and isinstance(each.found, Reduction)]
-    arrays = [one.intensity for reduction in reductions for one in reduction.diffractograms]
-    return ARRAYS_OF_A_DIFFRACTOGRAM * sum(array.nbytes for array in arrays)
+    curves = sum(one.intensity.nbytes for reduction in reductions for one in reduction.diffractograms)
+    cakes = sum(reduction.cake.intensity.nbytes for reduction in reductions if reduction.cake is not None)
+    return ARRAYS_OF_A_DIFFRACTOGRAM * curves + cakes
 
 
 async def forget_job(key: str) -> None:
@@ -240,7 +241,13 @@ def _reduce_frame(
         logger.info("left to the replaying process: %s", error)
         return None
     without_image = replace(frame, image=np.empty((0, 0), frame.image.dtype), others=(), dark=None)
-    return Reduced(total, shape, Reduction(without_image, reduction.diffractograms, reduction.peaks), subtracted)
+    return Reduced(total, shape, replace(reduction, frame=without_image, cake=_as_sent(reduction.cake)), subtracted)
+
+
+def _as_sent(cake: Cake | None) -> Cake | None:
+    """A cake without its sums, of which no document tells: four fifths of it."""
+    nothing = np.empty((0, 0))
+    return None if cake is None else replace(cake, signal=nothing, normalization=nothing)
 
 
 @dataclass(eq=False)

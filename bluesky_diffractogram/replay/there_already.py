@@ -14,7 +14,15 @@ from ..documents.assets import Assets
 from ..documents.derived_run import ending_of
 from ..documents.frames import digest_now
 from ..documents.intake import Intake
-from ..documents.messages import AssetDescribed, ImagesReceived, Message, RunAbandoned, RunStarted, RunStopped
+from ..documents.messages import (
+    AssetDescribed,
+    DarkReceived,
+    ImagesReceived,
+    Message,
+    RunAbandoned,
+    RunStarted,
+    RunStopped,
+)
 from ..documents.setting import Setting
 from ..files import NotReadable, Unreadable
 from ..reduction.frame import FrameError
@@ -60,7 +68,8 @@ class There:
 class ThereAlready:
     """Finds the raw runs whose derived runs are whole in every destination, computed as they would be now.
 
-    Files of images are looked at (path, size, times of change), not read.
+    Files of images are looked at (path, size, times of change), not read. A run with darks of its own is never there:
+    they would have to be read to know of which frames they are taken away.
 
     Parameters
     ----------
@@ -140,6 +149,8 @@ class _Looking:
                 self.open[run_uid].waiting.append(message)
             case ImagesReceived(run_uid):
                 self._frames(run_uid, message)
+            case DarkReceived(images):  # which may be readable now and was not then, or the other way round
+                raise NotThere(f"raw run {images.run_uid} has darks of its own")
             case RunStopped(run_uid, stop, missing):
                 self._end(run_uid, stop, missing)
             case RunAbandoned(run_uid):

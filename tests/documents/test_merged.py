@@ -240,6 +240,71 @@ def test_frames_of_which_no_second_datum_comes_are_skipped_at_the_end(cfg, paths
     assert "'det2'" in told["messages"]["no image"]
 
 
+def reduced_so_far(cfg, run, documents):
+    """How many frames are reduced after each of `documents`, which follow the first ones of the run; and all of it."""
+    collected, seen = Collected(), []
+    with ReductionCallback(cfg, background=False) as diff:
+        diff.subscribe(collected)
+        send(diff, run.begin())
+        for doc in documents:
+            send(diff, [doc])
+            seen.append(len(collected.of("event")))
+        send(diff, [run.stop()])
+    return seen, collected
+
+
+def point(run, i, *, det2=True):
+    return [run.datum("det1", i, i + 1), *([run.datum("det2", i, i + 1)] if det2 else []), run.event(i)]
+
+
+def test_a_lost_datum_of_the_second_detector_costs_its_own_frame_only(cfg, paths):
+    firsts, seconds = frames(10)
+    for path, images in zip(paths, (firsts, seconds), strict=True):
+        write_hdf5(path, images)
+    run = TwoStreams(paths)
+    documents = [doc for i in range(10) for doc in point(run, i, det2=i != 1)]
+    seen, collected = reduced_so_far(cfg, run, documents)
+    assert seen == [0, 0, 1, 1, 1, *(n for i in range(2, 10) for n in (i - 1, i - 1, i))]
+    del firsts[1], seconds[1]
+    np.testing.assert_array_equal(curves(collected), expected_curves(cfg, firsts, seconds))
+    told = frames_add_up(collected.of("stop")[0])
+    assert told["reasons"] == {"no image": 1}
+    assert "'det2'" in told["messages"]["no image"]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "expected"),
+    [("det1", [0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3]), ("det2", [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3])],
+)
+def test_a_datum_is_given_up_when_its_own_detector_is_beyond(cfg, paths, ahead, expected):
+    """One that is merely behind the other detector is waited for."""
+    for path, images in zip(paths, frames(4), strict=True):
+        write_hdf5(path, images)
+    run = TwoStreams(paths)
+    first = [doc for i in range(4) for doc in point(run, i, det2=False)]
+    second = [run.datum("det2", i, i + 1) for i in (0, 2, 3)]
+    seen, collected = reduced_so_far(cfg, run, first + second if ahead == "det1" else second + first)
+    assert seen == expected
+    assert frames_add_up(collected.of("stop")[0])["reasons"] == {"no image": 1}
+
+
+def test_points_that_are_taken_again_wait_for_the_second_detector_again(cfg, paths):
+    firsts, seconds = frames(5)
+    for path, images in zip(paths, (firsts, seconds), strict=True):
+        write_hdf5(path, images)
+    run = TwoStreams(paths)
+
+    def again(key, index):
+        name, datum = run.datum(key, index, index + 1)
+        return name, {**datum, "seq_nums": {"start": index - 1, "stop": index}}
+
+    documents = [doc for i in range(3) for doc in point(run, i)]
+    documents += [doc for i in (3, 4) for doc in (again("det1", i), run.event(i - 2), again("det2", i))]
+    seen, collected = reduced_so_far(cfg, run, documents)
+    assert seen[9:] == [3, 3, 4, 4, 4, 5]
+    np.testing.assert_array_equal(curves(collected), expected_curves(cfg, firsts, seconds))
+
+
 def test_frames_in_memory_wait_for_a_bounded_number_of_streams(cfg, paths, monkeypatch):
     monkeypatch.setattr(merge_join, "MOST_HELD_IN_MEMORY", 2)
     firsts, seconds = frames(4)

@@ -133,3 +133,16 @@ def test_frames_that_were_rewritten_go_to_workers(cfg, tmp_path, blocks):
     assert_same(list(again), first)
     assert again.taken_over == 14
     assert blocks == [5, 5, 5]
+
+
+def test_cakes_that_workers_make_are_those_that_are_made_here(cfg, run, blocks, monkeypatch):
+    cfg = {**cfg, "cake": {"npt_rad": 20, "npt_azim": 10}}
+    first, done = derived_of(run, cfg), []
+    monkeypatch.setattr(reduced_ahead.ReducedAhead, "_fit", lambda _, each: done.append(each))
+    again = derived_of(run, cfg, workers=2)
+    assert_same(again, first)
+    assert sum(blocks) == 59
+    cakes = [doc["data"]["cake"] for doc in again.of("event")]
+    assert np.isfinite(cakes).mean() > 0.5
+    plain = 5 * sum(first.of("event")[0]["data"][f"diff_{i}"][1].nbytes for i in (1, 2))
+    assert {each.nbytes / each.frames for each in done} == {plain + cakes[0].nbytes}

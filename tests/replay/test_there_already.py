@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from derived_documents import derived_of
 from documents.conftest import Collected, raw_run
+from documents.dark_runs import run_in_files
 from documents.stream_runs import StreamRun, images, settle, uri_of, write_hdf5
 from live_runs import run_live
 
@@ -111,6 +112,24 @@ def test_a_file_that_was_touched_is_read(cfg, run, tmp_path):
     os.utime(tmp_path / "frames.h5", ns=(1, 1))
     documents, there = again(run, cfg, lambda uid: first)
     assert (len(documents.of("event")), there) == (8, {})
+
+
+def test_a_dark_that_can_be_read_only_now_is_read(cfg, tmp_path):
+    cfg = {**cfg, "dark": {"stream": "dark", "optional": True}}
+    run = run_in_files(tmp_path)
+    (tmp_path / "darks.h5").rename(tmp_path / "elsewhere.h5")
+    first = derived_of(run, cfg)
+    assert [doc["data"]["dark_seq_num"] for doc in first.of("event")] == [0] * 6
+    (tmp_path / "elsewhere.h5").rename(tmp_path / "darks.h5")
+    documents, there = again(run, cfg, lambda uid: first)
+    assert [doc["data"]["dark_seq_num"] for doc in documents.of("event")] == [1] * 3 + [2] * 3
+    assert there == {}
+
+
+def test_a_run_without_darks_of_its_own_is_there_though_some_are_configured(cfg, run):
+    cfg = {**cfg, "dark": {"stream": "dark", "optional": True}}
+    first = derived_of(run, cfg)
+    assert again(run, cfg, lambda uid: first) == ([], {uid_of(run): 8})
 
 
 def test_images_in_events_are_known_by_their_pixels(cfg):
