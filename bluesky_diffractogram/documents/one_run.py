@@ -32,7 +32,7 @@ from .tally import DarkTally, FrameTally
 logger = logging.getLogger(__name__)
 
 MOST_PARKED = 100_000
-# Where one detector's pixels are in the event, and wait for a file of another's.
+# Where pixels are in the event, and wait for a file: of another detector, or of the dark before them.
 MOST_PARKED_IN_MEMORY = 64
 # So long one run may have the worker to itself when what is parked is tried again.
 RETRY_FOR_S = 0.1
