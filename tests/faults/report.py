@@ -16,9 +16,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
+from advisories import of_packages
 from report_page import FORM, page
+from report_summary import summary
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[1]
@@ -113,7 +116,7 @@ def delay(options: argparse.Namespace) -> Figures:
 
 
 def audit(_: argparse.Namespace) -> Figures:
-    """pip-audit, and of how many packages it could learn anything: those that it skips are not audited."""
+    """pip-audit, PyPI's pages of what that skips, and of how many packages anything could be learnt."""
     import numpy as np
 
     installed = str(Path(np.__file__).parents[1])
@@ -122,16 +125,18 @@ def audit(_: argparse.Namespace) -> Figures:
     if "No module named pip_audit" in done.stderr:
         return {"not run": "pip-audit is not installed"}
     try:
-        packages = json.loads(done.stdout)["dependencies"]
+        packages = [each for each in json.loads(done.stdout)["dependencies"] if each["name"] != "bluesky-diffractogram"]
     except (ValueError, KeyError):
         why = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        return {"packages": 0, "looked up": 0, "vulnerable": {}, "why": why[:300]}
-    skipped = [each["skip_reason"] for each in packages if "skip_reason" in each]
+        return {"packages": 0, "looked up": 0, "on pages": 0, "unknown": {}, "vulnerable": {}, "why": why[:300]}
+    vulnerable = {each["name"]: [one["id"] for one in each["vulns"]] for each in packages if each.get("vulns")}
+    skipped = [each for each in packages if "skip_reason" in each]
+    pages = of_packages((each["name"], version(each["name"])) for each in skipped)
+    vulnerable |= {name: list(each.ids) for name, each in pages.items() if each.ids}
+    unknown = {name: each.unknown for name, each in pages.items() if each.unknown}
     return {
-        "packages": len(packages), "looked up": len(packages) - len(skipped), "why": (skipped or [""])[0],
-        "vulnerable": {
-            each["name"]: [one["id"] for one in each["vulns"]] for each in packages if each.get("vulns")
-        },
+        "packages": len(packages), "looked up": len(packages) - len(skipped), "on pages": len(pages) - len(unknown),
+        "unknown": unknown, "why": (skipped or [{"skip_reason": ""}])[0]["skip_reason"], "vulnerable": vulnerable,
     }  # fmt: skip
 
 
@@ -213,6 +218,8 @@ def main() -> None:
         path.write_text(json.dumps(figures, indent=1) + "\n")
         (options.folder / "REPORT.md").write_text(page(figures, tuple(PARTS)))
         print(f"{name}: {time.monotonic() - began:.0f} s")
+    if not failed and figures.keys() >= PARTS.keys():
+        print(f"\nThe README is to say:\n\n{summary(figures)}")
     sys.exit(bool(failed))
 
 

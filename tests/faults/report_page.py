@@ -114,17 +114,19 @@ def _write_some(said: str) -> Callable[[Any], list[str]]:
     return write
 
 
-def _faults(found: Any) -> int:
+def fault_count(found: Any) -> int:
+    """How many faults were tried."""
     return sum(_file(name) == FAULTS for name in found["tests"])
 
 
-def _killed(found: Any) -> int:
+def kill_count(found: Any) -> int:
+    """How many processes were killed."""
     return sum(each.get("killed", 0) for each in found["tests"].values())
 
 
 def _write_kills(found: Any) -> list[str]:
     said = (
-        f"{_killed(found)} processes were killed at random moments, services while a scan went on and workers while a "
+        f"{kill_count(found)} processes were killed at random moments, services while a scan went on and workers while a "
         "replay did: nothing that was acknowledged is lost, and the results are the same where the tests pass."
     )
     return _write_some(said)(found)
@@ -169,9 +171,14 @@ def _write_fuzz(found: Any) -> list[str]:
     ]  # fmt: skip
 
 
+def fuzzed_count(found: Any) -> int:
+    """How many files were fuzzed."""
+    return sum(each["inputs"] for each in _fuzzed(found).values())
+
+
 def _short_fuzz(found: Any) -> str:
     wrong = [what for what, each in _fuzzed(found).items() if each["exit code"]]
-    inputs = sum(each["inputs"] for each in _fuzzed(found).values())
+    inputs = fuzzed_count(found)
     return f"{inputs} inputs; {'**wrong**: ' + ', '.join(wrong) if wrong else 'all refused or usable'}"
 
 
@@ -205,21 +212,27 @@ def _short_delay(found: Any) -> str:
 
 
 def _write_audit(found: Any) -> list[str]:
-    if not found["looked up"]:
+    if not found["looked up"] + found["on pages"]:
         return [
             f"pip-audit could not look up any of {found['packages']} packages: **nothing was audited**. It said of the "
             f"first: {found['why']}.",
         ]  # fmt: skip
     vulnerable = "; ".join(f"{name}: {', '.join(ids)}" for name, ids in found["vulnerable"].items())
-    return [
-        f"pip-audit looked up {found['looked up']} of {found['packages']} packages: "
+    lines = [
+        f"pip-audit looked up {found['looked up']} of {found['packages']} packages; of those that it could not, PyPI's "
+        f"pages of projects told of {found['on pages']}, which are installed in their latest versions: "
         f"{vulnerable or 'none is known to be vulnerable'}."
-    ]
+    ]  # fmt: skip
+    if found["unknown"]:
+        each = "; ".join(f"{name} ({why})" for name, why in found["unknown"].items())
+        lines += ["", f"Not audited: {each}."]
+    return lines
 
 
 def _short_audit(found: Any) -> str:
-    known = "nothing was audited" if not found["looked up"] else f"{len(found['vulnerable'])} known to be vulnerable"
-    return f"{found['looked up']} of {found['packages']} packages could be looked up; {known}"
+    known = found["looked up"] + found["on pages"]
+    what = f"{len(found['vulnerable'])} known to be vulnerable" if known else "nothing was audited"
+    return f"{known} of {found['packages']} packages could be looked up; {what}"
 
 
 def _calls(found: Any) -> str:
@@ -251,9 +264,9 @@ _SHORT: dict[str, Callable[[Any], str]] = {
     "code": lambda found: f"{found['modules']} modules: {len(found['found'])} calls that run what they are given",
     "concurrency": _passed,
     "delay": _short_delay,
-    "kills": lambda found: f"{_killed(found)} processes killed; {_passed(found)}",
+    "kills": lambda found: f"{kill_count(found)} processes killed; {_passed(found)}",
     "tests": lambda found: (
-        f"{_faults(found)} faults tried, {sum(found['inputs'].values())} inputs made; {_passed(found)}"
+        f"{fault_count(found)} faults tried, {sum(found['inputs'].values())} inputs made; {_passed(found)}"
     ),
     "soak": _short_soak,
     "soak of large frames": _short_soak,

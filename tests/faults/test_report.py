@@ -6,9 +6,13 @@ import argparse
 import json
 import sys
 
+import advisories
+import httpx
 import pytest
 import report
+from advisories import Advisories
 from report_page import FORM, page
+from report_summary import summary
 
 DONE = {"when": "2026-01-01 10:00", "took": 2.0, "where": "2 cores", "commit": "abc", "form": FORM}
 PASSED = {"tests": {"tests/faults/test_every_fault.py::test_our_code_raises[KeyError]": {"outcome": "passed"}},
@@ -80,17 +84,53 @@ def test_resuming_leaves_out_what_is_done_as_thoroughly_with_the_same_code():
     assert not report.is_done({**soaked, "exit code": 1}, options, "abc")
 
 
+SKIPPED = {"name": "numpy", "skip_reason": "not found"}
+UNKNOWN = Advisories(unknown="1.0 is not the latest, 2.0")
+
+
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "on_page", "said"),
     [
-        ("", "any of 0 packages: **nothing was audited**. It said of the first: no way to the service."),
-        ({"dependencies": [{"name": "a", "skip_reason": "not found"}]}, "could not look up any of 1 packages"),
-        ({"dependencies": [{"name": "a", "vulns": []}]}, "looked up 1 of 1 packages: none is known to be vulnerable"),
-        ({"dependencies": [{"name": "a", "vulns": [{"id": "X-1"}]}]}, "1 of 1 packages: a: X-1"),
+        ("", None, "any of 0 packages: **nothing was audited**. It said of the first: no way to the service."),
+        (
+            {"dependencies": [SKIPPED]}, UNKNOWN,
+            "could not look up any of 1 packages: **nothing was audited**. It said of the first: not found.",
+        ),
+        ({"dependencies": [SKIPPED]}, Advisories(), "told of 1, which are installed in their latest versions: none is"),
+        ({"dependencies": [SKIPPED]}, Advisories(("X-2",)), "told of 1, which are installed in their latest versions: "
+            "numpy: X-2."),
+        ({"dependencies": [SKIPPED, {"name": "a", "vulns": []}]}, UNKNOWN, "Not audited: numpy (1.0 is not the latest"),
+        ({"dependencies": [{"name": "a", "vulns": [{"id": "X-1"}]}]}, None, "looked up 1 of 1 packages"),
+        ({"dependencies": [{"name": "a", "vulns": [{"id": "X-1"}]}]}, None, ": a: X-1."),
     ],
 )  # fmt: skip
-def test_the_audit_says_of_how_much_it_knows_anything(monkeypatch, answer, said):
+def test_the_audit_says_of_how_much_it_knows_anything(monkeypatch, answer, on_page, said):
     done = argparse.Namespace(stdout=json.dumps(answer) if answer else "", stderr="no way to the service", returncode=1)
     monkeypatch.setattr(report, "run", lambda *_, **__: done)
+    monkeypatch.setattr(report, "of_packages", lambda versions: {name: on_page for name, _ in versions})
     found = {**report.audit(argparse.Namespace()), **DONE}
     assert said in page({"audit": found}, ["audit"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"info": {"version": "1.0"}, "vulnerabilities": []}, Advisories()),
+        (
+            {"info": {"version": "1.0"}, "vulnerabilities": [{"id": "A"}, {"id": "B", "withdrawn": "2026-01-01"}]},
+            Advisories(("A",)),
+        ),
+        ({"info": {"version": "2.0"}, "vulnerabilities": [{"id": "A"}]}, UNKNOWN),
+        ({"info": {}}, Advisories(unknown="'version'")),
+    ],
+)  # fmt: skip
+def test_a_page_tells_of_the_latest_version_only(monkeypatch, answer, expected):
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, json=answer))
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda _, request: transport.handle_request(request))
+    assert advisories.of_packages([("numpy", "1.0")]) == {"numpy": expected}
+
+
+def test_the_readme_quotes_the_report():
+    figures = json.loads((report.FOLDER / "report.json").read_text())
+    assert page(figures, tuple(report.PARTS)) == (report.FOLDER / "REPORT.md").read_text()
+    assert summary(figures) in (report.ROOT / "README.md").read_text()
