@@ -126,8 +126,8 @@ def kill_count(found: Any) -> int:
 
 def _write_kills(found: Any) -> list[str]:
     said = (
-        f"{kill_count(found)} processes were killed at random moments, services while a scan went on and workers while a "
-        "replay did: nothing that was acknowledged is lost, and the results are the same where the tests pass."
+        f"{kill_count(found)} processes were killed at random moments, services while a scan went on and workers while "
+        "a replay did: nothing that was acknowledged is lost, and the results are the same where the tests pass."
     )
     return _write_some(said)(found)
 

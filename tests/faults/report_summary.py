@@ -28,8 +28,8 @@ def summary(figures: Mapping[str, Any]) -> str:
     return "\n".join(
         (
             f"- {fault_count(tests)} faults and {sum(tests['inputs'].values())} inputs made by hypothesis tried, "
-            f"{fuzzed_count(figures['fuzz'])} files fuzzed with atheris, {kill_count(figures['kills'])} processes killed "
-            f"at random moments: {failed or 'no'} failures, nothing lost that was acknowledged.",
+            f"{fuzzed_count(figures['fuzz'])} files fuzzed with atheris, {kill_count(figures['kills'])} processes "
+            f"killed at random moments: {failed or 'no'} failures, nothing lost that was acknowledged.",
             f"- {small['frames']} small frames make memory grow by {small['MB per 1000 frames']:.3f} MB per 1000, "
             f"{large['frames']} frames of 4 Mpx by {large['MB per 1000 frames']:.3f} MB; "
             f"{_growth(small, large)}.",
