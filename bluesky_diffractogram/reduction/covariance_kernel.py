@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from .compiled import compiled
 
 MOST_ENTRIES = 256
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def widest_pixel(pixel: NDArray, first_bin: NDArray, second_part: NDArray, begin: int, end: int) -> np.int64:
     """The largest distance between two bins of ``begin:end`` that one pixel reaches."""
     row, rows, widest = 0, len(pixel), np.int64(0)
@@ -25,7 +26,7 @@ def widest_pixel(pixel: NDArray, first_bin: NDArray, second_part: NDArray, begin
     return widest
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def shared_variance(
     pixel: NDArray,
     first_bin: NDArray,

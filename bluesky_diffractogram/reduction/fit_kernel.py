@@ -1,140 +1,27 @@
 """The compiled least-squares fit of pseudo-Voigt lines on a linear background.
 
-A line is h·(η·L + (1 − η)·G) with G = exp(−4 ln 2·u²), L = 1 / (1 + 4u²), u = (x − p) / Γ. Lines that stand close
-together are fitted jointly. x is the bin's number. All compiled functions here are called from `fit_lines`.
+Lines that stand close together are fitted jointly, each with a width and a mixing of its own.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from .least_squares import covariance, factor, hold, normal_equations, solve
+from .compiled import compiled
+from .least_squares import covariance
+from .line_kernel import BACKGROUND, descend, model, start_heights
 from .peak_shape import GAUSS_AREA, LORENTZ_AREA
 
-FOUR_LN2 = 4.0 * np.log(2.0)
-# Parameters before the lines' own, and of a line.
-BACKGROUND, OF_LINE = 2, 4
-HEIGHT, POSITION, WIDTH, MIXING = 0, 1, 2, 3
+# Parameters of a line.
+OF_LINE = 4
 # Least squares with the weights of the data's smoothed level first, then twice with those of the fitted curve's.
 ROUNDS = 3
-MOST_STEPS = 30
-# A step smaller than this, in standard deviations of each parameter, is the last.
-SMALL_STEP = 1e-3
+MOST_STEPS, SMALL_STEP = 30, 1e-3
 LEAST_WIDTH = 0.7
 
 
-@njit(nogil=True, cache=True)
-def _model(theta: NDArray, first: int, stop: int, middle: float, curve: NDArray, slopes: NDArray, derive: bool) -> None:
-    """Fill `curve` ``(m,)`` and, if asked, its derivatives `slopes` ``(parameters, m)``."""
-    lines = (len(theta) - BACKGROUND) // OF_LINE
-    for i in range(stop - first):
-        x = first + i - middle
-        curve[i] = theta[0] + theta[1] * x
-        if derive:
-            slopes[0, i], slopes[1, i] = 1.0, x
-    for k in range(lines):
-        at = BACKGROUND + OF_LINE * k
-        height, position, width, mixing = theta[at], theta[at + 1], theta[at + 2], theta[at + 3]
-        for i in range(stop - first):
-            u = (first + i - position) / width
-            square = u * u
-            gauss = np.exp(-FOUR_LN2 * square) if square < 25.0 else 0.0
-            lorentz = 1.0 / (1.0 + 4.0 * square)
-            shape = mixing * lorentz + (1.0 - mixing) * gauss
-            curve[i] += height * shape
-            if derive:
-                steep = (
-                    height / width * u * (8.0 * mixing * lorentz * lorentz + 2.0 * FOUR_LN2 * (1.0 - mixing) * gauss)
-                )
-                slopes[at, i] = shape
-                slopes[at + 1, i] = steep
-                slopes[at + 2, i] = u * steep
-                slopes[at + 3, i] = height * (lorentz - gauss)
-
-
-@njit(nogil=True, cache=True)
-def _descend(
-    theta: NDArray, low: NDArray, high: NDArray, y: NDArray, weight: NDArray, first: int, stop: int, middle: float
-) -> bool:
-    """Levenberg–Marquardt with Marquardt's scaling, inside the box `low` to `high`; False if it does not arrive."""
-    n, m = len(theta), stop - first
-    curve, slopes = np.empty(m), np.empty((n, m))
-    matrix, damped, gradient, step = np.empty((n, n)), np.empty((n, n)), np.empty(n), np.empty(n)
-    held = np.zeros(n, np.bool_)
-    trial = np.empty(n)
-    damping = 1e-3
-    _model(theta, first, stop, middle, curve, slopes, True)
-    cost = 0.0
-    for i in range(m):
-        cost += weight[i] * (y[i] - curve[i]) ** 2
-    for _ in range(MOST_STEPS):
-        normal_equations(slopes, weight, y, curve, matrix, gradient)
-        for p in range(n):
-            outward = (theta[p] <= low[p] and gradient[p] < 0.0) or (theta[p] >= high[p] and gradient[p] > 0.0)
-            held[p] = outward or not matrix[p, p] > 0.0
-        hold(matrix, gradient, held)
-        better = False
-        for _ in range(12):
-            for p in range(n):
-                for q in range(p + 1):
-                    damped[p, q] = matrix[p, q]
-                damped[p, p] *= 1.0 + damping
-                step[p] = gradient[p]
-            if not factor(damped):
-                damping = max(10.0 * damping, 1e-6)
-                continue
-            solve(damped, step)
-            small = True
-            for p in range(n):
-                trial[p] = min(max(theta[p] + step[p], low[p]), high[p])
-                small &= abs(trial[p] - theta[p]) * np.sqrt(matrix[p, p]) < SMALL_STEP or held[p]
-            _model(trial, first, stop, middle, curve, slopes, False)
-            now = 0.0
-            for i in range(m):
-                now += weight[i] * (y[i] - curve[i]) ** 2
-            if now <= cost:
-                better = True
-                break
-            if small:
-                break
-            damping *= 10.0
-        if better:
-            for p in range(n):
-                theta[p] = trial[p]
-            cost = now
-            damping = max(0.1 * damping, 1e-9)
-        if small and damping < 1e3:
-            return True
-        if not better:
-            return False
-        _model(theta, first, stop, middle, curve, slopes, True)
-    return False
-
-
-@njit(nogil=True, cache=True)
-def _start(theta: NDArray, y: NDArray, weight: NDArray, first: int, stop: int, middle: float) -> None:
-    """Background and heights by linear least squares, where that leaves every line a height above 0."""
-    n, m = len(theta), stop - first
-    curve, slopes = np.empty(m), np.empty((n, m))
-    _model(theta, first, stop, middle, curve, slopes, True)
-    matrix, gradient, held = np.empty((n, n)), np.empty(n), np.zeros(n, np.bool_)
-    for at in range(BACKGROUND, n, OF_LINE):
-        held[at + 1] = held[at + 2] = held[at + 3] = True
-    normal_equations(slopes, weight, y, curve, matrix, gradient)
-    hold(matrix, gradient, held)
-    if not factor(matrix):
-        return
-    solve(matrix, gradient)
-    for at in range(BACKGROUND, n, OF_LINE):
-        if not theta[at] + gradient[at] > 0.1 * theta[at]:
-            return
-    for p in range(n):
-        theta[p] += gradient[p]
-
-
-@njit(nogil=True, cache=True)
+@compiled
 def fit_lines(
     intensity: NDArray,
     per_level: NDArray,
@@ -195,6 +82,7 @@ def fit_lines(
         if there < n + 2:
             continue
         theta, low, high = np.empty(n), np.full(n, -np.inf), np.full(n, np.inf)
+        links = np.arange(BACKGROUND, n).reshape(-1, OF_LINE)
         theta[0], theta[1] = lowest, 0.0
         for k in range(begin, end):
             at = BACKGROUND + OF_LINE * (k - begin)
@@ -219,11 +107,11 @@ def fit_lines(
                 else:
                     y[i], weight[i] = 0.0, 0.0
             if turn == 0:
-                _start(theta, y, weight, first[g], stop[g], middle)
-            arrived = _descend(theta, low, high, y, weight, first[g], stop[g], middle)
+                start_heights(theta, links, y, weight, first[g], stop[g], middle)
+            arrived = descend(theta, links, low, high, y, weight, first[g], stop[g], middle, MOST_STEPS, SMALL_STEP)
             if not arrived and turn > 0:
                 break
-            _model(theta, first[g], stop[g], middle, curve, slopes, turn == ROUNDS - 1)
+            model(theta, links, first[g], stop[g], middle, curve, slopes, turn == ROUNDS - 1)
             for i in range(m):
                 level[i] = curve[i]
         if not arrived:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from .compiled import compiled, compiled_sums
 
-@njit(nogil=True, cache=True)
+
+@compiled
 def factor(a: NDArray) -> bool:
     """Cholesky's lower triangle in the place of `a` ``(n, n)``; False if it is not positive definite."""
     n = len(a)
@@ -27,7 +28,7 @@ def factor(a: NDArray) -> bool:
     return True
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def solve(lower: NDArray, b: NDArray) -> None:
     """Solve L·Lᵀ·x = b in the place of `b` ``(n,)``."""
     n = len(b)
@@ -43,25 +44,27 @@ def solve(lower: NDArray, b: NDArray) -> None:
         b[i] = s / lower[i, i]
 
 
-@njit(nogil=True, cache=True)
+@compiled_sums
 def normal_equations(
     slopes: NDArray, weight: NDArray, y: NDArray, curve: NDArray, matrix: NDArray, gradient: NDArray
 ) -> None:
     """JᵀWJ (its lower triangle) and JᵀWr of the residuals r = y − curve."""
     n, m = slopes.shape
+    weighted = np.empty(m)
     for p in range(n):
         g = 0.0
         for i in range(m):
-            g += slopes[p, i] * weight[i] * (y[i] - curve[i])
+            weighted[i] = slopes[p, i] * weight[i]
+            g += weighted[i] * (y[i] - curve[i])
         gradient[p] = g
         for q in range(p + 1):
             s = 0.0
             for i in range(m):
-                s += slopes[p, i] * weight[i] * slopes[q, i]
+                s += weighted[i] * slopes[q, i]
             matrix[p, q] = s
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def hold(matrix: NDArray, gradient: NDArray, held: NDArray) -> None:
     """Take the parameters that are held out of the normal equations."""
     n = len(gradient)
@@ -76,7 +79,7 @@ def hold(matrix: NDArray, gradient: NDArray, held: NDArray) -> None:
             matrix[p, p] = 1.0
 
 
-@njit(nogil=True, cache=True)
+@compiled_sums
 def covariance(
     slopes: NDArray, weight: NDArray, deviation: NDArray, correlation: NDArray, first: int, held: NDArray
 ) -> tuple[bool, NDArray]:

@@ -7,10 +7,10 @@ from functools import partial
 from typing import Self
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ..config import DiffractogramConfig
+from .compiled import compiled
 from .corrections import Corrections
 from .diffractogram import Diffractogram
 from .geometry import Geometry
@@ -121,7 +121,7 @@ class _Bins:
         return _Bins(start, owner[order], part[order])
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _percentiles(
     first: int, stop: int, start: NDArray, pixel: NDArray, part: NDArray, signal: NDArray, raw: NDArray,
     weight: NDArray, low: float, high: float, sums: NDArray,

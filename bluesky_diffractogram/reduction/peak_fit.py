@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from .bin_covariance import BinCovariance, correlation_of_counts
 from .diffractogram import Diffractogram, FittedPeaks, Peaks
 from .fit_kernel import fit_lines
+from .fit_windows import LEAST_REACH, windows, windows_of_each
 from .noise import ROUNDING, curve_noise
 
 Array = NDArray[np.float64]
 
-# Half of a window, in FWHM and at least in bins; lines so near to each other, in mean FWHM, are fitted jointly, but
-# not more of them than that.
-REACH, LEAST_REACH, JOINT, MOST_JOINT = 3.0, 6.0, 4.0, 8
+# So many lines at most are fitted jointly.
+MOST_JOINT = 8
 
 
 def fit_peaks(
@@ -61,10 +61,12 @@ def fit_peaks(
         width = np.where(np.isfinite(peaks.fwhm), peaks.fwhm, 4.0 * step)[order] / step
         noise = _noise(diffractogram, covariance, poisson, exposures)
         each = (start, peaks.net_height[order], width)
-        figures, deviations, _ = fit_lines(diffractogram.intensity, *noise, *each, *_windows(start, width, npt))
+        figures, deviations, _ = fit_lines(
+            diffractogram.intensity, *noise, *each, *windows(start, width, npt, MOST_JOINT)
+        )
         failed = np.isnan(figures[:, 0])
         if failed.any() and n > 1:  # one line that is none spoils the group; each has another chance by itself
-            alone = (*(part[failed] for part in _alone(start, width, npt)), np.arange(failed.sum() + 1))
+            alone = (*(part[failed] for part in windows_of_each(start, width, npt)), np.arange(failed.sum() + 1))
             again = fit_lines(diffractogram.intensity, *noise, *(part[failed] for part in each), *alone)
             figures[failed], deviations[failed] = again[0], again[1]
     return _put_together(peaks, order, figures, deviations, float(radial[0]) if npt else 0.0, step)
@@ -127,41 +129,3 @@ def _noise(
         per_level, constant = scale * per_level, scale * constant
     # A sum in float32 is not better, and where there is no noise at all the weights must be numbers.
     return per_level, constant + (ROUNDING * (np.abs(level).max(initial=0.0))) ** 2, least, covariance.correlation
-
-
-def _windows(position: Array, fwhm: Array, npt: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """First and last bin (one past it) of each group's window, and at which line each group begins."""
-    gaps = np.diff(position)
-    cuts = gaps > JOINT * 0.5 * (fwhm[1:] + fwhm[:-1])
-    while True:
-        group = np.concatenate([[0], np.flatnonzero(cuts) + 1, [len(position)]])
-        large = np.flatnonzero(np.diff(group) > MOST_JOINT)
-        if not len(large):
-            break
-        for g in large:
-            inside = np.arange(group[g], group[g + 1] - 1)
-            cuts[inside[gaps[inside].argmax()]] = True
-    first, last = group[:-1], group[1:] - 1
-    low, high = _reaches(position, fwhm)
-    start, stop = low[first], high[last]
-    between = 0.5 * (position[last[:-1]] + position[first[1:]])
-    start[1:], stop[:-1] = np.maximum(start[1:], between), np.minimum(stop[:-1], between)
-    return *_in_bins(start, stop, npt), group
-
-
-def _alone(position: Array, fwhm: Array, npt: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """As `_windows`, of every line by itself."""
-    low, high = _reaches(position, fwhm)
-    between = 0.5 * (position[1:] + position[:-1])
-    return _in_bins(
-        np.append(low[:1], np.maximum(low[1:], between)), np.append(np.minimum(high[:-1], between), high[-1:]), npt
-    )
-
-
-def _reaches(position: Array, fwhm: Array) -> tuple[Array, Array]:
-    reach = np.maximum(REACH * fwhm, LEAST_REACH)
-    return position - reach, position + reach
-
-
-def _in_bins(start: Array, stop: Array, npt: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    return np.maximum(np.ceil(start), 0).astype(np.intp), np.minimum(np.floor(stop) + 1, npt).astype(np.intp)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .diffractogram import Diffractogram, Peaks
+from .hidden_lines import with_hidden_lines
 from .noise import CurveNoise, Shared, curve_noise
 from .peak_bend import Bends, bends
 from .peak_crowd import crowded_shapes
@@ -87,6 +88,7 @@ def find_peaks(
     if not len(tops):
         return Peaks.none()
     shapes = crowded_shapes(measure(curve, noise, tops, scale), curve, tops, bent)
+    shapes = with_hidden_lines(shapes, curve, noise, min_snr)
     good = (shapes.fwhm > 0.0) & (shapes.fwhm >= (min_fwhm_bins or 0.0)) & (shapes.net_height > 0.0)
     strongest = np.argsort(np.where(good, -shapes.net_height, np.inf), kind="stable")
     return peaks_of(diffractogram.radial, shapes, strongest[: min(int(good.sum()), max_peaks)])

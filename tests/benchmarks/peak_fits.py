@@ -33,6 +33,7 @@ from scipy.optimize import curve_fit
 from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction import peak_fit
 from bluesky_diffractogram.reduction.bin_covariance import BinCovariance, covariance_of_table
+from bluesky_diffractogram.reduction.fit_windows import windows
 from bluesky_diffractogram.reduction.frame import Frame
 from bluesky_diffractogram.reduction.opening import open_geometry
 from bluesky_diffractogram.reduction.peaks import find_peaks
@@ -67,7 +68,7 @@ def contestants() -> dict[str, Callable[[], object]]:
     independent = BinCovariance(np.ones(N), None, np.ones((N, 1)))
     order = np.argsort(found.position)
     starts = np.column_stack([found.net_height, found.position, found.fwhm, np.full(len(found), 0.3)])[order]
-    first, stop, group = peak_fit._windows(found.position[order], found.fwhm[order], N)
+    first, stop, group = windows(found.position[order], found.fwhm[order], N, peak_fit.MOST_JOINT)
     sigma = np.sqrt(expected / 50.0)
 
     def by_curve_fit() -> None:
