@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from .compiled import compiled
 from .least_squares import covariance
-from .line_kernel import BACKGROUND, descend, model, start_heights
+from .line_kernel import descend, model, start_heights
 from .peak_shape import GAUSS_AREA, LORENTZ_AREA
 
-# Parameters of a line.
-OF_LINE = 4
+# Parameters before those of lines, and of a line.
+BACKGROUND, OF_LINE = 2, 4
 # Least squares with the weights of the data's smoothed level first, then twice with those of the fitted curve's.
 ROUNDS = 3
 MOST_STEPS, SMALL_STEP = 30, 1e-3
-LEAST_WIDTH = 0.7
+# A line that is left so much of the height it started with is none.
+NO_HEIGHT, LEAST_WIDTH = 1e-9, 0.7
 
 
 @compiled
@@ -89,7 +90,7 @@ def fit_lines(
             width = max(fwhm[k], 1.0)
             theta[at], theta[at + 1], theta[at + 2], theta[at + 3] = height[k], position[k], width, 0.3
             low[at], low[at + 1], low[at + 2], low[at + 3] = (
-                0.0,
+                NO_HEIGHT * height[k],
                 position[k] - width,
                 max(0.3 * width, LEAST_WIDTH),
                 0.0,

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from .compiled import compiled, compiled_sums
 from .least_squares import covariance, factor, hold, normal_equations, solve
 from .line_kernel import (
-    BACKGROUND,
     FOUR_LN2,
     HEIGHT,
     MIXING,
@@ -20,6 +19,8 @@ from .line_kernel import (
     start_heights,
 )
 
+# Parameters of the background, before the common width and mixing: it bends under lines that take much room.
+BACKGROUND = 3
 # A line whose width is within this factor of that of the others is one like them.
 ALIKE = 1.6
 # So many steps tell whether there is anything to look for; a fit ends with one of so many standard deviations.
@@ -308,7 +309,7 @@ def _search(
         else:
             y[i] = 0.0
     width = _typical(fwhm, height)
-    theta = np.array([lowest, 0.0, width, MIXED])
+    theta = np.array([lowest, 0.0, 0.0, width, MIXED])
     links = np.empty((0, 4), np.int64)
     for k in range(lines):
         theta, links = _with_another(theta, links, position[k], height[k])

@@ -1,9 +1,10 @@
-"""Pseudo-Voigt lines on a linear background, and the descent to their least squares, compiled.
+"""Pseudo-Voigt lines on a polynomial background, and the descent to their least squares, compiled.
 
 A line is h·(η·L + (1 − η)·G) with G = exp(−4 ln 2·u²), L = 1 / (1 + 4u²), u = (x − p) / Γ. x is the bin's number.
 
-Parameters of a model are ``theta`` ``(n,)``: the background's level and slope first, and then those of lines. Which of
-them are a line's, `links` ``(lines, 4)`` tells: its height, position, width and mixing. Lines may share some.
+Parameters of a model are ``theta`` ``(n,)``: the background's coefficients first, from its level on, and then those of
+lines. Which of them are a line's, `links` ``(lines, 4)`` tells: its height, position, width and mixing. Lines may share
+some. All before the first that is a line's are the background's.
 """
 
 from __future__ import annotations
@@ -17,9 +18,17 @@ from .least_squares import factor, hold, normal_equations, solve
 FOUR_LN2 = 4.0 * np.log(2.0)
 # At this u² a Gaussian is 2e-12 of its height.
 NOTHING_LEFT = 9.75
-# Parameters before those of lines, and where a line's links are.
-BACKGROUND = 2
+# Where a line's links are.
 HEIGHT, POSITION, WIDTH, MIXING = 0, 1, 2, 3
+
+
+@compiled
+def background_terms(links: NDArray) -> int:
+    """How many coefficients the background has."""
+    terms = links[0, HEIGHT]
+    for k in range(len(links)):
+        terms = min(terms, links[k, HEIGHT], links[k, WIDTH])
+    return terms
 
 
 @compiled
@@ -35,15 +44,19 @@ def model(
 ) -> None:
     """Fill `curve` ``(m,)`` of the bins from `first` to before `stop`, and, if asked, its `slopes` ``(n, m)``.
 
-    These are its derivatives by each parameter. The background's slope turns about `middle`.
+    These are its derivatives by each parameter. The background is a polynomial of the distance from `middle`.
     """
     if derive:
         slopes[:] = 0.0
+    terms = background_terms(links)
     for i in range(stop - first):
-        x = first + i - middle
-        curve[i] = theta[0] + theta[1] * x
-        if derive:
-            slopes[0, i], slopes[1, i] = 1.0, x
+        x, power, ground = first + i - middle, 1.0, 0.0
+        for p in range(terms):
+            ground += theta[p] * power
+            if derive:
+                slopes[p, i] = power
+            power *= x
+        curve[i] = ground
     for k in range(len(links)):
         a, b, c, d = links[k, HEIGHT], links[k, POSITION], links[k, WIDTH], links[k, MIXING]
         height, position, width, mixing = theta[a], theta[b], theta[c], theta[d]
@@ -148,7 +161,7 @@ def start_heights(
     curve, slopes = np.empty(m), np.empty((n, m))
     model(theta, links, first, stop, middle, curve, slopes, True)
     matrix, gradient, held = np.empty((n, n)), np.empty(n), np.ones(n, np.bool_)
-    held[:BACKGROUND] = False
+    held[: background_terms(links)] = False
     for k in range(len(links)):
         held[links[k, HEIGHT]] = False
     normal_equations(slopes, weight, y, curve, matrix, gradient)
