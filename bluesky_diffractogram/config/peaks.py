@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from .errors import ConfigError
 from .tracked import TrackedPeak, TrackedPhase, check_names, entries
 from .values import integer, one_of, optional, real
 
@@ -37,6 +38,13 @@ class PeaksConfig(BaseModel):
     min_fwhm_bins: Annotated[
         float | None, BeforeValidator(optional(real("a number of bins above 0", 0.0, above=True)))
     ] = Field(default=None, description="The least full width at half maximum of a peak, in bins.")
+    max_fwhm_bins: Annotated[
+        float | None, BeforeValidator(optional(real("a number of bins above 0", 0.0, above=True)))
+    ] = Field(
+        default=None,
+        description="The largest full width at half maximum of a peak, in bins: wider ones, as halos of glass, are "
+        "left out.",
+    )
 
     track: Annotated[tuple[TrackedPeak, ...] | None, BeforeValidator(entries)] = Field(
         default=None,
@@ -51,6 +59,13 @@ class PeaksConfig(BaseModel):
     auto: Annotated[int, BeforeValidator(integer(0, 100))] = Field(
         default=0, description="How many peaks are followed besides as p1, p2, ..., the strongest when first seen."
     )
+
+    @model_validator(mode="after")
+    def _widths(self) -> Self:
+        narrowest, widest = self.min_fwhm_bins, self.max_fwhm_bins
+        if narrowest is not None and widest is not None and widest < narrowest:
+            raise ConfigError("max_fwhm_bins", widest, f"at least min_fwhm_bins, which is {narrowest:g}")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -97,8 +97,9 @@ def _finders(
     from .peaks import find_peaks
 
     find = partial(
-        find_peaks, max_peaks=settings.max_peaks, min_snr=settings.min_snr, min_fwhm_bins=settings.min_fwhm_bins
-    )
+        find_peaks, max_peaks=settings.max_peaks, min_snr=settings.min_snr, min_fwhm_bins=settings.min_fwhm_bins,
+        max_fwhm_bins=settings.max_fwhm_bins,
+    )  # fmt: skip
     if table is None:
         return [find] * ranges
     noise = varying_noise if varying else shared_noise

@@ -148,7 +148,10 @@ def _curve(
 
 
 def _maximum(background: np.ndarray) -> tuple[float, float] | None:
-    """From where to where a background is higher than the higher foot of its maximum; None where it has none."""
+    """From where to where a background is higher than the higher foot of its maximum; None where it has none.
+
+    And a tenth of that farther, as noise and a fit move the middle of what is so wide.
+    """
     inner = np.flatnonzero((background[1:-1] > background[:-2]) & (background[1:-1] > background[2:])) + 1
     if not len(inner):
         return None
@@ -160,4 +163,5 @@ def _maximum(background: np.ndarray) -> tuple[float, float] | None:
         first -= 1
     while last + 1 < len(above) and above[last + 1]:
         last += 1
-    return float(first), float(last)
+    more = (last - first) / 10.0
+    return first - more, last + more

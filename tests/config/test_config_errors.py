@@ -108,10 +108,15 @@ MESSAGES = [
         "peaks.max_peak = 3: unknown key; allowed: peaks.max_peaks, the nearest known key",
     ),
     ({"peaks": {"max_peaks": 0}}, "peaks.max_peaks = 0: allowed: an integer of at least 1 and at most 1000"),
+    (
+        {"peaks": {"min_fwhm_bins": 3, "max_fwhm_bins": 2}},
+        "peaks.max_fwhm_bins = 2.0: allowed: at least min_fwhm_bins, which is 3",
+    ),
+    ({"peaks": {"max_fwhm_bins": 0}}, "peaks.max_fwhm_bins = 0: allowed: a number of bins above 0, or null"),
     ({"peaks": {"min_snr": 0}}, "peaks.min_snr = 0: allowed: a number above 0"),
     (
         {"peaks": "lavue"},
-        "peaks = 'lavue': allowed: a mapping with any of method, max_peaks, min_snr, fit, min_fwhm_bins, track, phases, auto; true; false or "
+        "peaks = 'lavue': allowed: a mapping with any of method, max_peaks, min_snr, fit, min_fwhm_bins, max_fwhm_bins, track, phases, auto; true; false or "
         "null for no peak search",
     ),
     (

@@ -13,6 +13,7 @@ from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction import peak_fit
 from bluesky_diffractogram.reduction.bin_covariance import BinCovariance, covariance_of_table
 from bluesky_diffractogram.reduction.diffractogram import FittedPeaks, Peaks
+from bluesky_diffractogram.reduction.fit_windows import windows
 from bluesky_diffractogram.reduction.frame import Frame
 from bluesky_diffractogram.reduction.opening import open_geometry
 from bluesky_diffractogram.reduction.peak_fit import fit_peaks
@@ -76,7 +77,7 @@ def test_the_numbers_are_those_of_lmfit(rng):
     found = find_peaks(curve)
     fitted = fit_peaks(curve, found)
     order = np.argsort(found.position)
-    first, stop, group = peak_fit._windows(found.position[order], found.fwhm[order], N)
+    first, stop, group = windows(found.position[order], found.fwhm[order], N, peak_fit.MOST_JOINT)
     for which in ([0], [8, 9]):
         model = lmfit.models.LinearModel()
         parameters = model.make_params(slope=0.0, intercept=100.0)

@@ -290,6 +290,13 @@ def test_a_hot_bin_can_be_left_out_by_its_width(rng):
     np.testing.assert_allclose(find_peaks(curve, min_fwhm_bins=2.0).position, [300.0], atol=0.5)
 
 
+def test_a_halo_can_be_left_out_by_its_width(rng):
+    halo = 60.0 * np.exp(-(((np.arange(N) - 500.0) / 120.0) ** 2))
+    curve = counted(50.0 + halo + 100.0 * binned_line(N, 300.0, 5.0), 100.0, rng)
+    assert len(find_peaks(curve)) == 2
+    np.testing.assert_allclose(find_peaks(curve, max_fwhm_bins=50.0).position, [300.0], atol=0.5)
+
+
 def test_a_larger_sigma_raises_the_threshold_and_a_smaller_one_does_not_lower_it(rng):
     curve = counted(100.0 + 20.0 * binned_line(N, 300.0, 5.0), 100.0, rng)
     with_sigma = {field.name: getattr(curve, field.name) for field in fields(curve)}
