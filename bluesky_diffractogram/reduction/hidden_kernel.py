@@ -25,14 +25,16 @@ BACKGROUND = 3
 ALIKE = 1.6
 # So many steps tell whether there is anything to look for; a fit ends with one of so many standard deviations.
 FIRST_STEPS, MOST_STEPS, SMALL_STEP = 2, 30, 0.02
+# So much surer than of others one must be of hidden lines, as what they are seen against is itself fitted.
+SURER = 1.25
 # So many lines may be found in a group, in so many rounds.
 MOST_NEW, MOST_ROUNDS = 8, 14
 # A line may be so near to the next, in widths, and so far. No line has quite the shape that it is fitted with: this may
 # leave over such a part of the height of those nearby.
 NEAREST, FARTHEST, NEARBY, OF_SHAPE = 0.8, 2.0, 3.0, 0.02
-# So much more must a place stand out before a line is tried there, and this part of that before it is looked at
-# closely; so many widths of a line are seen.
-TRIED, VISIBLE, SEEN = 1.1, 0.25, 4.0
+# A place must stand out by this part of what is asked for before it is looked at closely; so many widths of a line are
+# seen.
+VISIBLE, SEEN = 0.25, 4.0
 # With another line, lines become no wider than this; narrower ones are tried too.
 WIDER, NARROWER = 1.15, 0.75
 # Where χ² per degree of freedom stays larger, lines are of another shape, and nothing is said.
@@ -334,10 +336,10 @@ def _search(
         hold(lower, nothing, held)
         if not factor(lower):
             break
-        rest, enough = _left_over(y, curve, weight), TRIED * min_snr
-        clear, place, high = _best_place(theta, links, rest, weight, slopes, lower, held, shared, enough)
-        rather, line = _best_to_free(theta, links, rest, weight, slopes, lower, held, shared, enough)
-        if max(clear, rather) < enough:
+        rest = _left_over(y, curve, weight)
+        clear, place, high = _best_place(theta, links, rest, weight, slopes, lower, held, shared, min_snr)
+        rather, line = _best_to_free(theta, links, rest, weight, slopes, lower, held, shared, min_snr)
+        if max(clear, rather) < min_snr:
             break
         if not refined:
             _, squares, free = _fitted(theta, links, y, weight, slopes, curve, held, MOST_STEPS)
@@ -438,7 +440,7 @@ def find_hidden(
         inside = slice(first[g], stop[g])
         theta, links, new = _search(
             intensity[inside].copy(), variance[inside], shared, position[begin:end] - first[g], height[begin:end],
-            fwhm[begin:end], min_snr,
+            fwhm[begin:end], SURER * min_snr,
         )  # fmt: skip
         if not new:
             continue

@@ -16,7 +16,7 @@ from .peak_scale import Curve
 from .peak_shape import Shapes
 
 # So many lines at most share a width, so many neighbouring bins are averaged for a bin's level.
-MOST_JOINT, LEVEL_OVER = 8, 5
+MOST_JOINT, LEVEL_OVER = 6, 5
 
 
 @np.errstate(all="ignore")
