@@ -21,6 +21,9 @@ Shape = tuple[int, int] | None
 Number = float | None
 Pair = tuple[float | None, float | None] | None
 
+NOT_ALONE = ("scale", "optional")
+"""What is said of a detector among others."""
+
 ARRAYS = ("mask", "dark", "flat", "background", "absorption")
 
 
@@ -63,6 +66,10 @@ class MergedDetector(BaseModel):
     )
     binning: Annotated[Shape, BeforeValidator(values.optional(keys.binning))] = Field(
         default=None, description="How many detector pixels make one of its frame's."
+    )
+    optional: Bool = Field(
+        default=False,
+        description="Whether events without a usable image of it are reduced from the others, and not skipped.",
     )
 
     def __eq__(self, other: object) -> bool:
@@ -144,6 +151,6 @@ def as_if_alone(config: DiffractogramConfig, number: int) -> DiffractogramConfig
     no monitor, which are the merged curve's.
     """
     entry = config.merge[number]
-    own = {key: getattr(entry, key) for key in MergedDetector.model_fields if key != "scale"}
+    own = {key: getattr(entry, key) for key in MergedDetector.model_fields if key not in NOT_ALONE}
     common = {"merge": (), "normalization": None, "background_curve": None, "background_unit": None}
     return config.model_copy(update=own | common)

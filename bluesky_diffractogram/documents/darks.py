@@ -178,7 +178,7 @@ def dark_in_force(images: ImagesReceived, assets: Assets) -> DarkInForce:
     setting, key = images.setting, images.image_key
     source = setting.config.dark_of_run
     assert source is not None
-    if key not in images.event["data"] and images.rows is None:
+    if not images.is_told:
         raise FrameError("no image", f"the event has no value for {key!r}")
     arrays: Iterable[NDArray]
     if images.in_file:

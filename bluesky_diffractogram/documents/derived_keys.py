@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..config import DiffractogramConfig
 from ..config.moving import RECORDED
 from ..reduction.diffractogram import Peaks, Reduction
 from ..reduction.follow import follow
@@ -29,6 +30,15 @@ OBJECT = "diffractogram"
 INPUTS = ("calibration", "arrays", "merge")
 READBACK = "diffractogram_readback"
 """The raw stream in which plans read the results of a point after the point: it has the point's motors again."""
+
+
+MERGED = "merged_"
+"""How the data keys begin that say whether an optional detector, whose data key follows, is in a frame's curves."""
+
+
+def optional_ones(config: DiffractogramConfig) -> list[str]:
+    """The data keys of the optional detectors."""
+    return [each.image_key for each in config.merge if each.optional]
 
 
 def _array(shape: tuple[int, ...], dims: tuple[str, ...], units: str, dtype_numpy: str = "<f8") -> dict[str, Any]:
@@ -103,6 +113,8 @@ def data_keys(reducer: Reducer, carried: Mapping[str, Document]) -> dict[str, An
     )
     if config.dark_of_run is not None:
         keys["dark_seq_num"] = _number(dtype="integer", dtype_numpy="<i8")
+    for detector in optional_ones(config):
+        keys[MERGED + detector] = _number(dtype="integer", dtype_numpy="<i8")
     for name, raw_key in carried.items():
         keys[name] = {**raw_key}
     return keys
@@ -242,6 +254,8 @@ class EventData:
         }
         if config.dark_of_run is not None:
             data["dark_seq_num"] = 0 if frame.dark is None else frame.dark.number
+        lacking = {key for key, _ in frame.lacks}
+        data |= {MERGED + detector: int(detector not in lacking) for detector in optional_ones(config)}
         self._references = references_after(self._references, data)
         self._like = data
         return data

@@ -70,6 +70,11 @@ class ImagesReceived:
     others_in_memory: bool = False
 
     @property
+    def is_told(self) -> bool:
+        """Whether documents say what or where its image is."""
+        return self.rows is not None or self.image_key in self.event["data"]
+
+    @property
     def in_memory(self) -> bool:
         """Whether it holds pixels, be they only those of a further detector."""
         return not self.in_file or self.others_in_memory

@@ -23,6 +23,8 @@ from .derived_run import DerivedRun
 from .earlier import Earlier, TakingOver
 from .frames import Announce, digest_now, frame_shape_of, origin_of, read_frames
 from .images import Document, frame_shape
+from .lacks import Lacks
+from .merged_frames import absent_ones
 from .messages import REFUSED, FramesPassedOver, ImagesDescribed, ImagesReceived
 from .parked import AwaitedInVain, ParkedImages
 from .setting import Reducers, Setting
@@ -100,6 +102,7 @@ class OneRun:
         self._stopped_at = 0.0
         self._in_vain = AwaitedInVain(self.uid, assets, file_timeout)
         self._skipping = Skipping(self.uid, self.tally, on_error)
+        self._lacks = Lacks(self.uid, self.tally)
         self._darks = Darks(self.uid, self.tally.darks, assets, on_error)
         # What the first frames' shape was under each setting, for calibrations that do not say it.
         self._first_shapes: dict[int, tuple[int, int]] = {}
@@ -280,7 +283,7 @@ class OneRun:
                     if self._taken_over(parked) or self._taken(parked, setting):
                         continue
                     end = parked.done + 1 if self._alone(parked) else None
-                    parked.total, frames = read_frames(images, setting, self._assets, parked.done, end)
+                    parked.total, frames = read_frames(images, setting, self._assets, parked.done, end, waits=not last)
                     for read in frames:
                         self._reduce_or_skip(partial(self._reduced_here, read, parked, setting), parked, setting)
             except NotReadable as error:
@@ -356,6 +359,7 @@ class OneRun:
             return False
         over.count()
         self._count(replaces)
+        self._lacks.count(absent_ones(images, images.setting), images)
         parked.done += 1
         if images.rows is not None:  # else whoever reads it knows how many there are
             parked.total = images.rows.number if images.setting.config.frames_per_event == "each" else 1
@@ -402,6 +406,7 @@ class OneRun:
         self._expect(reducer, setting)
         replaces, data = self._derived.event(reduction, reducer, key, images.descriptor, origin, described)
         self._count(replaces)
+        self._lacks.count(reduction.frame.lacks, images)
         if self._taking_over is not None:
             self._taking_over.compare(key, origin, data)
         try:

@@ -147,7 +147,7 @@ class Pipeline:
                 if run is None or run.stopped or not run.reduce_next(images, setting):
                     announce = partial(self._announce_aside, start, images.descriptor)
                     dark = self._dark_of(images.run_uid, run)
-                    reduce_aside(images, setting, self._reducers, self._assets, announce, dark)
+                    reduce_aside(images, setting, self._reducers, self._assets, announce, dark, waits=run is not None)
             case RunStopped(run_uid, stop, missing):
                 self._offering.not_requested(last=True)
                 self._runs[run_uid].stop(*ending_of(stop), missing)

@@ -29,6 +29,8 @@ class Detector:
         What its intensity is multiplied with.
     place
         What its settings are called in errors, ``merge.0.``.
+    optional
+        Whether the others do where there is no image of it.
     """
 
     config: DiffractogramConfig
@@ -36,6 +38,7 @@ class Detector:
     images: Mapping[str, NDArray]
     scale: float
     place: str
+    optional: bool = False
 
     @property
     def data_key(self) -> str:

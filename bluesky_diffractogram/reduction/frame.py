@@ -58,7 +58,10 @@ class Frame:
     moved
         What is told of its geometry; None where that is the calibration's.
     others
-        What further detectors saw at the same time, ``(ny, nx)`` each, in the order in which ``merge`` names them.
+        What further detectors saw at the same time, ``(ny, nx)`` each, in the order in which ``merge`` names them; None
+        for an optional one whose image is not there.
+    lacks
+        The data keys of those that are not there, and why.
     """
 
     image: NDArray
@@ -69,7 +72,8 @@ class Frame:
     digest: str = ""
     dark: Dark | None = None
     moved: Moved | None = None
-    others: tuple[NDArray, ...] = ()
+    others: tuple[NDArray | None, ...] = ()
+    lacks: tuple[tuple[str, FrameError], ...] = ()
 
 
 def check_image(image: NDArray, expected: tuple[int, int] | None) -> None:

@@ -84,8 +84,13 @@ class MergedIntegrator:
         tables = [each.table for each in self.prepared]
         return join_tables(tables, [1.0, *(each.factor for each in self.others)]) if tables else None
 
-    def check(self, images: Sequence[NDArray]) -> None:
-        """Refuse frames that are not those of the further detectors.
+    def only(self, there: Sequence[bool]) -> MergedIntegrator:
+        """The same for frames without the further detectors for which `there` is False."""
+        others = [each for each, is_there in zip(self.others, there, strict=True) if is_there]
+        return MergedIntegrator(self._first, others, self.detector_limits)
+
+    def check(self, images: Sequence[NDArray | None]) -> None:
+        """Refuse frames that are not those of the further detectors; optional ones may be None.
 
         Raises
         ------
@@ -96,10 +101,14 @@ class MergedIntegrator:
             keys = ", ".join(repr(each.detector.data_key) for each in self.others)
             raise FrameError("merge", f"the frame has {len(images)} further images, expected those under {keys}")
         for image, each in zip(images, self.others, strict=True):
+            key = each.detector.data_key
+            if image is None:
+                if not each.detector.optional:
+                    raise FrameError("no image", f"there is no image under {key!r}")
+                continue
             try:
                 check_image(image, each.detector.shape)
             except FrameError as error:
-                key = each.detector.data_key
                 raise FrameError(f"{error.kind} of {key}", f"{key!r}: {error}") from error
 
     def integrate(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from weakref import WeakKeyDictionary
 
@@ -196,6 +196,7 @@ class Reducer:
         steps = self._steps_for(frame.dark)
         if isinstance(self.integrator, MergedIntegrator):
             self.integrator.check(frame.others)
+            steps = steps.only([image is not None for image in frame.others], self.config)
         monitor = frame.monitor
         if monitor is not None and not (math.isfinite(monitor) and monitor > 0.0):
             raise FrameError("normalization", f"the normalization is {monitor}, expected a positive number")
@@ -245,6 +246,8 @@ class Reducer:
         _report_masked("", frame.image, validity, self.mask, self.config)
         if isinstance(self.integrator, MergedIntegrator):
             for image, each in zip(frame.others, self.integrator.others, strict=True):
+                if image is None:
+                    continue
                 name, own = f" under {each.detector.data_key!r}", validity_of(each, frame.exposures)
                 _report_masked(name, image, own, each.mask, each.detector.config)
 
@@ -273,6 +276,21 @@ class _Steps:
     integrator: Integrator | MergedIntegrator
     cake: CakeIntegrator | None
     find_peaks: PeakSearch
+    # The same without some of the detectors, by which of the further ones are there.
+    _parts: dict[tuple[bool, ...], _Steps] = field(default_factory=dict)
+
+    def only(self, there: Sequence[bool], config: DiffractogramConfig) -> _Steps:
+        """The same for frames without the further detectors for which `there` is False, as if these were not named."""
+        key = tuple(there)
+        if all(key):
+            return self
+        if key not in self._parts:
+            assert isinstance(self.integrator, MergedIntegrator)
+            integrator = self.integrator.only(key)
+            npts = [len(axis) for axis in integrator.axes]
+            find_peaks = PeakSearch(config, integrator.table(), npts, varying=bool(integrator.others))
+            self._parts[key] = _Steps(integrator, None, find_peaks)  # of several detectors there is no cake
+        return self._parts[key]
 
     def with_dark(self, dark: NDArray) -> _Steps:
         """The same for frames with a dark (`Integrator.with_dark`)."""
@@ -304,7 +322,8 @@ def _integrated(
 ) -> tuple[Diffractogram, ...]:
     monitor, exposures = frame.monitor, frame.exposures
     if isinstance(integrator, MergedIntegrator):
-        return integrator.integrate(frame.image, validity, frame.others, monitor=monitor, exposures=exposures)
+        others = [image for image in frame.others if image is not None]
+        return integrator.integrate(frame.image, validity, others, monitor=monitor, exposures=exposures)
     return integrator.integrate(frame.image, validity, monitor=monitor, exposures=exposures)
 
 

@@ -83,6 +83,8 @@ def _detector_facts(detector: Detector) -> _Facts:
     facts.add_row("tilt", f"{geometry.tilt:.3f}°")
     facts.add_row("transformation", config.transformation)
     facts.add_row("scale", f"{detector.scale:g}")
+    if detector.optional:
+        facts.add_row("optional", "events without its image are reduced from the others")
     for key, image in detector.images.items():
         given = getattr(config, key)
         facts.add_row(key, given if isinstance(given, str) else f"array of {image.shape}")

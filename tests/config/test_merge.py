@@ -34,8 +34,9 @@ def with_second(two, **settings):
 def test_a_further_detector_has_the_defaults_of_the_first(two, flat_poni):
     config = load_config(two)
     (entry,) = config.merge
-    assert (entry.image_key, entry.calibration, entry.scale) == ("det2", str(flat_poni), 1.0)
-    for key in type(entry).model_fields.keys() - {"image_key", "calibration", "scale"}:
+    assert (entry.image_key, entry.calibration) == ("det2", str(flat_poni))
+    assert (entry.scale, entry.optional) == (1.0, False)
+    for key in type(entry).model_fields.keys() - {"image_key", "calibration", "scale", "optional"}:
         assert getattr(entry, key) == type(config).model_fields[key].default, key
 
 
@@ -108,6 +109,7 @@ def test_a_detector_as_if_it_was_the_only_one(two, flat_poni):
         ({"image_key": "det1"}, r"merge\.0\.image_key = 'det1': allowed: another data key for each detector"),
         ({"calibration": "/nowhere.poni"}, r"merge\.0\.calibration = '/nowhere.poni': it does not exist"),
         ({"scale": 0}, r"merge\.0\.scale = 0: allowed: a number above 0"),
+        ({"optional": "perhaps"}, r"merge\.0\.optional = 'perhaps': allowed: true or false"),
         ({"transformation": "rot"}, r"merge\.0\.transformation = 'rot': allowed: 'none'"),
         ({"valid_range": [3, 1]}, r"merge\.0\.valid_range = \[3, 1\]: the minimum is above the maximum"),
         ({"mask": [[1, 2], [3]]}, r"merge\.0\.mask = .*its rows differ in length"),
