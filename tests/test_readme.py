@@ -178,7 +178,7 @@ def test_the_derived_runs_table_has_every_data_key(tmp_path):
         }
     )
     further = {"image_key": "KEY", "calibration": poni, "optional": True}
-    merged = load_config({"calibration": poni, "image_key": "x", "merge": [further]})
+    merged = load_config({"calibration": poni, "image_key": "x", "dark": {"stream": "dark"}, "merge": [further]})
     geometry, keys = open_geometry(config), set()
     for each in (config, merged):
         keys |= data_keys(Reducer(each, geometry, (240, 260), others=open_detectors(each, geometry)), {}).keys()

@@ -109,11 +109,6 @@ def check_merge(config: DiffractogramConfig) -> None:
     if config.statistic.method != "mean":
         reason = "the pixels of several detectors are averaged, not sorted or clipped together"
         raise ConfigError("statistic", config.statistic.method, "'mean', with merge", reason)
-    if config.dark_of_run is not None:
-        reason = "the darks of a run are those of the first detector alone"
-        raise ConfigError(
-            "dark", config.dark_of_run.model_dump(exclude_none=True), "a file or an array, with merge", reason
-        )
     if config.geometry is not None:
         reason = "the readings tell of the first detector alone"
         given = config.geometry.model_dump(exclude_none=True)
@@ -147,10 +142,12 @@ def _plain(entry: MergedDetector, place: str, give: Callable[[str, np.ndarray], 
 def as_if_alone(config: DiffractogramConfig, number: int) -> DiffractogramConfig:
     """The configuration of the further detector `number`, counted from 0, as if it was the only one.
 
-    Ranges, units, method and what else is common are those of `config`. It subtracts no ``background_curve`` and has
-    no monitor, which are the merged curve's.
+    Ranges, units, method and what else is common are those of `config`; so is which events are darks if it has no dark
+    of its own. It subtracts no ``background_curve`` and has no monitor, which are the merged curve's.
     """
     entry = config.merge[number]
     own = {key: getattr(entry, key) for key in MergedDetector.model_fields if key not in NOT_ALONE}
+    if entry.dark is None and config.dark_of_run is not None:
+        own["dark"] = config.dark_of_run.model_copy(update={"image_key": None})
     common = {"merge": (), "normalization": None, "background_curve": None, "background_unit": None}
     return config.model_copy(update=own | common)

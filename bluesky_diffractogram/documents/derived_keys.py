@@ -41,6 +41,15 @@ def optional_ones(config: DiffractogramConfig) -> list[str]:
     return [each.image_key for each in config.merge if each.optional]
 
 
+def dark_numbers(config: DiffractogramConfig) -> dict[str, tuple[int, str | None]]:
+    """The data keys that tell the darks of a run, of the first detector first; the detector's number and data key."""
+    of_others = enumerate(config.merge, 1)
+    return {
+        "dark_seq_num": (0, config.image_key),
+        **{f"dark_seq_num_{each.image_key}": (i, each.image_key) for i, each in of_others if each.dark is None},
+    }
+
+
 def _array(shape: tuple[int, ...], dims: tuple[str, ...], units: str, dtype_numpy: str = "<f8") -> dict[str, Any]:
     return {
         "source": SOURCE, "dtype": "array", "shape": list(shape), "dims": list(dims), "units": units,
@@ -112,7 +121,7 @@ def data_keys(reducer: Reducer, carried: Mapping[str, Document]) -> dict[str, An
         frame_digest=_text(),
     )
     if config.dark_of_run is not None:
-        keys["dark_seq_num"] = _number(dtype="integer", dtype_numpy="<i8")
+        keys |= {name: _number(dtype="integer", dtype_numpy="<i8") for name in dark_numbers(config)}
     for detector in optional_ones(config):
         keys[MERGED + detector] = _number(dtype="integer", dtype_numpy="<i8")
     for name, raw_key in carried.items():
@@ -252,9 +261,9 @@ class EventData:
             "frame_index": origin.frame_index,
             "frame_digest": frame.digest,
         }
-        if config.dark_of_run is not None:
-            data["dark_seq_num"] = 0 if frame.dark is None else frame.dark.number
         lacking = {key for key, _ in frame.lacks}
+        for name, (place, key) in dark_numbers(config).items() if config.dark_of_run is not None else ():
+            data[name] = 0 if frame.dark is None or key in lacking else frame.dark.numbers[place]
         data |= {MERGED + detector: int(detector not in lacking) for detector in optional_ones(config)}
         self._references = references_after(self._references, data)
         self._like = data

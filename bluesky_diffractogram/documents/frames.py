@@ -16,7 +16,7 @@ from ..reduction.frame import Frame, FrameError, add_frames, check_image
 from ..reduction.reducer import Reducer
 from ..reduction.validity import Validity
 from .assets import Assets
-from .darks import DarkInForce, dark_for, frame_with_dark
+from .dark_in_force import DarkInForce, dark_for, frame_with_dark, lacks_dark
 from .digests import frame_digest, state_of_pixels
 from .images import ReadImage, as_read, frames_in
 from .merged_frames import ABSENT, further_frames, images_of_others, merged_digest, merged_frames, no_image
@@ -198,8 +198,9 @@ def reduce_aside(
     """Reduce an image into results and buffers only: its run is over, or counts it already."""
     try:
         dark = dark_for(in_force, images, setting)
+        lacks = lacks_dark(dark, images, setting)
         for index, read in enumerate(read_frames(images, setting, assets, waits=waits)[1]):
-            frame = frame_with_dark(read(), dark)
+            frame = frame_with_dark(read(), dark, lacks)
             shape = frame_shape_of(frame)
             reduction = reducers.at(setting, shape, frame.moved).reduce(frame)
             announce(reduction, reducers.get(setting, shape), setting, origin_of(images, index), images.run_uid)

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
 
-from .darks import image_key_in, sorted_out
+from .darks import find_images, looked_at, sorted_out
 from .derived_run import PURPOSE
-from .images import count_frames, find_image_key, is_in_file
+from .images import count_frames, is_in_file
 from .merge_join import MergeJoin, is_merged
 from .messages import (
     AssetDescribed,
-    DarkReceived,
     Document,
     ImagesDescribed,
     ImagesReceived,
@@ -23,6 +22,7 @@ from .messages import (
     RunAbandoned,
     RunStarted,
     RunStopped,
+    images_of,
 )
 from .missing import SeenSeqNums
 from .resources import frames_per_event
@@ -55,8 +55,8 @@ class _Run:
 
     def noted(self, messages: Iterator[Message], *, of_darks: bool = False) -> Iterator[Message]:
         for message in sorted_out(messages, of_darks=of_darks):
-            images = message.images if isinstance(message, DarkReceived) else message
-            if isinstance(images, ImagesReceived):
+            images = images_of(message)
+            if images is not None:
                 self.note(images.descriptor, images.event["seq_num"])
             yield message
 
@@ -194,9 +194,8 @@ class Intake:
         if place in run.image_keys:
             return
         descriptor, config = run.descriptors[uid], setting.config
-        looked_at, wanted = image_key_in(descriptor.get("name"), config)
-        found = find_image_key(descriptor, wanted) if looked_at and not run.derived else None
-        image_key = run.image_keys[place] = found
+        wanted = looked_at(descriptor.get("name"), config) and not run.derived
+        image_key = run.image_keys[place] = find_images(descriptor, config) if wanted else None
         if image_key is not None:
             yield AssetDescribed("descriptor", descriptor)
             if descriptor.get("name") == config.stream:

@@ -48,14 +48,14 @@ def no_image(key: str) -> FrameError:
 
 def images_of_others(images: ImagesReceived, setting: Setting) -> list[tuple[Detector, ImagesReceived]]:
     """The images of the same event on the further detectors of a setting, each as if it was the only one."""
-    return [(each, _of_other(images, setting, each)) for each in setting.others]
+    return [(each, image_under(images, each.data_key, setting.of(each))) for each in setting.others]
 
 
-def _of_other(images: ImagesReceived, setting: Setting, detector: Detector) -> ImagesReceived:
-    key, event = detector.data_key, images.event
-    rows = dict(images.other_rows).get(key)
+def image_under(images: ImagesReceived, key: str, setting: Setting) -> ImagesReceived:
+    """The images of an event under one data key, as if it was the only one."""
+    event, rows = images.event, images.rows if key == images.image_key else dict(images.other_rows).get(key)
     in_file = rows is not None or (key in event["data"] and is_in_file(images.descriptor, event, key))
-    return replace(images, image_key=key, rows=rows, in_file=in_file, setting=setting.of(detector), other_rows=())
+    return replace(images, image_key=key, rows=rows, in_file=in_file, setting=setting, other_rows=())
 
 
 def absent_ones(images: ImagesReceived, setting: Setting) -> list[tuple[str, FrameError]]:

@@ -169,6 +169,13 @@ Message = (
 )
 
 
+def images_of(message: Message) -> ImagesReceived | None:
+    """The images that a message brings, be they frames or a dark."""
+    if isinstance(message, DarkReceived):
+        return message.images
+    return message if isinstance(message, ImagesReceived) else None
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class OriginOfFrame:
     """Where a frame came from, as the derived event tells it."""

@@ -17,7 +17,8 @@ from ..reduction.frame import Frame, FrameError
 from ..reduction.reducer import Reducer
 from .ahead import Ahead
 from .assets import Assets
-from .darks import DarkInForce, Darks, dark_for, digest_with_dark, frame_with_dark
+from .dark_in_force import DarkInForce, dark_for, digest_with_dark, frame_with_dark, lacks_dark
+from .darks import Darks
 from .derived_keys import carried_keys
 from .derived_run import DerivedRun
 from .earlier import Earlier, TakingOver
@@ -279,6 +280,7 @@ class OneRun:
         while True:
             try:
                 parked.dark = dark_for(parked.in_force, images, setting)
+                parked.lacks = lacks_dark(parked.dark, images, setting)
                 while parked.total is None or parked.done < parked.total:
                     if self._taken_over(parked) or self._taken(parked, setting):
                         continue
@@ -318,7 +320,7 @@ class OneRun:
         why = self._in_vain.reason(images) if last else None
         if why is None:
             try:
-                self._darks.take(images)
+                self._darks.take(images, waits=not last)
                 return True
             except NotReadable as error:
                 if not last:
@@ -359,7 +361,9 @@ class OneRun:
             return False
         over.count()
         self._count(replaces)
-        self._lacks.count(absent_ones(images, images.setting), images)
+        absent = absent_ones(images, images.setting)
+        known = {key for key, _ in absent}
+        self._lacks.count([*absent, *((key, why) for _, key, why in parked.lacks if key not in known)], images)
         parked.done += 1
         if images.rows is not None:  # else whoever reads it knows how many there are
             parked.total = images.rows.number if images.setting.config.frames_per_event == "each" else 1
@@ -375,7 +379,7 @@ class OneRun:
         return True
 
     def _reduced_here(self, read: Callable[[], Frame], parked: ParkedImages, setting: Setting) -> _Reduced:
-        frame = frame_with_dark(read(), parked.dark)
+        frame = frame_with_dark(read(), parked.dark, parked.lacks)
         shape = frame_shape_of(frame)
         first = self._first_shapes.get(setting.stream_number)
         reduction = self._reducers.at(setting, shape, frame.moved, first).reduce(frame)

@@ -18,7 +18,7 @@ from .ahead import Ahead
 from .aside import documents_aside
 from .assets import Assets
 from .buffers import BufferNews, Buffers
-from .darks import DarkInForce
+from .dark_in_force import DarkInForce
 from .derived_run import ending_of
 from .earlier import Earlier
 from .frames import reduce_aside

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .moved import Moved
 
 if TYPE_CHECKING:
-    from .dark import Dark
+    from .dark import AnyDark
 
 
 class FrameError(ValueError):
@@ -70,7 +70,7 @@ class Frame:
     monitor: float | None = None
     exposures: int = 1
     digest: str = ""
-    dark: Dark | None = None
+    dark: AnyDark | None = None
     moved: Moved | None = None
     others: tuple[NDArray | None, ...] = ()
     lacks: tuple[tuple[str, FrameError], ...] = ()

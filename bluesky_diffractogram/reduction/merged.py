@@ -84,6 +84,16 @@ class MergedIntegrator:
         tables = [each.table for each in self.prepared]
         return join_tables(tables, [1.0, *(each.factor for each in self.others)]) if tables else None
 
+    def with_darks(self, darks: Sequence[NDArray[np.float32] | None]) -> MergedIntegrator:
+        """The same with a dark of each detector, the first one's first, or None (`Integrator.with_dark`)."""
+        of_first, *of_others = darks
+        first = self._first if of_first is None else self._first.with_dark(of_first)
+        others = [
+            each if dark is None else replace(each, integrator=each.integrator.with_dark(dark))
+            for each, dark in zip(self.others, of_others, strict=True)
+        ]
+        return MergedIntegrator(first, others, self.detector_limits)
+
     def only(self, there: Sequence[bool]) -> MergedIntegrator:
         """The same for frames without the further detectors for which `there` is False."""
         others = [each for each, is_there in zip(self.others, there, strict=True) if is_there]

@@ -18,7 +18,7 @@ from .cake import CakeIntegrator
 from .cake_table import cake_table
 from .choice import make_integrator
 from .corrections import Corrections, make_corrections, read_images
-from .dark import Dark
+from .dark import AnyDark, Dark, MergedDark, check_dark
 from .detectors import Detector
 from .diffractogram import Diffractogram, Reduction
 from .frame import Frame, FrameError, check_image
@@ -128,7 +128,7 @@ class Reducer:
         find_peaks = PeakSearch(config, table, [len(axis) for axis in self.axes], varying=bool(others))
         self._steps = _Steps(self.integrator, self.cake, find_peaks)
         # Of the darks in force, which runs hold as long as they are that.
-        self._steps_with: WeakKeyDictionary[Dark, _Steps] = WeakKeyDictionary()
+        self._steps_with: WeakKeyDictionary[AnyDark, _Steps] = WeakKeyDictionary()
         self._reports: _Reports = _Reports() if calibrated is None else calibrated._reports
         self._report_empty_ranges()
         # Angles and solid angles of all pixels are some 400 MB on large detectors, and the tables are built.
@@ -154,9 +154,9 @@ class Reducer:
         pixels = self.shape[0] * self.shape[1]
         caked = 0 if self.cake is None else self.cake.prepared.table.nbytes
         darkened = sum(each.nbytes_beside(self._steps) for each in self._steps_with.values())
-        if self.prepared is None:
+        if not self.all_prepared:
             return darkened + caked + BYTES_OF_A_PIXEL * pixels * len(self.ranges)
-        return darkened + caked + self.prepared.table.nbytes
+        return darkened + caked + sum(each.table.nbytes for each in self.all_prepared)
 
     def moved(self, to: Moved, images: Mapping[str, NDArray], earlier: Sequence[Reducer] = ()) -> Reducer:
         """The reducer for frames whose geometry is not the calibration's: same limits and axes, another table.
@@ -217,7 +217,7 @@ class Reducer:
         peaks = (steps.find_peaks(i, each, frame.exposures) for i, each in enumerate(diffractograms))
         return Reduction(frame, diffractograms, tuple(peaks), cake)
 
-    def _steps_for(self, dark: Dark | None) -> _Steps:
+    def _steps_for(self, dark: AnyDark | None) -> _Steps:
         """What a frame with this dark is reduced by: made for the first of them, and kept as long as the dark is."""
         if dark is None:
             of_run = self.config.dark_of_run
@@ -225,17 +225,22 @@ class Reducer:
                 raise FrameError("no dark", f"no dark came before it in its run, {of_run.meaning}")
             return self._steps
         if dark not in self._steps_with:
-            if dark.image.shape != self.shape:
-                what = f"the dark {dark.number} has shape {dark.image.shape}, expected that of the frame, {self.shape}"
-                raise FrameError("dark", what)
-            self._report_unknown(dark)
-            self._steps_with[dark] = self._steps.with_dark(dark.image)
+            parts = dark.parts if isinstance(dark, MergedDark) else (dark,)
+            detectors = [(self.shape, self.config.transformation, self.mask)]
+            if isinstance(self.integrator, MergedIntegrator):
+                others = self.integrator.others
+                detectors += [(each.detector.shape, each.detector.config.transformation, each.mask) for each in others]
+            for part, (shape, transformation, mask) in zip(parts, detectors, strict=True):
+                if part is not None:
+                    check_dark(part, shape)
+                    self._report_unknown(part, transformation, mask)
+            self._steps_with[dark] = self._steps.with_dark(dark)
         return self._steps_with[dark]
 
-    def _report_unknown(self, dark: Dark) -> None:
+    def _report_unknown(self, dark: Dark, transformation: str, mask: NDArray[np.bool_]) -> None:
         if self._reports.dark:
             return
-        lost = _lost(np.isnan(transform(dark.image, self.config.transformation)), self.mask)
+        lost = _lost(np.isnan(transform(dark.image, transformation)), mask)
         if lost > MASKED_WORTH_A_WARNING:
             self._reports.dark = True
             what = "%.0f %% of the pixels of the dark %d are invalid, and masked in the frames that it belongs to"
@@ -292,13 +297,18 @@ class _Steps:
             self._parts[key] = _Steps(integrator, None, find_peaks)  # of several detectors there is no cake
         return self._parts[key]
 
-    def with_dark(self, dark: NDArray) -> _Steps:
+    def with_dark(self, dark: AnyDark) -> _Steps:
         """The same for frames with a dark (`Integrator.with_dark`)."""
-        assert not isinstance(self.integrator, MergedIntegrator)  # the configuration has refused that
-        integrator, find_peaks = self.integrator.with_dark(dark), self.find_peaks
+        if isinstance(dark, MergedDark):
+            assert isinstance(self.integrator, MergedIntegrator)
+            merged = self.integrator.with_darks([None if part is None else part.image for part in dark.parts])
+            table = merged.table()
+            return _Steps(merged, None, self.find_peaks if table is None else self.find_peaks.with_dark(table))
+        assert not isinstance(self.integrator, MergedIntegrator)
+        integrator, find_peaks = self.integrator.with_dark(dark.image), self.find_peaks
         if isinstance(integrator, OnePassIntegrator):
             find_peaks = find_peaks.with_dark(integrator.table)
-        return _Steps(integrator, None if self.cake is None else self.cake.with_dark(dark), find_peaks)
+        return _Steps(integrator, None if self.cake is None else self.cake.with_dark(dark.image), find_peaks)
 
     def nbytes_beside(self, other: _Steps) -> int:
         """Memory of the tables that it does not share with `other`."""
@@ -306,6 +316,8 @@ class _Steps:
 
     def _tables(self) -> list[PixelTable]:
         tables = [self.integrator.table] if isinstance(self.integrator, OnePassIntegrator) else []
+        if isinstance(self.integrator, MergedIntegrator):
+            tables = [each.table for each in self.integrator.prepared]
         return tables if self.cake is None else [*tables, self.cake.prepared.table]
 
 

@@ -83,6 +83,8 @@ def _detector_facts(detector: Detector) -> _Facts:
     facts.add_row("tilt", f"{geometry.tilt:.3f}°")
     facts.add_row("transformation", config.transformation)
     facts.add_row("scale", f"{detector.scale:g}")
+    if config.dark_of_run is not None:
+        facts.add_row("dark", f"the latest before the frame: {config.dark_of_run.meaning}")
     if detector.optional:
         facts.add_row("optional", "events without its image are reduced from the others")
     for key, image in detector.images.items():

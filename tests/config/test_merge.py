@@ -91,6 +91,16 @@ def test_data_of_files_elsewhere_may_stand_side_by_side_and_of_another_scale_may
     assert not same_meaning(one, {key: value for key, value in one.items() if key != "merge"})
 
 
+def test_darks_of_the_run_are_those_of_each_detector_under_its_own_key(two, tmp_path):
+    config = load_config({**two, "dark": {"stream": "dark", "image_key": "det1_dark"}})
+    alone = as_if_alone(config, 0)
+    assert (alone.dark_of_run.stream, alone.dark_of_run.image_key) == ("dark", None)
+    constant = load_config({**with_second(two, dark=np.zeros((2, 2))), "dark": {"stream": "dark"}})
+    assert as_if_alone(constant, 0).dark_of_run is None
+    with pytest.raises(ConfigError, match=r"merge\.0\.dark = .*allowed: "):
+        load_config(with_second(two, dark={"stream": "dark"}))
+
+
 def test_a_detector_as_if_it_was_the_only_one(two, flat_poni):
     config = load_config({**with_second(two, dummy=7.0), "normalization": "monitor", "npt": 33, "dummy": 1.0})
     alone = as_if_alone(config, 0)
@@ -134,7 +144,6 @@ def test_what_is_wrong_is_named(two, second, told):
         ({"range_unit": "r_pixel"}, "range_unit = .*r is another on each detector"),
         ({"error_model": "azimuthal"}, "error_model = 'azimuthal'.*allowed: 'poisson' or null, with merge"),
         ({"statistic": "median"}, "statistic = 'median'.*allowed: 'mean', with merge"),
-        ({"dark": {"stream": "dark"}}, "dark = .*the first detector alone; allowed: a file or an array, with merge"),
         ({"geometry": {"distance": "z"}}, "geometry = .*the first detector alone; allowed: null, with merge"),
         ({"cake": True}, "cake = .*a cake is of one detector; allowed: null, with merge"),
     ],
