@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from itertools import dropwhile
 from typing import Any
 
 from ..config import ConfigError, DiffractogramConfig
@@ -190,10 +191,7 @@ class OneRun:
         counted = self._not_requested
         if counted is None or counted.event_uid != images.event["uid"]:
             return False
-        if self._awaited_dark is not None:
-            self.retry()
-        if self._awaited_dark is not None:
-            logger.warning("run %s: the current frame cannot be reduced yet: its dark is not readable", self.uid)
+        if self.awaits_dark(setting):
             return True
         parked = ParkedImages(images, in_force=self.dark_of_latest_frame)
         if self._try(parked, setting):  # else its file is not readable yet, and it stays what it was
@@ -201,6 +199,23 @@ class OneRun:
             self.tally.not_requested -= counted.frames
             self._not_requested = None
         return True
+
+    def awaits_dark(self, setting: Setting) -> bool:
+        """Whether a dark before the latest frame is still not readable, though it is tried again; which is said."""
+        if setting.config.dark_of_run is None:
+            return False
+        if self._dark_before_latest():
+            self.retry()
+        if not self._dark_before_latest():
+            return False
+        logger.warning("run %s: the current frame cannot be reduced yet: its dark is not readable", self.uid)
+        return True
+
+    def _dark_before_latest(self) -> bool:
+        if self._awaited_dark is not None:
+            return True
+        behind = list(dropwhile(lambda each: each.is_dark, reversed(self._parked)))  # those since no frame has come
+        return any(each.is_dark for each in behind)
 
     def stop(self, exit_status: str, reason: str, missing: int = 0) -> None:
         """The raw run has ended; the derived one ends when no frame is parked any more."""

@@ -144,7 +144,8 @@ class Pipeline:
                 self.reset()
             case NextRequested(images, setting, start):
                 run = self._runs.get(images.run_uid)
-                if run is None or run.stopped or not run.reduce_next(images, setting):
+                counted = run is not None and not run.stopped and run.reduce_next(images, setting)
+                if not counted and (run is None or not run.awaits_dark(setting)):
                     announce = partial(self._announce_aside, start, images.descriptor)
                     dark = self._dark_of(images.run_uid, run)
                     reduce_aside(images, setting, self._reducers, self._assets, announce, dark, waits=run is not None)
