@@ -193,7 +193,7 @@ def _no_dark(wanted: DarkConfig, images: ImagesReceived, key: str | None) -> Fra
     message = f"no dark came before it in its run{under}, {wanted.meaning}"
     if wanted.key is not None:
         here = readings(images, wanted.key)
-        message += f"; here it is {here[0]!r}" if here else f"; it has no reading {wanted.key!r}"
+        message += f"; here it is {here[0][0]!r}" if here else f"; it has no reading {wanted.key!r}"
     return FrameError("no dark", message)
 
 

@@ -62,7 +62,7 @@ def _is_dark(images: ImagesReceived) -> bool:
     dark = config.dark_of_run
     if dark is None or images.descriptor.get("name") != config.stream:
         return dark is not None
-    return dark.key is not None and any(_same(value, dark.value) for value in readings(images, dark.key))
+    return dark.key is not None and any(_same(value, dark.value) for value, _ in readings(images, dark.key))
 
 
 def _same(value: Any, wanted: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
 
@@ -25,6 +25,7 @@ from .messages import (
     images_of,
 )
 from .missing import SeenSeqNums
+from .moving import with_texts
 from .resources import frames_per_event
 from .setting import Setting
 from .stream_join import StreamJoin, is_stream
@@ -60,11 +61,10 @@ class _Run:
                 self.note(images.descriptor, images.event["seq_num"])
             yield message
 
-    def flush(self) -> Iterator[Message]:
-        """The frames that wait for what will not come any more."""
+    def flush_joins(self) -> Iterator[Message]:
+        """The frames that wait for events that will not come any more."""
         for join in self.joins.values():
-            yield from self.merging.complete(self.noted(join.flush()))
-        yield from self.merging.flush()
+            yield from self.noted(join.flush())
 
     def missing(self, announced: Mapping[str, int]) -> int:
         """How many events of streams of images never came."""
@@ -93,10 +93,12 @@ class Intake:
     ----------
     clock
         Tells when frames without event were received; None takes the descriptor's time, which a replay has too.
+    read_text
+        Gives the text of a small file that an event names, as it is when that comes; None leaves it to who needs it.
     """
 
-    def __init__(self, clock: Callable[[], float] | None = None) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] | None = None, read_text: Callable[[str], str] | None = None) -> None:
+        self._clock, self._read_text = clock, read_text
         self._stream_resources: OrderedDict[str, Document] = OrderedDict()
         self._runs: dict[str, _Run] = {}
         self._run_of_descriptor: dict[str, str] = {}
@@ -145,7 +147,7 @@ class Intake:
     def flush(self) -> Iterator[Message]:
         """The frames of open runs that wait for their events, which nobody waits for any more."""
         for run in self._runs.values():
-            yield from run.flush()
+            yield from self._flush(run)
 
     @property
     def open_runs(self) -> frozenset[str]:
@@ -161,7 +163,7 @@ class Intake:
     def _abandon(self, uid: str, why: str) -> Iterator[Message]:
         run = self._forget(uid)
         if not run.derived:
-            yield from run.flush()
+            yield from self._flush(run)
             yield RunAbandoned(uid, why, run.missing({}))
 
     def _start(self, doc: Document, setting: Setting) -> Iterator[Message]:
@@ -215,7 +217,7 @@ class Intake:
         image_key = run.image_keys[doc["descriptor"], setting.stream_number]
         descriptor = run.descriptors[doc["descriptor"]]
         if image_key is not None and image_key not in doc["data"] and is_stream(descriptor["data_keys"][image_key]):
-            yield from run.merging.complete(run.noted(self._join(run, descriptor).event(doc)))
+            yield from self._complete(run, run.noted(self._join(run, descriptor).event(doc)))
             return
         run.note(descriptor, doc["seq_num"])
         if image_key is None:
@@ -224,7 +226,7 @@ class Intake:
         each = setting.config.frames_per_event == "each"
         frames = count_frames(doc["data"].get(image_key)) if each and not in_file else 1
         images = ImagesReceived(run_uid, descriptor, doc, image_key, in_file, frames, setting)
-        yield from run.merging.complete(sorted_out([images]))
+        yield from self._complete(run, sorted_out([images]))
 
     def _stream_datum(self, doc: Document, setting: Setting) -> Iterator[Message]:
         run_uid = self._run_of_descriptor.get(doc["descriptor"])
@@ -244,9 +246,23 @@ class Intake:
         if data_key == image_key:
             images = self._join(run, descriptor).datum(doc, image_key, number, setting, run_uid)
             of_darks = descriptor.get("name") != setting.config.stream
-            yield from run.merging.complete(run.noted(images, of_darks=of_darks))
+            yield from self._complete(run, run.noted(images, of_darks=of_darks))
         elif is_merged(setting, data_key):
             yield from run.merging.datum(doc, data_key, number)
+
+    def _complete(self, run: _Run, messages: Iterable[Message]) -> Iterator[Message]:
+        """The messages whose images need not wait, those with what is to be known of them now."""
+        return run.merging.complete(map(self._with_texts, messages))
+
+    def _with_texts(self, message: Message) -> Message:
+        if self._read_text is None or not isinstance(message, ImagesReceived):
+            return message
+        return with_texts(message, self._read_text)
+
+    def _flush(self, run: _Run) -> Iterator[Message]:
+        """The frames that wait for what will not come any more."""
+        yield from self._complete(run, run.flush_joins())
+        yield from run.merging.flush()
 
     def _join(self, run: _Run, descriptor: Document) -> StreamJoin:
         return run.joins.setdefault(descriptor["uid"], StreamJoin(descriptor, self._clock))
@@ -264,7 +280,7 @@ class Intake:
             return
         run = self._forget(run_uid)
         if not run.derived:
-            yield from run.flush()
+            yield from self._flush(run)
             announced = doc.get("num_events")
             yield RunStopped(run_uid, doc, run.missing(announced if isinstance(announced, Mapping) else {}))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +57,8 @@ class ImagesReceived:
         Where the images of further detectors lie that StreamDatum documents tell of, by their data keys.
     others_in_memory
         Whether `event` holds the image of a further detector.
+    texts
+        What small files that its event names held when it came, or why they could not be read, by how they are named.
     """
 
     run_uid: str
@@ -68,6 +71,7 @@ class ImagesReceived:
     rows: StreamRows | None = None
     other_rows: tuple[tuple[str, StreamRows], ...] = ()
     others_in_memory: bool = False
+    texts: Mapping[str, str | Exception] = field(default_factory=dict)
 
     @property
     def is_told(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..reduction.frame import FrameError
 from ..reduction.moved import UNITS, Moved, moved_by_poni
 from .assets import Assets
 from .messages import Document, ImagesReceived
+from .readings import readings
 from .setting import Setting
 
 KIND = "geometry"
@@ -66,7 +67,11 @@ def _by_poni(moving: GeometryConfig, images: ImagesReceived, setting: Setting, a
     if not isinstance(value, str):
         raise _unknown("poni", key, f"{value!r} is neither the text nor the path of a PONI file")
     try:
-        text = value if "distance:" in value.lower() else assets.text(value)
+        text = images.texts.get(value)
+        if isinstance(text, Exception):
+            raise text
+        if text is None:
+            text = assets.text(value) if _is_path(value) else value
         geometry = setting.geometry
         slow, fast = (size / by for size, by in zip(geometry.pixel_size, geometry.binning, strict=True))
         found = moved_by_poni(text, (slow, fast), geometry.orientation)
@@ -74,6 +79,36 @@ def _by_poni(moving: GeometryConfig, images: ImagesReceived, setting: Setting, a
         raise _unknown("poni", key, str(error)) from None
     given_apart = moving.of_wavelength is not None or setting.config.wavelength_m is not None
     return replace(found, wavelength=None) if given_apart else found
+
+
+def _is_path(value: str) -> bool:
+    """Whether a reading names a PONI file, and is not its text."""
+    return "distance:" not in value.lower()
+
+
+def with_texts(images: ImagesReceived, read_text: Callable[[str], str]) -> ImagesReceived:
+    """The images with the PONI file that their event names, as it is now: it may be overwritten before their turn.
+
+    Parameters
+    ----------
+    images
+        They have just come.
+    read_text
+        Gives the text of a file (`Assets.text`).
+    """
+    moving = images.setting.config.geometry
+    if moving is None or moving.poni is None:
+        return images
+    found = readings(images, moving.poni.key)
+    path = found[0][0] if found else None
+    if not isinstance(path, str) or not _is_path(path):
+        return images
+    text: str | Exception
+    try:
+        text = read_text(path)
+    except (NotReadable, Unreadable, ValueError, TypeError) as error:
+        text = Unreadable(str(error))
+    return replace(images, texts={path: text})
 
 
 def _unknown(parameter: str, key: str, why: str) -> FrameError:
@@ -88,20 +123,11 @@ def find_reading(images: ImagesReceived, key: str) -> tuple[Any, str | None]:
     FrameError
         It is in neither.
     """
-    data, descriptor = images.event["data"], images.descriptor
-    if key in data:
-        return data[key], _unit(descriptor["data_keys"].get(key))
-    for configured in (descriptor.get("configuration") or {}).values():
-        if key in (configured.get("data") or {}):
-            return configured["data"][key], _unit((configured.get("data_keys") or {}).get(key))
-    raise FrameError(
-        KIND, f"neither the event nor the configuration in the descriptor of {descriptor['name']!r} has {key!r}"
-    )
-
-
-def _unit(data_key: Document | None) -> str | None:
-    unit = (data_key or {}).get("units")
-    return unit if isinstance(unit, str) else None
+    found = readings(images, key)
+    if found:
+        return found[0]
+    stream = images.descriptor["name"]
+    raise FrameError(KIND, f"neither the event nor the configuration in the descriptor of {stream!r} has {key!r}")
 
 
 def _number(value: Any) -> float:

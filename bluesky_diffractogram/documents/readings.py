@@ -7,16 +7,27 @@ from typing import Any
 
 from .messages import ImagesReceived
 
+Found = tuple[Any, str | None]
+"""A value, and its unit if that is said."""
 
-def readings(images: ImagesReceived, key: str) -> list[Any]:
-    """The readings of that name in an event, or else in the configuration of its descriptor."""
-    data = images.event["data"]
+
+def readings(images: ImagesReceived, key: str) -> list[Found]:
+    """The readings of that name: of the event, else in the configuration of its descriptor."""
+    data, descriptor = images.event["data"], images.descriptor
     if key in data:
-        return [data[key]]
-    devices = _mapping(images.descriptor.get("configuration")).values()
-    configured = (_mapping(_mapping(device).get("data")) for device in devices)
-    return [values[key] for values in configured if key in values]
+        return [(data[key], _unit(_mapping(descriptor.get("data_keys")), key))]
+    devices = map(_mapping, _mapping(descriptor.get("configuration")).values())
+    return [
+        (_mapping(device["data"])[key], _unit(_mapping(device.get("data_keys")), key))
+        for device in devices
+        if key in _mapping(device.get("data"))
+    ]
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _unit(data_keys: Mapping[str, Any], key: str) -> str | None:
+    unit = _mapping(data_keys.get(key)).get("units")
+    return unit if isinstance(unit, str) else None

@@ -87,6 +87,7 @@ class Piece:
     image_key: str
     rows: StreamRows | None
     other_rows: tuple[tuple[str, StreamRows], ...]
+    texts: Mapping[str, str | Exception]
     begin: int
     end: int | None
     total: int | None
@@ -169,7 +170,7 @@ def piece_of(images: ImagesReceived, begin: int, end: int | None, total: int | N
         "uid": descriptor["uid"], "run_start": descriptor["run_start"], "name": descriptor["name"],
         "time": descriptor["time"], "data_keys": data_keys, "configuration": configured,
     }  # fmt: skip
-    return Piece(images.run_uid, described, light, key, images.rows, images.other_rows, begin, end, total)
+    return Piece(images.run_uid, described, light, key, images.rows, images.other_rows, images.texts, begin, end, total)
 
 
 def reduce_block(job: Job, block: Block) -> Done:
@@ -211,7 +212,7 @@ async def forget_job(key: str) -> None:
 def _reduce_piece(opened: _Opened, piece: Piece, first_shape: Shape, dark: AnyDark | None) -> Found:
     images = ImagesReceived(
         piece.run_uid, piece.descriptor, piece.event, piece.image_key, True, piece.frames, opened.setting, piece.rows,
-        piece.other_rows,
+        piece.other_rows, texts=piece.texts,
     )  # fmt: skip
     try:
         total, frames = read_frames(images, opened.setting, opened.assets, piece.begin, piece.end)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,12 @@ class FrameSettings:
             yield current, name, doc
 
 
-def recorded_settings(start: Document, documents: Iterable[NamedDocument], folder: Path) -> FrameSettings:
+def recorded_settings(
+    start: Document,
+    documents: Iterable[NamedDocument],
+    folder: Path,
+    look: Callable[[str, Document], None] = lambda name, doc: None,
+) -> FrameSettings:
     """What a derived run was computed with.
 
     Parameters
@@ -64,6 +69,8 @@ def recorded_settings(start: Document, documents: Iterable[NamedDocument], folde
         Its start document, and those that follow.
     folder
         See `recorded_configuration`.
+    look
+        Called with all of its documents, of pages with their events.
 
     Raises
     ------
@@ -74,7 +81,9 @@ def recorded_settings(start: Document, documents: Iterable[NamedDocument], folde
     uid = start["uid"]
     streams: dict[str, Document] = {}
     seq_nums: dict[int, str] = {}
+    look("start", start)
     for name, doc in _events_one_by_one(documents):
+        look(name, doc)
         if name == "descriptor" and OBJECT in doc["configuration"]:
             streams[doc["uid"]] = provenance_of(start, doc)
         elif name == "event" and doc["descriptor"] in streams:
