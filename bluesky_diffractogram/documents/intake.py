@@ -6,9 +6,10 @@ import logging
 import time
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 
+from .baseline import BASELINE, Baseline
 from .darks import find_images, looked_at, sorted_out
 from .derived_run import PURPOSE
 from .images import count_frames, is_in_file
@@ -47,6 +48,8 @@ class _Run:
     joins: dict[str, StreamJoin] = field(default_factory=dict)
     merging: MergeJoin = field(default_factory=MergeJoin)
     seen: defaultdict[str, SeenSeqNums] = field(default_factory=lambda: defaultdict(SeenSeqNums))  # by stream
+
+    baseline: Baseline = field(default_factory=Baseline)
 
     heard: float = field(default_factory=time.monotonic)
 
@@ -220,6 +223,8 @@ class Intake:
             yield from self._complete(run, run.noted(self._join(run, descriptor).event(doc)))
             return
         run.note(descriptor, doc["seq_num"])
+        if descriptor.get("name") == BASELINE:
+            run.baseline.event(descriptor, doc)
         if image_key is None:
             return
         in_file = image_key in doc["data"] and is_in_file(descriptor, doc, image_key)
@@ -252,12 +257,15 @@ class Intake:
 
     def _complete(self, run: _Run, messages: Iterable[Message]) -> Iterator[Message]:
         """The messages whose images need not wait, those with what is to be known of them now."""
-        return run.merging.complete(map(self._with_texts, messages))
+        return run.merging.complete(self._as_known(message, run) for message in messages)
 
-    def _with_texts(self, message: Message) -> Message:
-        if self._read_text is None or not isinstance(message, ImagesReceived):
+    def _as_known(self, message: Message, run: _Run) -> Message:
+        """A message with what is known beside its images, now that these have come."""
+        if not isinstance(message, ImagesReceived):
             return message
-        return with_texts(message, self._read_text)
+        baseline = run.baseline.before(message.event)
+        images = replace(message, baseline=baseline) if baseline else message
+        return images if self._read_text is None else with_texts(images, self._read_text)
 
     def _flush(self, run: _Run) -> Iterator[Message]:
         """The frames that wait for what will not come any more."""

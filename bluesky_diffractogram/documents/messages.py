@@ -9,6 +9,8 @@ from typing import Any
 from .setting import Setting
 
 Document = dict[str, Any]
+Reading = tuple[Any, str | None]
+"""A value, and its unit if that is said."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -59,6 +61,8 @@ class ImagesReceived:
         Whether `event` holds the image of a further detector.
     texts
         What small files that its event names held when it came, or why they could not be read, by how they are named.
+    baseline
+        The latest readings of the run's baseline before it.
     """
 
     run_uid: str
@@ -72,6 +76,7 @@ class ImagesReceived:
     other_rows: tuple[tuple[str, StreamRows], ...] = ()
     others_in_memory: bool = False
     texts: Mapping[str, str | Exception] = field(default_factory=dict)
+    baseline: Mapping[str, Reading] = field(default_factory=dict)
 
     @property
     def is_told(self) -> bool:

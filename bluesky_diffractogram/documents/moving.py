@@ -16,8 +16,9 @@ from ..files import NotReadable, Unreadable
 from ..reduction.frame import FrameError
 from ..reduction.moved import UNITS, Moved, moved_by_poni
 from .assets import Assets
+from .baseline import BASELINE
 from .messages import Document, ImagesReceived
-from .readings import readings
+from .readings import readings_or_baseline
 from .setting import Setting
 
 KIND = "geometry"
@@ -99,7 +100,7 @@ def with_texts(images: ImagesReceived, read_text: Callable[[str], str]) -> Image
     moving = images.setting.config.geometry
     if moving is None or moving.poni is None:
         return images
-    found = readings(images, moving.poni.key)
+    found = readings_or_baseline(images, moving.poni.key)
     path = found[0][0] if found else None
     if not isinstance(path, str) or not _is_path(path):
         return images
@@ -116,18 +117,20 @@ def _unknown(parameter: str, key: str, why: str) -> FrameError:
 
 
 def find_reading(images: ImagesReceived, key: str) -> tuple[Any, str | None]:
-    """The value of a data key, and its unit if that is said: of the event, else of the descriptor's configuration.
+    """The value of a data key, and its unit if that is said (`readings_or_baseline`).
 
     Raises
     ------
     FrameError
-        It is in neither.
+        It is in none.
     """
-    found = readings(images, key)
+    found = readings_or_baseline(images, key)
     if found:
         return found[0]
-    stream = images.descriptor["name"]
-    raise FrameError(KIND, f"neither the event nor the configuration in the descriptor of {stream!r} has {key!r}")
+    what = f"neither the event nor the configuration in the descriptor of {images.descriptor['name']!r} has {key!r}"
+    if key in images.descriptor["data_keys"]:
+        raise FrameError(KIND, f"{what}, which is one of its data keys")
+    raise FrameError(KIND, f"{what}, nor has the baseline before it")
 
 
 def _number(value: Any) -> float:
@@ -139,6 +142,11 @@ def _number(value: Any) -> float:
     if number is None:
         raise ValueError(f"{value!r} is no number" if np.size(value) <= 1 else "it is no scalar")
     return number
+
+
+def tells_geometry(config: DiffractogramConfig, stream: str | None) -> bool:
+    """Whether a stream is looked at for readings alone, which tell the geometry of another's frames."""
+    return config.geometry is not None and stream == BASELINE != config.stream
 
 
 def only_readings(config: DiffractogramConfig, descriptor: Document) -> tuple[set[str], Document]:

@@ -21,7 +21,7 @@ from ..documents.ahead import Reduced
 from ..documents.assets import Assets
 from ..documents.dark_in_force import Lack, frame_with_dark, lacks_dark
 from ..documents.frames import frame_shape_of, read_frames
-from ..documents.messages import Document, ImagesReceived, StreamRows
+from ..documents.messages import Document, ImagesReceived, Reading, StreamRows
 from ..documents.moving import only_readings
 from ..documents.provenance import calibration_file
 from ..documents.setting import Reducers, Setting
@@ -88,6 +88,7 @@ class Piece:
     rows: StreamRows | None
     other_rows: tuple[tuple[str, StreamRows], ...]
     texts: Mapping[str, str | Exception]
+    baseline: Mapping[str, Reading]
     begin: int
     end: int | None
     total: int | None
@@ -170,7 +171,10 @@ def piece_of(images: ImagesReceived, begin: int, end: int | None, total: int | N
         "uid": descriptor["uid"], "run_start": descriptor["run_start"], "name": descriptor["name"],
         "time": descriptor["time"], "data_keys": data_keys, "configuration": configured,
     }  # fmt: skip
-    return Piece(images.run_uid, described, light, key, images.rows, images.other_rows, images.texts, begin, end, total)
+    baseline = {name: images.baseline[name] for name in told_by if name in images.baseline}
+    return Piece(
+        images.run_uid, described, light, key, images.rows, images.other_rows, images.texts, baseline, begin, end, total
+    )  # fmt: skip
 
 
 def reduce_block(job: Job, block: Block) -> Done:
@@ -212,7 +216,7 @@ async def forget_job(key: str) -> None:
 def _reduce_piece(opened: _Opened, piece: Piece, first_shape: Shape, dark: AnyDark | None) -> Found:
     images = ImagesReceived(
         piece.run_uid, piece.descriptor, piece.event, piece.image_key, True, piece.frames, opened.setting, piece.rows,
-        piece.other_rows, texts=piece.texts,
+        piece.other_rows, texts=piece.texts, baseline=piece.baseline,
     )  # fmt: skip
     try:
         total, frames = read_frames(images, opened.setting, opened.assets, piece.begin, piece.end)

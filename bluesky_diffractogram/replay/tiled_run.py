@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..config import DiffractogramConfig
 from ..documents.darks import find_images, looked_at
+from ..documents.moving import tells_geometry
 from ..files import Paths
 from .document_files import NamedDocument
 from .errors import ReplayError
@@ -71,10 +72,12 @@ def documents_of_tiled_run(
         descriptors = [{**plain(doc), "name": name, "run_start": start["uid"]} for doc in stream.descriptors]
         wanted: set[str | None] | None = None if arrays else set()
         if config is not None:
-            if not looked_at(name, config):
+            readings = tells_geometry(config, name)
+            if not looked_at(name, config) and not readings:
                 yield from (("descriptor", descriptor) for descriptor in descriptors)
                 continue
             wanted = {find_images(descriptors[0], config), *(each.image_key for each in config.merge)}
+            wanted = set() if readings else wanted
             for key in wanted if config.dark_of_run is not None else ():
                 if key in stream.base:
                     images.setdefault(key, {})[name] = stream.base[key]
