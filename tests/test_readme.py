@@ -177,7 +177,7 @@ def test_the_derived_runs_table_has_every_data_key(tmp_path):
             "geometry": {"poni": "poni", "energy": "energy"},
         }
     )
-    further = {"image_key": "KEY", "calibration": poni, "optional": True}
+    further = {"image_key": "KEY", "calibration": poni, "optional": True, "geometry": {"distance": "z"}}
     merged = load_config({"calibration": poni, "image_key": "x", "dark": {"stream": "dark"}, "merge": [further]})
     geometry, keys = open_geometry(config), set()
     for each in (config, merged):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from . import files, keys, values
 from .changes import same
 from .errors import ConfigError
+from .moving import GeometryConfig, check_geometry
 
 if TYPE_CHECKING:
     from .model import DiffractogramConfig
@@ -67,6 +68,9 @@ class MergedDetector(BaseModel):
     binning: Annotated[Shape, BeforeValidator(values.optional(keys.binning))] = Field(
         default=None, description="How many detector pixels make one of its frame's."
     )
+    geometry: Annotated[GeometryConfig | None, BeforeValidator(check_geometry)] = Field(
+        default=None, description="Which readings tell where it is; null: where the calibration says."
+    )
     optional: Bool = Field(
         default=False,
         description="Whether events without a usable image of it are reduced from the others, and not skipped.",
@@ -100,6 +104,10 @@ def check_merge(config: DiffractogramConfig) -> None:
     for number, each in enumerate(config.merge):
         if names.count(each.image_key) > 1:
             raise ConfigError(f"merge.{number}.image_key", each.image_key, "another data key for each detector")
+        told = None if each.geometry is None else each.geometry.of_wavelength
+        if told is not None:
+            key, reason = getattr(each.geometry, told).key, "events have one beam, which geometry tells of"
+            raise ConfigError(f"merge.{number}.geometry.{told}", key, f"null; or geometry.{told}", reason)
     for key, unit in (("diff_units", config.unit), ("range_unit", config.radial_limit_unit)):
         if unit is not None and unit.name.startswith("r_"):
             raise ConfigError(key, unit.label, "units of q, 2θ or d, with merge", "r is another on each detector")
@@ -109,10 +117,6 @@ def check_merge(config: DiffractogramConfig) -> None:
     if config.statistic.method != "mean":
         reason = "the pixels of several detectors are averaged, not sorted or clipped together"
         raise ConfigError("statistic", config.statistic.method, "'mean', with merge", reason)
-    if config.geometry is not None:
-        reason = "the readings tell of the first detector alone"
-        given = config.geometry.model_dump(exclude_none=True)
-        raise ConfigError("geometry", given, "null, with merge", reason)
     if config.cake is not None:
         raise ConfigError("cake", config.cake.model_dump(), "null, with merge", "a cake is of one detector")
 

@@ -20,6 +20,7 @@ from ..reduction.tracking import PeakTracker
 from .earlier import EarlierEvent, References, as_computed
 from .followed import COUNTS, SEEN, as_measured, figure, figures, references_after
 from .messages import Document, OriginOfFrame
+from .moved_others import recorded_of_others, told_of_others
 from .moving import recorded_parameters
 from .moving_peaks import MovingPeaks
 
@@ -109,6 +110,8 @@ def data_keys(reducer: Reducer, carried: Mapping[str, Document]) -> dict[str, An
         keys["cake"] = _array(shape, dims, counts, "<f4")
     for name in recorded_parameters(config):
         keys[RECORDED + name] = _number(UNITS[name])
+    for key, (_, name) in recorded_of_others(config).items():
+        keys[key] = _number(UNITS[name])
     keys.update(
         imagename=_text(),
         timestamp=_number("s"),
@@ -249,7 +252,7 @@ class EventData:
         if reduction.cake is not None:
             data["cake"] = reduction.cake.intensity
         frame = reduction.frame
-        data |= told
+        data |= told | told_of_others(self._reducer, frame)
         data |= {
             "imagename": frame.imagename,
             "timestamp": frame.timestamp,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..files import NotReadable
 from ..reduction.detectors import Detector
 from ..reduction.frame import Frame, FrameError, check_image
+from ..reduction.moved import Moved
 from .digests import frame_digest
 from .images import is_in_file
 from .messages import ImagesReceived
@@ -142,6 +143,7 @@ def _paired(each: Further, key: str, total: int) -> Further:
 def _merged(key: str, detectors: Sequence[Detector], read_first: Read, reads: Sequence[ReadOrWhyNot]) -> Frame:
     first = read_first()
     images: list[NDArray | None] = []
+    moves: list[Moved | None] = []
     digests, lacks = [first.digest], []
     for detector, read in zip(detectors, reads, strict=True):
         found = read()
@@ -150,12 +152,18 @@ def _merged(key: str, detectors: Sequence[Detector], read_first: Read, reads: Se
             found = _why(detector, FrameError("merge", f"the event has {there}"), waits=False)
         if isinstance(found, Frame):
             images.append(found.image)
+            moves.append((found.moved or Moved()).beside(first.moved))
             digests.append(found.digest)
         else:
             images.append(None)
+            moves.append(None)
             digests.append(ABSENT if found.kind == "no image" else "")
             lacks.append((detector.data_key, found))
-    return replace(first, others=tuple(images), digest=merged_digest(digests), lacks=tuple(lacks))
+    moved = first.moved
+    if any(each is not None for each in moves):
+        moved = replace(moved or Moved(), others=tuple(moves))
+    digest = merged_digest(digests)
+    return replace(first, others=tuple(images), digest=digest, moved=moved, lacks=tuple(lacks))
 
 
 def merged_digest(digests: Iterable[str]) -> str:

@@ -46,7 +46,7 @@ def moved_geometry(images: ImagesReceived, setting: Setting, assets: Assets) -> 
     found = Moved()
     if moving.poni is not None:
         found = _by_poni(moving, images, setting, assets)
-    told: dict[str, float] = {}
+    told: dict[str, Any] = {}
     for parameter, reading in moving.readings.items():
         if parameter == "poni":
             continue
@@ -97,19 +97,23 @@ def with_texts(images: ImagesReceived, read_text: Callable[[str], str]) -> Image
     read_text
         Gives the text of a file (`Assets.text`).
     """
-    moving = images.setting.config.geometry
-    if moving is None or moving.poni is None:
-        return images
-    found = readings_or_baseline(images, moving.poni.key)
-    path = found[0][0] if found else None
-    if not isinstance(path, str) or not _is_path(path):
-        return images
-    text: str | Exception
-    try:
-        text = read_text(path)
-    except (NotReadable, Unreadable, ValueError, TypeError) as error:
-        text = Unreadable(str(error))
-    return replace(images, texts={path: text})
+    texts: dict[str, str | Exception] = {}
+    for moving in _geometries(images.setting.config):
+        found = [] if moving.poni is None else readings_or_baseline(images, moving.poni.key)
+        path = found[0][0] if found else None
+        if not isinstance(path, str) or not _is_path(path):
+            continue
+        try:
+            texts[path] = read_text(path)
+        except (NotReadable, Unreadable, ValueError, TypeError) as error:
+            texts[path] = Unreadable(str(error))
+    return replace(images, texts=texts) if texts else images
+
+
+def _geometries(config: DiffractogramConfig) -> list[GeometryConfig]:
+    """What is set of the geometries that move, of all detectors."""
+    every = (config.geometry, *(each.geometry for each in config.merge))
+    return [each for each in every if each is not None]
 
 
 def _unknown(parameter: str, key: str, why: str) -> FrameError:
@@ -146,14 +150,14 @@ def _number(value: Any) -> float:
 
 def tells_geometry(config: DiffractogramConfig, stream: str | None) -> bool:
     """Whether a stream is looked at for readings alone, which tell the geometry of another's frames."""
-    return config.geometry is not None and stream == BASELINE != config.stream
+    return config.moves and stream == BASELINE != config.stream
 
 
 def only_readings(config: DiffractogramConfig, descriptor: Document) -> tuple[set[str], Document]:
     """The data keys that tell the geometry, and of a descriptor's ``configuration`` what may tell it."""
-    if config.geometry is None:
+    wanted = {reading.key for each in _geometries(config) for reading in each.readings.values()}
+    if not wanted:
         return set(), {}
-    wanted = {reading.key for reading in config.geometry.readings.values()}
     kept = {}
     for name, configured in (descriptor.get("configuration") or {}).items():
         parts = {part: configured.get(part) or {} for part in ("data", "data_keys")}
@@ -178,5 +182,7 @@ def recorded_parameters(config: DiffractogramConfig) -> tuple[str, ...]:
 def moved_in(data: Mapping[str, Any]) -> Moved | None:
     """The geometry that the data of a derived event tell; None if they tell none."""
     told = {name: data[RECORDED + name] for name in UNITS if RECORDED + name in data}
-    known = {name: float(value) for name, value in told.items() if value is not None and math.isfinite(value)}
+    known: dict[str, Any] = {
+        name: float(value) for name, value in told.items() if value is not None and math.isfinite(value)
+    }
     return Moved(**known) if told else None

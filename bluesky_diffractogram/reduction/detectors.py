@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from numpy.typing import NDArray
 
 from ..config import ConfigError, DiffractogramConfig
 from .geometry import Geometry
+from .moved import Moved
 from .transformation import transformed_shape
 
 
@@ -45,6 +46,11 @@ class Detector:
         """The data key of its image."""
         assert self.config.image_key is not None
         return self.config.image_key
+
+    def moved(self, to: Moved | None) -> Detector:
+        """It where something is told of its geometry; the same object where it is there already."""
+        geometry = self.geometry if to is None else to.of(self.geometry)
+        return self if geometry is self.geometry else replace(self, geometry=geometry)
 
     @property
     def shape(self) -> tuple[int, int]:

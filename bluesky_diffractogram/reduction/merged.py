@@ -174,7 +174,12 @@ def _added(parts: Sequence[Diffractogram], factors: Sequence[float], monitor: fl
 
 
 def merged_integrator(
-    config: DiffractogramConfig, geometry: Geometry, corrections: Corrections, others: Sequence[Detector], make: Make
+    config: DiffractogramConfig,
+    geometry: Geometry,
+    corrections: Corrections,
+    others: Sequence[Detector],
+    make: Make,
+    calibrated: MergedIntegrator | None = None,
 ) -> MergedIntegrator:
     """What integrates the frames of several detectors over common ranges.
 
@@ -188,32 +193,41 @@ def merged_integrator(
         The further ones.
     make
         Gives what integrates the frames of one, over the ranges that it is given.
+    calibrated
+        That of the calibrations' own geometries, if these are moved: its limits hold here too.
 
     Raises
     ------
     ConfigError
         A limit that cannot be expressed in the unit of the axis, or an image that has not the detector's shape.
     """
+    # As of the first (`Reducer`): no table of a detector that moves may depend on which ones were built before.
+    geometries = [each.geometry.apart() if config.moves else each.geometry for each in others]
     of_others = []
-    for each in others:
+    for each, of_other in zip(others, geometries, strict=True):
         with naming(each.place):
-            of_others.append(make_corrections(each.config, each.geometry, each.images))
+            of_others.append(make_corrections(each.config, of_other, each.images))
     all_of_them = [(config, geometry, corrections)]
-    all_of_them += [(each.config, each.geometry, own) for each, own in zip(others, of_others, strict=True)]
+    everything_else = zip(others, geometries, of_others, strict=True)
+    all_of_them += [(each.config, of_other, own) for each, of_other, own in everything_else]
 
-    limits = _union(_limits(*each) for each in all_of_them) if _is_open(config, geometry) else None
-    ranges = integration_ranges(config, geometry, corrections.mask, limits)
+    limits = None if calibrated is None else calibrated.detector_limits
+    if calibrated is not None:
+        ranges = calibrated.ranges
+    else:
+        limits = _union(_limits(*each) for each in all_of_them) if _is_open(config, geometry) else None
+        ranges = integration_ranges(config, geometry, corrections.mask, limits)
     first, *made = (make(*each, ranges) for each in all_of_them)
     if limits is None:
         known = [each.prepared.detector_limits for each in (first, *made) if isinstance(each, OnePassIntegrator)]
         limits = _union(known or (_limits(*each) for each in all_of_them))
     unit_angle = _unit_angle(geometry)
     merged = []
-    for each, own, integrator in zip(others, of_others, made, strict=True):
-        factor = _unit_angle(each.geometry) / unit_angle if config.correct_solid_angle else 1.0
-        validity = Validity.from_config(each.config, each.geometry.detector_dummy())
+    for each, of_other, own, integrator in zip(others, geometries, of_others, made, strict=True):
+        factor = _unit_angle(of_other) / unit_angle if config.correct_solid_angle else 1.0
+        validity = Validity.from_config(each.config, of_other.detector_dummy())
         merged.append(Merged(each, integrator, validity, own.mask, factor / each.scale))
-        each.geometry.forget_arrays()
+        of_other.forget_arrays()
     return MergedIntegrator(first, merged, limits)
 
 

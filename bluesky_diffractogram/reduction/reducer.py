@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -91,21 +92,25 @@ class Reducer:
         except ValueError as error:
             raise FrameError("shape", str(error)) from error
         self._untouched = self.geometry
-        if config.geometry is not None:
+        if config.moves:
             # Some units leave the detector with other positions of its pixels, in single precision, for whatever comes
             # next: no table may depend on which ones were built before.
             self.geometry = self._untouched.apart()
         images = read_images(config) if images is None else images
         known = None if calibrated is None else calibrated._corrections
         corrections = make_corrections(config, self.geometry, images) if known is None else known
-        self._corrections: Corrections | None = corrections if config.geometry is not None else None
-        make = partial(make_integrator, earlier=[known for each in earlier for known in each.all_prepared])
+        self._corrections: Corrections | None = corrections if config.moves else None
+        self._others = tuple(others)
+        prepared = [known for each in earlier for known in each.all_prepared]
+        make = partial(make_integrator, earlier=prepared, keep=calibrated is None)
         self.integrator: Integrator | MergedIntegrator
         if others:
-            self.integrator = merged_integrator(config, self.geometry, corrections, others, make)
+            there = None if calibrated is None else calibrated.integrator
+            assert there is None or isinstance(there, MergedIntegrator)
+            self.integrator = merged_integrator(config, self.geometry, corrections, others, make, there)
         else:
             frozen = None if calibrated is None else calibrated.ranges
-            self.integrator = make(config, self.geometry, corrections, frozen, keep=calibrated is None)
+            self.integrator = make(config, self.geometry, corrections, frozen)
         self.ranges: tuple[IntegrationRange, ...] = self.integrator.ranges
         self.validity = Validity.from_config(config, self.geometry.detector_dummy())
         self.mask = corrections.mask
@@ -174,9 +179,11 @@ class Reducer:
             This one where the geometry is the calibration's after all.
         """
         geometry = to.of(self._untouched)
-        if geometry is self._untouched:
+        told = to.others or (None,) * len(self._others)
+        others = [each.moved(of_other) for each, of_other in zip(self._others, told, strict=True)]
+        if geometry is self._untouched and all(map(operator.is_, others, self._others)):
             return self
-        return Reducer(self.config, geometry, self.shape, images, earlier, calibrated=self)
+        return Reducer(self.config, geometry, self.shape, images, earlier, others, calibrated=self)
 
     def tracked_in(self, geometry: Geometry) -> tuple[tuple[TrackedLine, ...], ...]:
         """The peaks of each range that are followed by name, and where they are looked for in a geometry."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..documents.moving import moved_in
-from ..reduction.moved import Moved
+from ..config.moving import RECORDED
 from .document_files import NamedDocument
 
 logger = logging.getLogger(__name__)
 
 Place = tuple[str, int, int]
 """Uid of the raw run, seq_num, and index of the frame in its event."""
+Geometry = dict[str, float | None]
+"""What an event tells of it, by data key; what is not known is None."""
 
 
 class _Told:
@@ -22,14 +24,20 @@ class _Told:
     def __init__(self) -> None:
         self._raw_uids: dict[str, str] = {}
 
-    def __call__(self, name: str, doc: Mapping[str, Any]) -> Iterable[tuple[Place, Moved]]:
+    def __call__(self, name: str, doc: Mapping[str, Any]) -> Iterable[tuple[Place, Geometry]]:
         if name == "start":
             self._raw_uids[doc["uid"]] = doc["raw_uid"]
         elif name == "descriptor" and doc.get("run_start") in self._raw_uids:
             self._raw_uids[doc["uid"]] = self._raw_uids[doc["run_start"]]
-        elif name == "event" and doc["descriptor"] in self._raw_uids and (moved := moved_in(doc["data"])) is not None:
+        elif name == "event" and doc["descriptor"] in self._raw_uids:
             data = doc["data"]
-            yield (self._raw_uids[doc["descriptor"]], int(data["raw_seq_num"]), int(data["frame_index"])), moved
+            told = {key: _known(value) for key, value in data.items() if key.startswith(RECORDED)}
+            if told:
+                yield (self._raw_uids[doc["descriptor"]], int(data["raw_seq_num"]), int(data["frame_index"])), told
+
+
+def _known(value: Any) -> float | None:
+    return None if value is None or math.isnan(value) else float(value)
 
 
 class SameGeometry:
@@ -40,7 +48,7 @@ class SameGeometry:
 
     def __init__(self) -> None:
         self._then, self._now = _Told(), _Told()
-        self._expected: dict[Place, Moved] = {}
+        self._expected: dict[Place, Geometry] = {}
         self._said: set[str] = set()
 
     def expect(self, name: str, doc: Mapping[str, Any]) -> None:
@@ -55,4 +63,4 @@ class SameGeometry:
                 continue
             self._said.add(uid)
             what = "raw run %s, seq_num %d: its geometry is %s, and was %s in the derived run: its PONI is another now"
-            logger.warning(what, uid, seq_num, moved.told(), before.told())
+            logger.warning(what, uid, seq_num, moved, before)

@@ -119,6 +119,13 @@ def test_a_detector_as_if_it_was_the_only_one(two, flat_poni):
         ({"image_key": "det1"}, r"merge\.0\.image_key = 'det1': allowed: another data key for each detector"),
         ({"calibration": "/nowhere.poni"}, r"merge\.0\.calibration = '/nowhere.poni': it does not exist"),
         ({"scale": 0}, r"merge\.0\.scale = 0: allowed: a number above 0"),
+        (
+            {"geometry": {"energy": "e"}},
+            r"merge\.0\.geometry\.energy = 'e': .*one beam.*: null; or geometry\.energy",
+        ),
+        ({"geometry": {"dist": "z"}}, r"merge\.0\.geometry\.dist = 'z': .*merge\.0\.geometry\.distance, the nearest"),
+        ({"geometry": {"rot1": {"key": "a", "unit": "mm"}}}, r"merge\.0\.geometry\.rot1\.unit = 'mm': allowed: "),
+        ({"geometry": {"rot1": {"kye": "a"}}}, r"merge\.0\.geometry\.rot1\.kye = 'a': .*merge\.0\.geometry\.rot1\.key"),
         ({"optional": "perhaps"}, r"merge\.0\.optional = 'perhaps': allowed: true or false"),
         ({"transformation": "rot"}, r"merge\.0\.transformation = 'rot': allowed: 'none'"),
         ({"valid_range": [3, 1]}, r"merge\.0\.valid_range = \[3, 1\]: the minimum is above the maximum"),
@@ -144,10 +151,21 @@ def test_what_is_wrong_is_named(two, second, told):
         ({"range_unit": "r_pixel"}, "range_unit = .*r is another on each detector"),
         ({"error_model": "azimuthal"}, "error_model = 'azimuthal'.*allowed: 'poisson' or null, with merge"),
         ({"statistic": "median"}, "statistic = 'median'.*allowed: 'mean', with merge"),
-        ({"geometry": {"distance": "z"}}, "geometry = .*the first detector alone; allowed: null, with merge"),
         ({"cake": True}, "cake = .*a cake is of one detector; allowed: null, with merge"),
     ],
 )
 def test_what_several_detectors_have_no_answer_to_is_refused(two, settings, told):
     with pytest.raises(ConfigError, match=told):
         load_config({**two, **settings})
+
+
+def test_a_geometry_of_its_own_comes_back_equal_and_alone(two):
+    told = {"distance": {"key": "z", "unit": "mm"}, "poni": "file"}
+    config = load_config(with_second(two, geometry=told))
+    assert (config.moves, config.geometry) == (True, None)
+    assert configuration(config)["merge"][0]["geometry"] == {**told, "poni": {"key": "file"}}
+    assert load_config(configuration(config)) == config
+    assert as_if_alone(config, 0).geometry == config.merge[0].geometry
+    assert alters_stream(load_config(two), config)
+    assert load_config({**two, "geometry": {"energy": "e"}}).moves
+    assert not load_config(two).moves

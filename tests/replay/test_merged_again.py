@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 
 import numpy as np
@@ -218,6 +219,35 @@ def test_an_optional_file_that_ends_early_with_workers_and_resumed(one_optional,
     np.testing.assert_array_equal(
         [doc["data"]["diff_1"] for doc in again.of("event")], expected_curves(one_optional, *frames(N))
     )
+
+
+@pytest.fixture
+def two_that_move(two):
+    """Where they are is told by the motor, which goes from 0 by 10."""
+    own = {"rot1": {"key": "motor", "scale": 1e-3, "offset": 0.6}}
+    return {
+        **two, "geometry": {"distance": {"key": "motor", "scale": 5e-4, "offset": 0.1}},
+        "merge": [{**two["merge"][0], "geometry": own, "optional": True}],
+    }  # fmt: skip
+
+
+def test_detectors_that_move_again(two_that_move, lacking, workers, reduced):
+    live = live_of(two_that_move, lacking)
+    first = derived_of(lacking, two_that_move)
+    assert_same(first, live.derived)
+    told = [(data["geometry_distance"], data["geometry_det2_rot1"]) for data in live.events]
+    expected = [(0.1 + 5e-3 * n, 0.6 + 1e-2 * n if n not in (2, 5) else math.nan) for n in range(N)]
+    np.testing.assert_allclose(told, expected, rtol=1e-11)
+    assert_same(derived_of(first, raw=lacking), first)
+    assert_same(derived_of(lacking, two_that_move, workers=2), first)
+    assert frames_of(workers.blocks) == N - 1
+    reduced.clear()
+    assert_same(derived_of(lacking, two_that_move, resume=first), first)
+    assert len(reduced) == 1
+    moved = [(name, {**doc, "data": {"motor": 1.0}} if name == "event" else doc) for name, doc in lacking]
+    reduced.clear()
+    derived_of(moved, two_that_move, resume=first)
+    assert len(reduced) == N
 
 
 @pytest.mark.timeout(180)

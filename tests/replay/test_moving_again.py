@@ -15,7 +15,7 @@ from test_reduced_ahead import _Workers
 from test_replay import without_identity
 
 from bluesky_diffractogram import replay, to_nexus
-from bluesky_diffractogram.config.consistency import HC
+from bluesky_diffractogram.config.quantities import HC
 from bluesky_diffractogram.replay import reduced_ahead, replayed
 from bluesky_diffractogram.replay.curves import curves
 from bluesky_diffractogram.replay.event_curves import EventCurves
@@ -227,7 +227,7 @@ def test_a_poni_file_that_is_another_now_is_said(cfg, poni_run, small_blocks, tm
     assert [doc["data"]["geometry_distance"] for name, doc in again if name == "event"][2] == pytest.approx(0.14)
     said = [record.getMessage() for record in caplog.records if "is another now" in record.getMessage()]
     assert len(said) == 1
-    assert "seq_num 3: its geometry is {'distance': 0.14" in said[0]
+    assert "seq_num 3: its geometry is {'geometry_distance': 0.14" in said[0]
     resumed = replay(poni_run, moving, resume=live.derived)
     documents = []
     resumed.store(lambda name, doc: documents.append((name, doc)))
