@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Mapping
@@ -23,12 +22,12 @@ from .messages import Document, OriginOfFrame
 from .moved_others import recorded_of_others, told_of_others
 from .moving import recorded_parameters
 from .moving_peaks import MovingPeaks
+from .provenance import inputs_text
 
 logger = logging.getLogger(__name__)
 
 SOURCE = "bluesky-diffractogram"
 OBJECT = "diffractogram"
-INPUTS = ("calibration", "arrays", "merge")
 READBACK = "diffractogram_readback"
 """The raw stream in which plans read the results of a point after the point: it has the point's motors again."""
 
@@ -182,7 +181,7 @@ def stream_configuration(reducer: Reducer, described: Mapping[str, Any], time: f
         "unit": config.unit.name,
         "unit_label": config.unit.label,
         "configuration": described["configuration"],
-        "provenance": json.dumps({key: described[key] for key in INPUTS if key in described}),
+        "provenance": inputs_text(described),
     }
     keys: dict[str, Any] = {name: _text() for name in values}
     for wanted, axis, coverage in zip(reducer.ranges, reducer.axes, reducer.coverage, strict=True):

@@ -30,6 +30,7 @@ from .merged_frames import absent_ones
 from .messages import REFUSED, FramesPassedOver, ImagesDescribed, ImagesReceived
 from .parked import AwaitedInVain, ParkedImages
 from .setting import Reducers, Setting
+from .setting_changes import SettingChanges
 from .skipping import Skipping
 from .tally import DarkTally, FrameTally
 
@@ -104,6 +105,7 @@ class OneRun:
         self._stopped_at = 0.0
         self._in_vain = AwaitedInVain(self.uid, assets, file_timeout)
         self._skipping = Skipping(self.uid, self.tally, on_error)
+        self._changes = SettingChanges()
         self._lacks = Lacks(self.uid, self.tally)
         self._darks = Darks(self.uid, self.tally.darks, assets, on_error)
         # What the first frames' shape was under each setting, for calibrations that do not say it.
@@ -152,6 +154,7 @@ class OneRun:
     def receive(self, images: ImagesReceived) -> None:
         """Reduce the frames of one event, or park it."""
         parked = ParkedImages(images)
+        self._changes.note(images, images.setting)
         most = MOST_PARKED_IN_MEMORY if images.in_memory else MOST_PARKED
         if len(self._parked) >= most:
             if not self.tally.dropped:
@@ -167,6 +170,7 @@ class OneRun:
     def receive_dark(self, images: ImagesReceived) -> None:
         """Read the dark for the frames that follow, or park it, and these with it."""
         parked = ParkedImages(images, is_dark=True)
+        self._changes.note(images, images.setting)
         if self._parked or self._current is not None or not self._try(parked):
             self._parked.append(parked)
 
@@ -194,6 +198,7 @@ class OneRun:
         if self.awaits_dark(setting):
             return True
         parked = ParkedImages(images, in_force=self.dark_of_latest_frame)
+        self._changes.note(images, setting)
         if self._try(parked, setting):  # else its file is not readable yet, and it stays what it was
             self.tally.received -= counted.frames
             self.tally.not_requested -= counted.frames
@@ -264,7 +269,7 @@ class OneRun:
             return
         self.finished = True
         if self._derived.started:
-            self._derived.stop(*self._ending, self.tally)
+            self._derived.stop(*self._ending, self.tally, self._changes)
         elif self._wanted_by_name:
             logger.warning("run %s: there are no images %s", self.uid, self._wanted_by_name)
 

@@ -104,14 +104,14 @@ class Replay:
                             if not there.more:
                                 continue
                             documents = there.others(documents)
-                        if reduction is None or reduction.config != config or settings.of_seq_num:
+                        if reduction is None or reduction.config != config or settings.several:
                             if reduction is not None:
                                 yield from self._told(reduction, reduction.finish())
                                 replayed += reduction.replayed
                                 self.taken_over += reduction.taken_over
                                 reduction.close()
                             # Earlier runs are known by their first stream: of other settings nothing is taken over.
-                            resume = None if settings.of_seq_num else self._resume
+                            resume = None if settings.several else self._resume
                             reduction = ReductionPass(config, self._options, self._workers, resume)
                             reduction.failures = self.failures
                         if self._progress is not None:
