@@ -43,6 +43,8 @@ def optional_ones(config: DiffractogramConfig) -> list[str]:
 
 def dark_numbers(config: DiffractogramConfig) -> dict[str, tuple[int, str | None]]:
     """The data keys that tell the darks of a run, of the first detector first; the detector's number and data key."""
+    if config.dark_of_run is None:
+        return {}
     of_others = enumerate(config.merge, 1)
     return {
         "dark_seq_num": (0, config.image_key),
@@ -122,8 +124,7 @@ def data_keys(reducer: Reducer, carried: Mapping[str, Document]) -> dict[str, An
         frame_index=_number(dtype="integer", dtype_numpy="<i8"),
         frame_digest=_text(),
     )
-    if config.dark_of_run is not None:
-        keys |= {name: _number(dtype="integer", dtype_numpy="<i8") for name in dark_numbers(config)}
+    keys |= {name: _number(dtype="integer", dtype_numpy="<i8") for name in dark_numbers(config)}
     for detector in optional_ones(config):
         keys[MERGED + detector] = _number(dtype="integer", dtype_numpy="<i8")
     for name, raw_key in carried.items():
@@ -224,6 +225,9 @@ class EventData:
             PeakTracker(lines, _step(axis)) for lines, axis in zip(reducer.tracked, reducer.axes, strict=True)
         ]
         self._figures = tuple(figures(reducer.config))
+        self._dark_numbers = dark_numbers(reducer.config)
+        self._optional = optional_ones(reducer.config)
+        self._of_others = recorded_of_others(reducer.config)
         self._moving = MovingPeaks(reducer)
         self._like: dict[str, Any] = {}
 
@@ -251,7 +255,7 @@ class EventData:
         if reduction.cake is not None:
             data["cake"] = reduction.cake.intensity
         frame = reduction.frame
-        data |= told | told_of_others(self._reducer, frame)
+        data |= told | told_of_others(self._of_others, self._reducer, frame)
         data |= {
             "imagename": frame.imagename,
             "timestamp": frame.timestamp,
@@ -264,9 +268,9 @@ class EventData:
             "frame_digest": frame.digest,
         }
         lacking = {key for key, _ in frame.lacks}
-        for name, (place, key) in dark_numbers(config).items() if config.dark_of_run is not None else ():
+        for name, (place, key) in self._dark_numbers.items():
             data[name] = 0 if frame.dark is None or key in lacking else frame.dark.numbers[place]
-        data |= {MERGED + detector: int(detector not in lacking) for detector in optional_ones(config)}
+        data |= {MERGED + detector: int(detector not in lacking) for detector in self._optional}
         self._references = references_after(self._references, data)
         self._like = data
         return data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from ..config import DiffractogramConfig, as_if_alone
 from ..config.moving import OF_WAVELENGTH, RECORDED
@@ -26,17 +27,18 @@ def recorded_of_others(config: DiffractogramConfig) -> dict[str, tuple[int, str]
     }
 
 
-def told_of_others(reducer: Reducer, frame: Frame) -> dict[str, float]:
+def told_of_others(names: Mapping[str, tuple[int, str]], reducer: Reducer, frame: Frame) -> dict[str, float]:
     """The values under these; NaN for a detector that the frame lacks.
 
     Parameters
     ----------
+    names
+        See `recorded_of_others`.
     reducer
         That of the calibrations' own geometries.
     frame
         Any of its frames.
     """
-    names = recorded_of_others(reducer.config)
     if not names:
         return {}
     assert isinstance(reducer.integrator, MergedIntegrator)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from .messages import ImagesReceived
@@ -12,6 +13,14 @@ from .setting import Setting
 MOST_CHANGES = 10_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    stream: str
+    seq_num: int
+    setting: int  # its number
+    described: Mapping[str, Any]
+
+
 class SettingChanges:
     """Notes from which image of one run on another setting was in force, be it a frame, a dark, or one that is skipped.
 
@@ -19,14 +28,16 @@ class SettingChanges:
     """
 
     def __init__(self) -> None:
-        self._noted: list[tuple[str, int, Setting]] = []
+        # A setting itself holds arrays, of which as many would be kept as there are changes.
+        self._noted: list[_Noted] = []
 
     def note(self, images: ImagesReceived, setting: Setting) -> None:
         """An image's turn has come, under a setting."""
-        if self._noted and self._noted[-1][2].stream_number == setting.stream_number:
+        number = setting.stream_number
+        if (self._noted and self._noted[-1].setting == number) or len(self._noted) >= MOST_CHANGES:
             return
-        if len(self._noted) < MOST_CHANGES:
-            self._noted.append((images.descriptor["name"], int(images.event["seq_num"]), setting))
+        place = images.descriptor["name"], int(images.event["seq_num"])
+        self._noted.append(_Noted(*place, number, setting.provenance))
 
     def document(self, stream_of: Callable[[int], str | None]) -> list[dict[str, Any]]:
         """For the derived stop document; empty where nothing was changed.
@@ -42,13 +53,12 @@ class SettingChanges:
             From the image of ``stream`` and ``seq_num`` on, settings are those of the derived stream ``as``, or what
             ``configuration`` and ``provenance`` say in the words of its descriptor.
         """
-        return [self._entry(*noted, stream_of) for noted in self._noted] if len(self._noted) > 1 else []
+        return [_entry(noted, stream_of) for noted in self._noted] if len(self._noted) > 1 else []
 
-    @staticmethod
-    def _entry(stream: str, seq_num: int, setting: Setting, stream_of: Callable[[int], str | None]) -> dict[str, Any]:
-        place: dict[str, Any] = {"stream": stream, "seq_num": seq_num}
-        derived = stream_of(setting.stream_number)
-        if derived is not None:
-            return {**place, "as": derived}
-        described = setting.provenance
-        return {**place, "configuration": described["configuration"], "provenance": inputs_text(described)}
+
+def _entry(noted: _Noted, stream_of: Callable[[int], str | None]) -> dict[str, Any]:
+    place: dict[str, Any] = {"stream": noted.stream, "seq_num": noted.seq_num}
+    derived = stream_of(noted.setting)
+    if derived is not None:
+        return {**place, "as": derived}
+    return {**place, "configuration": noted.described["configuration"], "provenance": inputs_text(noted.described)}
