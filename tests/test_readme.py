@@ -162,12 +162,14 @@ def test_the_derived_runs_table_has_every_data_key(tmp_path):
     from ponis import write_poni
 
     from bluesky_diffractogram.documents.derived_keys import data_keys
+    from bluesky_diffractogram.reduction.opened_detectors import open_detectors
     from bluesky_diffractogram.reduction.opening import open_geometry
     from bluesky_diffractogram.reduction.reducer import Reducer
 
+    poni = str(write_poni(tmp_path / "x.poni"))
     config = load_config(
         {
-            "calibration": str(write_poni(tmp_path / "x.poni")),
+            "calibration": poni,
             "error_model": "poisson",
             "count": True,
             "cake": True,
@@ -175,7 +177,11 @@ def test_the_derived_runs_table_has_every_data_key(tmp_path):
             "geometry": {"poni": "poni", "energy": "energy"},
         }
     )
-    keys = data_keys(Reducer(config, open_geometry(config), (240, 260)), {})
+    further = {"image_key": "KEY", "calibration": poni, "optional": True, "geometry": {"distance": "z"}}
+    merged = load_config({"calibration": poni, "image_key": "x", "dark": {"stream": "dark"}, "merge": [further]})
+    geometry, keys = open_geometry(config), set()
+    for each in (config, merged):
+        keys |= data_keys(Reducer(each, geometry, (240, 260), others=open_detectors(each, geometry)), {}).keys()
     table = README.split("## The derived run", 1)[1].split("## How it compares")[0]
     written = {
         name

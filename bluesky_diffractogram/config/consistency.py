@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 from .errors import ConfigError
 from .merge import check_merge
+from .quantities import HC
 
 if TYPE_CHECKING:
     from .model import DiffractogramConfig
 
 logger = logging.getLogger(__name__)
-
-HC = 12.398419843320026
-"""h·c in keV·Å (exact since SI 2019; the value in pyFAI too)."""
 
 
 def check_together(config: DiffractogramConfig) -> None:

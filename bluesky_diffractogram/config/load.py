@@ -221,6 +221,11 @@ _PARTS: dict[str, type[BaseModel]] = {
 
 def _unknown_key(key: str, inside: str, value: Any) -> ConfigError:
     model = DiffractogramConfig if not inside else _PARTS[inside.partition(".")[0]]
+    if inside.startswith("merge."):  # what is of a further detector is as it would be of the first
+        own = inside.split(".", 2)[2]
+        model = _PARTS[own.partition(".")[0]] if own else model
+        if own.startswith("geometry.") and own != "geometry.":
+            model = Reading
     if ".track." in inside or ".phases." in inside:
         model = TrackedPeak if ".track." in inside else TrackedPhase
     if inside.startswith("geometry.") and inside != "geometry.":

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from . import files, keys, values
 from .changes import same
 from .errors import ConfigError
+from .moving import GeometryConfig, check_geometry
 
 if TYPE_CHECKING:
     from .model import DiffractogramConfig
@@ -20,6 +21,9 @@ Image = Annotated[str | np.ndarray | None, BeforeValidator(values.optional(files
 Shape = tuple[int, int] | None
 Number = float | None
 Pair = tuple[float | None, float | None] | None
+
+NOT_ALONE = ("scale", "optional")
+"""What is said of a detector among others."""
 
 ARRAYS = ("mask", "dark", "flat", "background", "absorption")
 
@@ -64,6 +68,13 @@ class MergedDetector(BaseModel):
     binning: Annotated[Shape, BeforeValidator(values.optional(keys.binning))] = Field(
         default=None, description="How many detector pixels make one of its frame's."
     )
+    geometry: Annotated[GeometryConfig | None, BeforeValidator(check_geometry)] = Field(
+        default=None, description="Which readings tell where it is; null: where the calibration says."
+    )
+    optional: Bool = Field(
+        default=False,
+        description="Whether events without a usable image of it are reduced from the others, and not skipped.",
+    )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, MergedDetector):
@@ -93,6 +104,10 @@ def check_merge(config: DiffractogramConfig) -> None:
     for number, each in enumerate(config.merge):
         if names.count(each.image_key) > 1:
             raise ConfigError(f"merge.{number}.image_key", each.image_key, "another data key for each detector")
+        told = None if each.geometry is None else each.geometry.of_wavelength
+        if told is not None:
+            key, reason = getattr(each.geometry, told).key, "events have one beam, which geometry tells of"
+            raise ConfigError(f"merge.{number}.geometry.{told}", key, f"null; or geometry.{told}", reason)
     for key, unit in (("diff_units", config.unit), ("range_unit", config.radial_limit_unit)):
         if unit is not None and unit.name.startswith("r_"):
             raise ConfigError(key, unit.label, "units of q, 2θ or d, with merge", "r is another on each detector")
@@ -102,15 +117,6 @@ def check_merge(config: DiffractogramConfig) -> None:
     if config.statistic.method != "mean":
         reason = "the pixels of several detectors are averaged, not sorted or clipped together"
         raise ConfigError("statistic", config.statistic.method, "'mean', with merge", reason)
-    if config.dark_of_run is not None:
-        reason = "the darks of a run are those of the first detector alone"
-        raise ConfigError(
-            "dark", config.dark_of_run.model_dump(exclude_none=True), "a file or an array, with merge", reason
-        )
-    if config.geometry is not None:
-        reason = "the readings tell of the first detector alone"
-        given = config.geometry.model_dump(exclude_none=True)
-        raise ConfigError("geometry", given, "null, with merge", reason)
     if config.cake is not None:
         raise ConfigError("cake", config.cake.model_dump(), "null, with merge", "a cake is of one detector")
 
@@ -140,10 +146,12 @@ def _plain(entry: MergedDetector, place: str, give: Callable[[str, np.ndarray], 
 def as_if_alone(config: DiffractogramConfig, number: int) -> DiffractogramConfig:
     """The configuration of the further detector `number`, counted from 0, as if it was the only one.
 
-    Ranges, units, method and what else is common are those of `config`. It subtracts no ``background_curve`` and has
-    no monitor, which are the merged curve's.
+    Ranges, units, method and what else is common are those of `config`; so is which events are darks if it has no dark
+    of its own. It subtracts no ``background_curve`` and has no monitor, which are the merged curve's.
     """
     entry = config.merge[number]
-    own = {key: getattr(entry, key) for key in MergedDetector.model_fields if key != "scale"}
+    own = {key: getattr(entry, key) for key in MergedDetector.model_fields if key not in NOT_ALONE}
+    if entry.dark is None and config.dark_of_run is not None:
+        own["dark"] = config.dark_of_run.model_copy(update={"image_key": None})
     common = {"merge": (), "normalization": None, "background_curve": None, "background_unit": None}
     return config.model_copy(update=own | common)

@@ -19,11 +19,12 @@ from pydantic import (
 from . import files, keys, values
 from .cake import CakeConfig
 from .changes import same
-from .consistency import HC, check_together
+from .consistency import check_together
 from .dark import DarkConfig, check_dark
 from .merge import MergedDetector, entries
 from .moving import GeometryConfig, check_geometry
 from .peaks import PeaksConfig
+from .quantities import HC
 from .ranges import DiffractogramRange, parse_range
 from .statistic import StatisticConfig, check_statistic
 from .units import RadialUnit, parse_unit
@@ -242,6 +243,11 @@ class DiffractogramConfig(BaseModel):
     def dark_of_run(self) -> DarkConfig | None:
         """Which events of a run bring its darks; None where they do not come with it."""
         return self.dark if isinstance(self.dark, DarkConfig) else None
+
+    @property
+    def moves(self) -> bool:
+        """Whether readings tell where any detector is."""
+        return self.geometry is not None or any(each.geometry is not None for each in self.merge)
 
     @property
     def split_method(self) -> tuple[Any, ...]:

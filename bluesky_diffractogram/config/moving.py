@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
-from .consistency import HC
 from .errors import ConfigError
-from .quantities import Kind, allowed_units, factor_of
+from .quantities import HC, Kind, allowed_units, factor_of
 from .units import RadialUnit
 from .values import key_of, name, optional, real
 

@@ -7,6 +7,9 @@ from typing import Literal
 
 Kind = Literal["length", "angle", "energy"]
 
+HC = 12.398419843320026
+"""h·c in keV·Å (exact since SI 2019; the value in pyFAI too)."""
+
 BASE: dict[Kind, str] = {"length": "m", "angle": "rad", "energy": "keV"}
 """pyFAI's own, which is meant where nothing says a unit."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from ..reduction.dark import Dark
+from ..reduction.dark import AnyDark
 from ..reduction.diffractogram import Reduction
 from ..reduction.frame import FrameError
 from .messages import ImagesReceived, Message
@@ -34,7 +34,7 @@ class Reduced:
     found: Reduction | FrameError
     dark: str = ""
 
-    def reduction(self, dark: Dark | None) -> tuple[Shape, Reduction]:
+    def reduction(self, dark: AnyDark | None) -> tuple[Shape, Reduction]:
         """Shape and reduction, with this dark in its frame.
 
         Raises

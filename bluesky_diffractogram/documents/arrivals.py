@@ -16,7 +16,7 @@ class Arrivals:
 
     Parameters
     ----------
-    clock
+    clock, read_text
         See `Intake`.
     in_force
         Gives the setting of what arrives.
@@ -32,9 +32,13 @@ class Arrivals:
     """
 
     def __init__(
-        self, clock: Callable[[], float] | None, in_force: Callable[[], Setting], on_error: Callable[[Exception], None]
+        self,
+        clock: Callable[[], float] | None,
+        read_text: Callable[[str], str] | None,
+        in_force: Callable[[], Setting],
+        on_error: Callable[[Exception], None],
     ) -> None:
-        self.intake = Intake(clock)
+        self.intake = Intake(clock, read_text)
         self.latest: ImagesReceived | None = None
         self._in_force, self._on_error = in_force, on_error
         self._latest_start: dict[str, Any] = {}

@@ -197,7 +197,7 @@ class Assets:
     def described(self, images: ImagesReceived) -> list[tuple[str, Document]] | None:
         """The documents that tell where the images of an event lie, as `receive` takes them; None if one is missing.
 
-        Of all its detectors; None as well if the image of one lies in no file.
+        Of all its detectors; None as well if the image of one lies in no file, but for optional ones without any.
         """
         documents: list[tuple[str, Document]] = []
         for key, rows in _places(images):
@@ -265,8 +265,9 @@ class Assets:
 def _places(images: ImagesReceived) -> list[tuple[str, StreamRows | None]]:
     """The data keys of an event's images on all detectors, the first one's first, and where they lie if it is told."""
     rows = {images.image_key: images.rows, **dict(images.other_rows)}
-    keys = [images.image_key, *(each.image_key for each in images.setting.config.merge)]
-    return [(key, rows.get(key)) for key in keys]
+    merge, data = images.setting.config.merge, images.event["data"]
+    there = [each.image_key for each in merge if not each.optional or each.image_key in {*rows, *data}]
+    return [(key, rows.get(key)) for key in (images.image_key, *there)]
 
 
 def _shorten(documents: OrderedDict[Any, Any], most: int) -> None:

@@ -95,12 +95,13 @@ class ReductionCallback(Configured, Outgoing):
         Configured.__init__(self, config)
         Outgoing.__init__(self)
         self._strict = strict
-        self._arrivals = Arrivals(time.time if background else None, lambda: self._setting, self._on_error)
         self._arriving = 0
         self._error: BaseException | None = None
         self._lock = threading.Lock()
         self.errors: Counter[str] = Counter()
         assets = Assets(handler_registry, root_map, roots, pixel_digests=pixel_digests)
+        clock = time.time if background else None
+        self._arrivals = Arrivals(clock, assets.text, lambda: self._setting, self._on_error)
         self._pipeline = Pipeline(
             self._setting, assets, self._subscribers.call, self._on_reduction, self._on_error, file_timeout,
             self._viewers, lambda: self._arrivals.latest, ahead, earlier, self._tell_of_buffers, self._tell_of_aside,

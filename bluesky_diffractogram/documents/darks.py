@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..config import DarkConfig, DiffractogramConfig
 from ..files import NotReadable
-from ..reduction.dark import Dark, mean_dark
-from ..reduction.frame import Frame, FrameError
-from ..reduction.validity import Validity
 from .assets import Assets
-from .digests import state_of_pixels, with_dark_digest
-from .images import frames_in
+from .dark_in_force import DarkInForce, dark_in_force
+from .images import Document, find_image_key
 from .messages import DarkPassedOver, DarkReceived, FramesPassedOver, ImagesReceived, Message
-from .setting import Setting
+from .readings import readings
 from .skipping import Skipping
 from .tally import DarkTally
 
 logger = logging.getLogger(__name__)
 
 
-def image_key_in(stream: str | None, config: DiffractogramConfig) -> tuple[bool, str | None]:
-    """Whether the images of a stream are looked at, and under which data key; None to look for it."""
+def looked_at(stream: str | None, config: DiffractogramConfig) -> bool:
+    """Whether the images of a stream are frames or darks."""
     dark = config.dark_of_run
-    if dark is not None and stream == dark.stream:
-        return True, dark.image_key or config.image_key
-    return stream == config.stream, config.image_key
+    return stream == config.stream or (dark is not None and stream == dark.stream)
+
+
+def find_images(descriptor: Document, config: DiffractogramConfig) -> str | None:
+    """The data key under which a stream that is looked at has images; of several detectors that of the first."""
+    dark = config.dark_of_run
+    if dark is None or descriptor.get("name") != dark.stream:
+        return find_image_key(descriptor, config.image_key)
+    of_others = (find_image_key(descriptor, each.image_key) for each in config.merge)  # which may have darks apart
+    found = find_image_key(descriptor, dark.image_key or config.image_key)
+    return found if found is not None else next((key for key in of_others if key is not None), None)
 
 
 def sorted_out(messages: Iterable[Message], *, of_darks: bool = False) -> Iterator[Message]:
@@ -59,21 +62,7 @@ def _is_dark(images: ImagesReceived) -> bool:
     dark = config.dark_of_run
     if dark is None or images.descriptor.get("name") != config.stream:
         return dark is not None
-    return dark.key is not None and any(_same(value, dark.value) for value in readings(images, dark.key))
-
-
-def readings(images: ImagesReceived, key: str) -> list[Any]:
-    """The readings of that name in an event, or else in the configuration of its descriptor."""
-    data = images.event["data"]
-    if key in data:
-        return [data[key]]
-    devices = _mapping(images.descriptor.get("configuration")).values()
-    configured = (_mapping(_mapping(device).get("data")) for device in devices)
-    return [values[key] for values in configured if key in values]
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return dark.key is not None and any(_same(value, dark.value) for value, _ in readings(images, dark.key))
 
 
 def _same(value: Any, wanted: Any) -> bool:
@@ -86,15 +75,6 @@ def _same(value: Any, wanted: Any) -> bool:
         return bool(value == wanted)
     except Exception:  # whatever somebody's objects raise
         return False
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class DarkInForce:
-    """A dark, the data key that it came under, and why it is one."""
-
-    dark: Dark
-    image_key: str
-    source: DarkConfig
 
 
 class Darks:
@@ -124,21 +104,31 @@ class Darks:
         self._tally, self._assets = tally, assets
         self._skipping = Skipping(run_uid, tally, on_error, "dark")
 
-    def take(self, images: ImagesReceived) -> None:
+    def take(self, images: ImagesReceived, *, waits: bool = True) -> None:
         """Read a dark, which is in force from now on; what is none leaves the earlier one in force.
+
+        Parameters
+        ----------
+        images
+            Its event.
+        waits
+            Whether its file may still become readable; if not, those of several detectors that can be had are taken.
 
         Raises
         ------
         NotReadable
-            Its file is not readable yet.
+            Its file is not readable yet, or none is.
         """
+        received = self._tally.received
         try:
-            self._in_force = dark_in_force(images, self._assets)
-            self._tally.received += 1
+            self._in_force, wrong = dark_in_force(images, self._assets, self._in_force, waits=waits)
+            for error in wrong:
+                self._skipping.skip_for(error, 1, images)
         except NotReadable:
             raise
         except Exception as error:
             self._skipping.skip_for(error, 1, images)
+        self._tally.received = received + 1
         self._assets.done(images)
 
     def skip(self, reason: str, why: str, images: ImagesReceived) -> None:
@@ -155,86 +145,11 @@ class Darks:
         """Let go of a dark of another source than a configuration wants: what came since was not looked at for it."""
         held = self._in_force
         if held is not None and (wanted is None or not held.source.same_source(wanted)):
-            what = "run %s: the dark %d is in force no more: darks are told otherwise now"
-            logger.info(what, self._run_uid, held.dark.number)
+            what = "run %s: the dark %s is in force no more: darks are told otherwise now"
+            logger.info(what, self._run_uid, ", ".join(str(each.number) for each in held.darks.values()))
             self._in_force = None
 
     def frame_comes(self) -> DarkInForce | None:
         """The dark for the frames of an event whose turn has come."""
         self.of_latest_frame = self._in_force
         return self._in_force
-
-
-def dark_in_force(images: ImagesReceived, assets: Assets) -> DarkInForce:
-    """The dark of an event, the mean of its images.
-
-    Raises
-    ------
-    NotReadable
-        Not all of them are readable yet.
-    FrameError
-        They will never be, or are no images.
-    """
-    setting, key = images.setting, images.image_key
-    source = setting.config.dark_of_run
-    assert source is not None
-    if key not in images.event["data"] and images.rows is None:
-        raise FrameError("no image", f"the event has no value for {key!r}")
-    arrays: Iterable[NDArray]
-    if images.in_file:
-        _, found = assets.images(images, whole=True)
-        arrays = (read().image for _, read in found)
-    else:
-        arrays = frames_in(images.event["data"][key], images.descriptor["data_keys"].get(key))
-    validity = Validity.from_config(setting.config, setting.geometry.detector_dummy())
-    mean = mean_dark(arrays, validity)
-    return DarkInForce(Dark(mean, int(images.event["seq_num"]), state_of_pixels(mean)), key, source)
-
-
-def dark_for(in_force: DarkInForce | None, images: ImagesReceived, setting: Setting) -> Dark | None:
-    """The dark for the frames of an event; None if they are to be reduced without.
-
-    Parameters
-    ----------
-    in_force
-        Of the run; one that was told by another configuration does not count.
-    images
-        The event.
-    setting
-        Under which it is reduced.
-
-    Raises
-    ------
-    FrameError
-        There is none and there should be one, or it came under another data key.
-    """
-    wanted = setting.config.dark_of_run
-    if wanted is None:
-        return None
-    if in_force is None or not in_force.source.same_source(wanted):
-        if wanted.optional:
-            return None
-        message = f"no dark came before it in its run, {wanted.meaning}"
-        if wanted.key is not None:
-            here = readings(images, wanted.key)
-            message += f"; here it is {here[0]!r}" if here else f"; it has no reading {wanted.key!r}"
-        raise FrameError("no dark", message)
-    if wanted.image_key is None and in_force.image_key != images.image_key:
-        raise FrameError(
-            "dark",
-            f"the darks came under {in_force.image_key!r}, the frames under {images.image_key!r}: dark.image_key and "
-            "image_key say which belong together",
-        )
-    return in_force.dark
-
-
-def frame_with_dark(frame: Frame, dark: Dark | None) -> Frame:
-    """A frame as it is reduced with a dark, which its digest tells of."""
-    if dark is None:
-        return frame
-    return replace(frame, dark=dark, digest=digest_with_dark(lambda: frame.digest, dark)())
-
-
-def digest_with_dark(digest: Callable[[], str], dark: Dark | None) -> Callable[[], str]:
-    """What gives the digest of a frame from which a dark is taken away, for what gives that of its images."""
-    return digest if dark is None else lambda: with_dark_digest(digest(), dark.digest)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..config import DiffractogramConfig
 from ..config.moving import RECORDED
 from ..reduction.diffractogram import Peaks, Reduction
 from ..reduction.follow import follow
@@ -19,16 +19,37 @@ from ..reduction.tracking import PeakTracker
 from .earlier import EarlierEvent, References, as_computed
 from .followed import COUNTS, SEEN, as_measured, figure, figures, references_after
 from .messages import Document, OriginOfFrame
+from .moved_others import recorded_of_others, told_of_others
 from .moving import recorded_parameters
 from .moving_peaks import MovingPeaks
+from .provenance import inputs_text
 
 logger = logging.getLogger(__name__)
 
 SOURCE = "bluesky-diffractogram"
 OBJECT = "diffractogram"
-INPUTS = ("calibration", "arrays", "merge")
 READBACK = "diffractogram_readback"
 """The raw stream in which plans read the results of a point after the point: it has the point's motors again."""
+
+
+MERGED = "merged_"
+"""How the data keys begin that say whether an optional detector, whose data key follows, is in a frame's curves."""
+
+
+def optional_ones(config: DiffractogramConfig) -> list[str]:
+    """The data keys of the optional detectors."""
+    return [each.image_key for each in config.merge if each.optional]
+
+
+def dark_numbers(config: DiffractogramConfig) -> dict[str, tuple[int, str | None]]:
+    """The data keys that tell the darks of a run, of the first detector first; the detector's number and data key."""
+    if config.dark_of_run is None:
+        return {}
+    of_others = enumerate(config.merge, 1)
+    return {
+        "dark_seq_num": (0, config.image_key),
+        **{f"dark_seq_num_{each.image_key}": (i, each.image_key) for i, each in of_others if each.dark is None},
+    }
 
 
 def _array(shape: tuple[int, ...], dims: tuple[str, ...], units: str, dtype_numpy: str = "<f8") -> dict[str, Any]:
@@ -90,6 +111,8 @@ def data_keys(reducer: Reducer, carried: Mapping[str, Document]) -> dict[str, An
         keys["cake"] = _array(shape, dims, counts, "<f4")
     for name in recorded_parameters(config):
         keys[RECORDED + name] = _number(UNITS[name])
+    for key, (_, name) in recorded_of_others(config).items():
+        keys[key] = _number(UNITS[name])
     keys.update(
         imagename=_text(),
         timestamp=_number("s"),
@@ -101,8 +124,9 @@ def data_keys(reducer: Reducer, carried: Mapping[str, Document]) -> dict[str, An
         frame_index=_number(dtype="integer", dtype_numpy="<i8"),
         frame_digest=_text(),
     )
-    if config.dark_of_run is not None:
-        keys["dark_seq_num"] = _number(dtype="integer", dtype_numpy="<i8")
+    keys |= {name: _number(dtype="integer", dtype_numpy="<i8") for name in dark_numbers(config)}
+    for detector in optional_ones(config):
+        keys[MERGED + detector] = _number(dtype="integer", dtype_numpy="<i8")
     for name, raw_key in carried.items():
         keys[name] = {**raw_key}
     return keys
@@ -158,7 +182,7 @@ def stream_configuration(reducer: Reducer, described: Mapping[str, Any], time: f
         "unit": config.unit.name,
         "unit_label": config.unit.label,
         "configuration": described["configuration"],
-        "provenance": json.dumps({key: described[key] for key in INPUTS if key in described}),
+        "provenance": inputs_text(described),
     }
     keys: dict[str, Any] = {name: _text() for name in values}
     for wanted, axis, coverage in zip(reducer.ranges, reducer.axes, reducer.coverage, strict=True):
@@ -201,6 +225,9 @@ class EventData:
             PeakTracker(lines, _step(axis)) for lines, axis in zip(reducer.tracked, reducer.axes, strict=True)
         ]
         self._figures = tuple(figures(reducer.config))
+        self._dark_numbers = dark_numbers(reducer.config)
+        self._optional = optional_ones(reducer.config)
+        self._of_others = recorded_of_others(reducer.config)
         self._moving = MovingPeaks(reducer)
         self._like: dict[str, Any] = {}
 
@@ -228,7 +255,7 @@ class EventData:
         if reduction.cake is not None:
             data["cake"] = reduction.cake.intensity
         frame = reduction.frame
-        data |= told
+        data |= told | told_of_others(self._of_others, self._reducer, frame)
         data |= {
             "imagename": frame.imagename,
             "timestamp": frame.timestamp,
@@ -240,8 +267,10 @@ class EventData:
             "frame_index": origin.frame_index,
             "frame_digest": frame.digest,
         }
-        if config.dark_of_run is not None:
-            data["dark_seq_num"] = 0 if frame.dark is None else frame.dark.number
+        lacking = {key for key, _ in frame.lacks}
+        for name, (place, key) in self._dark_numbers.items():
+            data[name] = 0 if frame.dark is None or key in lacking else frame.dark.numbers[place]
+        data |= {MERGED + detector: int(detector not in lacking) for detector in self._optional}
         self._references = references_after(self._references, data)
         self._like = data
         return data

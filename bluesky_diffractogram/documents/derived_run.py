@@ -16,6 +16,7 @@ from .derived_keys import OBJECT, EventData, carried_keys, data_keys, stream_con
 from .earlier import EarlierEvent
 from .images import Document
 from .messages import OriginOfFrame
+from .setting_changes import SettingChanges
 from .tally import FrameTally
 
 logger = logging.getLogger(__name__)
@@ -200,10 +201,17 @@ class DerivedRun:
         stream = self._streams[key] = _Stream(bundle.compose_event, EventData(reducer), missing, name)
         return stream
 
-    def stop(self, exit_status: str, reason: str, tally: FrameTally) -> None:
-        """Emit the stop document, with what became of the frames."""
+    def _stream_of(self, number: int) -> str | None:
+        """The name of the first stream of the setting with this number."""
+        return next((stream.name for key, stream in self._streams.items() if key and key[0] == number), None)
+
+    def stop(self, exit_status: str, reason: str, tally: FrameTally, changes: SettingChanges | None = None) -> None:
+        """Emit the stop document, with what became of the frames, and how settings were changed on the way."""
         doc = self._bundle.compose_stop(exit_status=exit_status, reason=reason)
         doc["frames"] = tally.document()
+        settings = [] if changes is None else changes.document(self._stream_of)
+        if settings:
+            doc["settings"] = settings
         schema_validators[DocumentNames.stop].validate(doc)
         self.emit("stop", doc)
 

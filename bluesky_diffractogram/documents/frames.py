@@ -16,10 +16,10 @@ from ..reduction.frame import Frame, FrameError, add_frames, check_image
 from ..reduction.reducer import Reducer
 from ..reduction.validity import Validity
 from .assets import Assets
-from .darks import DarkInForce, dark_for, frame_with_dark
+from .dark_in_force import DarkInForce, dark_for, frame_with_dark, lacks_dark
 from .digests import frame_digest, state_of_pixels
 from .images import ReadImage, as_read, frames_in
-from .merged_frames import images_of_others, merged_digest, merged_frames
+from .merged_frames import ABSENT, further_frames, images_of_others, merged_digest, merged_frames, no_image
 from .messages import ImagesReceived, OriginOfFrame
 from .moving import moved_geometry
 from .setting import Reducers, Setting
@@ -44,7 +44,13 @@ def frame_shape_of(frame: Frame) -> tuple[int, int]:
 
 
 def read_frames(
-    images: ImagesReceived, setting: Setting, assets: Assets, begin: int = 0, end: int | None = None
+    images: ImagesReceived,
+    setting: Setting,
+    assets: Assets,
+    begin: int = 0,
+    end: int | None = None,
+    *,
+    waits: bool = True,
 ) -> tuple[int, Iterator[Callable[[], Frame]]]:
     """The frames of one event, added up if the configuration says so.
 
@@ -54,6 +60,8 @@ def read_frames(
         What to read, under which configuration, and from where.
     begin, end
         The first one wanted, and the first one behind that is not; None are all.
+    waits
+        Whether files of optional detectors may still become readable; if not, their images are not there.
 
     Returns
     -------
@@ -71,11 +79,13 @@ def read_frames(
         There are none, or they cannot be used.
     """
     total, frames = _own_frames(images, setting, assets, begin, end)
+    if not setting.others:
+        return total, frames
     others = [
-        (each.image_key, *_own_frames(each, each.setting, assets, begin, end))
-        for each in images_of_others(images, setting)
+        further_frames(detector, partial(_own_frames, each, each.setting, assets, begin, end), waits=waits)
+        for detector, each in images_of_others(images, setting)
     ]
-    return total, merged_frames(images.image_key, total, frames, others) if others else frames
+    return total, merged_frames(images.image_key, total, frames, others)
 
 
 def _own_frames(
@@ -83,8 +93,8 @@ def _own_frames(
 ) -> tuple[int, Iterator[Callable[[], Frame]]]:
     """The frames of one detector; see `read_frames`."""
     event, key, config = images.event, images.image_key, setting.config
-    if key not in event["data"] and images.rows is None:
-        raise FrameError("no image", f"the event has no value for {key!r}")
+    if not images.is_told:
+        raise no_image(key)
     named = event["data"].get("imagename")
     if not isinstance(named, str):
         named = None
@@ -132,7 +142,10 @@ def digest_now(images: ImagesReceived, setting: Setting, assets: Assets, index: 
     """
     if setting.others:
         own = _own_digest(images, setting, assets, index)
-        others = (_own_digest(each, each.setting, assets, index) for each in images_of_others(images, setting))
+        others = (
+            ABSENT if detector.optional and not each.is_told else _own_digest(each, each.setting, assets, index)
+            for detector, each in images_of_others(images, setting)
+        )
         return merged_digest(iter([own, *others]))
     return _own_digest(images, setting, assets, index)
 
@@ -179,12 +192,15 @@ def reduce_aside(
     assets: Assets,
     announce: Announce,
     in_force: DarkInForce | None = None,
+    *,
+    waits: bool = True,
 ) -> None:
     """Reduce an image into results and buffers only: its run is over, or counts it already."""
     try:
         dark = dark_for(in_force, images, setting)
-        for index, read in enumerate(read_frames(images, setting, assets)[1]):
-            frame = frame_with_dark(read(), dark)
+        lacks = lacks_dark(dark, images, setting)
+        for index, read in enumerate(read_frames(images, setting, assets, waits=waits)[1]):
+            frame = frame_with_dark(read(), dark, lacks)
             shape = frame_shape_of(frame)
             reduction = reducers.at(setting, shape, frame.moved).reduce(frame)
             announce(reduction, reducers.get(setting, shape), setting, origin_of(images, index), images.run_uid)

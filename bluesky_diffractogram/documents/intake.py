@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from numbers import Real
 
-from .darks import image_key_in, sorted_out
+from .baseline import BASELINE, Baseline
+from .darks import find_images, looked_at, sorted_out
 from .derived_run import PURPOSE
-from .images import count_frames, find_image_key, is_in_file
+from .images import count_frames, is_in_file
 from .merge_join import MergeJoin, is_merged
 from .messages import (
     AssetDescribed,
-    DarkReceived,
     Document,
     ImagesDescribed,
     ImagesReceived,
@@ -23,8 +23,10 @@ from .messages import (
     RunAbandoned,
     RunStarted,
     RunStopped,
+    images_of,
 )
 from .missing import SeenSeqNums
+from .moving import with_texts
 from .resources import frames_per_event
 from .setting import Setting
 from .stream_join import StreamJoin, is_stream
@@ -47,6 +49,8 @@ class _Run:
     merging: MergeJoin = field(default_factory=MergeJoin)
     seen: defaultdict[str, SeenSeqNums] = field(default_factory=lambda: defaultdict(SeenSeqNums))  # by stream
 
+    baseline: Baseline = field(default_factory=Baseline)
+
     heard: float = field(default_factory=time.monotonic)
 
     def note(self, descriptor: Document, seq_num: int) -> None:
@@ -55,16 +59,15 @@ class _Run:
 
     def noted(self, messages: Iterator[Message], *, of_darks: bool = False) -> Iterator[Message]:
         for message in sorted_out(messages, of_darks=of_darks):
-            images = message.images if isinstance(message, DarkReceived) else message
-            if isinstance(images, ImagesReceived):
+            images = images_of(message)
+            if images is not None:
                 self.note(images.descriptor, images.event["seq_num"])
             yield message
 
-    def flush(self) -> Iterator[Message]:
-        """The frames that wait for what will not come any more."""
+    def flush_joins(self) -> Iterator[Message]:
+        """The frames that wait for events that will not come any more."""
         for join in self.joins.values():
-            yield from self.merging.complete(self.noted(join.flush()))
-        yield from self.merging.flush()
+            yield from self.noted(join.flush())
 
     def missing(self, announced: Mapping[str, int]) -> int:
         """How many events of streams of images never came."""
@@ -93,10 +96,12 @@ class Intake:
     ----------
     clock
         Tells when frames without event were received; None takes the descriptor's time, which a replay has too.
+    read_text
+        Gives the text of a small file that an event names, as it is when that comes; None leaves it to who needs it.
     """
 
-    def __init__(self, clock: Callable[[], float] | None = None) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] | None = None, read_text: Callable[[str], str] | None = None) -> None:
+        self._clock, self._read_text = clock, read_text
         self._stream_resources: OrderedDict[str, Document] = OrderedDict()
         self._runs: dict[str, _Run] = {}
         self._run_of_descriptor: dict[str, str] = {}
@@ -145,7 +150,7 @@ class Intake:
     def flush(self) -> Iterator[Message]:
         """The frames of open runs that wait for their events, which nobody waits for any more."""
         for run in self._runs.values():
-            yield from run.flush()
+            yield from self._flush(run)
 
     @property
     def open_runs(self) -> frozenset[str]:
@@ -161,7 +166,7 @@ class Intake:
     def _abandon(self, uid: str, why: str) -> Iterator[Message]:
         run = self._forget(uid)
         if not run.derived:
-            yield from run.flush()
+            yield from self._flush(run)
             yield RunAbandoned(uid, why, run.missing({}))
 
     def _start(self, doc: Document, setting: Setting) -> Iterator[Message]:
@@ -194,9 +199,8 @@ class Intake:
         if place in run.image_keys:
             return
         descriptor, config = run.descriptors[uid], setting.config
-        looked_at, wanted = image_key_in(descriptor.get("name"), config)
-        found = find_image_key(descriptor, wanted) if looked_at and not run.derived else None
-        image_key = run.image_keys[place] = found
+        wanted = looked_at(descriptor.get("name"), config) and not run.derived
+        image_key = run.image_keys[place] = find_images(descriptor, config) if wanted else None
         if image_key is not None:
             yield AssetDescribed("descriptor", descriptor)
             if descriptor.get("name") == config.stream:
@@ -216,16 +220,18 @@ class Intake:
         image_key = run.image_keys[doc["descriptor"], setting.stream_number]
         descriptor = run.descriptors[doc["descriptor"]]
         if image_key is not None and image_key not in doc["data"] and is_stream(descriptor["data_keys"][image_key]):
-            yield from run.merging.complete(run.noted(self._join(run, descriptor).event(doc)))
+            yield from self._complete(run, run.noted(self._join(run, descriptor).event(doc)))
             return
         run.note(descriptor, doc["seq_num"])
+        if descriptor.get("name") == BASELINE:
+            run.baseline.event(descriptor, doc)
         if image_key is None:
             return
         in_file = image_key in doc["data"] and is_in_file(descriptor, doc, image_key)
         each = setting.config.frames_per_event == "each"
         frames = count_frames(doc["data"].get(image_key)) if each and not in_file else 1
         images = ImagesReceived(run_uid, descriptor, doc, image_key, in_file, frames, setting)
-        yield from run.merging.complete(sorted_out([images]))
+        yield from self._complete(run, sorted_out([images]))
 
     def _stream_datum(self, doc: Document, setting: Setting) -> Iterator[Message]:
         run_uid = self._run_of_descriptor.get(doc["descriptor"])
@@ -245,9 +251,26 @@ class Intake:
         if data_key == image_key:
             images = self._join(run, descriptor).datum(doc, image_key, number, setting, run_uid)
             of_darks = descriptor.get("name") != setting.config.stream
-            yield from run.merging.complete(run.noted(images, of_darks=of_darks))
+            yield from self._complete(run, run.noted(images, of_darks=of_darks))
         elif is_merged(setting, data_key):
             yield from run.merging.datum(doc, data_key, number)
+
+    def _complete(self, run: _Run, messages: Iterable[Message]) -> Iterator[Message]:
+        """The messages whose images need not wait, those with what is to be known of them now."""
+        return run.merging.complete(self._as_known(message, run) for message in messages)
+
+    def _as_known(self, message: Message, run: _Run) -> Message:
+        """A message with what is known beside its images, now that these have come."""
+        if not isinstance(message, ImagesReceived):
+            return message
+        baseline = run.baseline.before(message.event)
+        images = replace(message, baseline=baseline) if baseline else message
+        return images if self._read_text is None else with_texts(images, self._read_text)
+
+    def _flush(self, run: _Run) -> Iterator[Message]:
+        """The frames that wait for what will not come any more."""
+        yield from self._complete(run, run.flush_joins())
+        yield from run.merging.flush()
 
     def _join(self, run: _Run, descriptor: Document) -> StreamJoin:
         return run.joins.setdefault(descriptor["uid"], StreamJoin(descriptor, self._clock))
@@ -265,7 +288,7 @@ class Intake:
             return
         run = self._forget(run_uid)
         if not run.derived:
-            yield from run.flush()
+            yield from self._flush(run)
             announced = doc.get("num_events")
             yield RunStopped(run_uid, doc, run.missing(announced if isinstance(announced, Mapping) else {}))
 

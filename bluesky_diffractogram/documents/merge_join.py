@@ -8,7 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from .messages import Document, ImagesReceived, Message, StreamRows
+from .messages import DarkReceived, Document, ImagesReceived, Message, StreamRows, images_of
 from .setting import Setting
 from .stream_join import MOST_FRAMES_OF_A_DATUM, is_stream
 
@@ -18,6 +18,7 @@ MOST_ROWS = 200_000
 MOST_HELD = 100_000
 MOST_HELD_IN_MEMORY = 64
 
+Held = ImagesReceived | DarkReceived
 Place = tuple[str, str, int]
 """Descriptor, data key, seq_num."""
 
@@ -35,7 +36,7 @@ class MergeJoin:
     # The seq_num that came last: of each further detector, by descriptor and data key, and of the frames.
     _told: dict[tuple[str, str], int] = field(default_factory=dict)
     _newest: dict[str, int] = field(default_factory=dict)
-    _held: deque[ImagesReceived] = field(default_factory=deque)
+    _held: deque[Held] = field(default_factory=deque)
     _in_memory: int = 0
 
     def datum(self, doc: Document, data_key: str, number: int) -> Iterator[Message]:
@@ -62,17 +63,21 @@ class MergeJoin:
         yield from self._release()
 
     def complete(self, messages: Iterable[Message]) -> Iterator[Message]:
-        """The messages, those with images when it is known where their further detectors' are."""
+        """The messages, those with images when it is known where their further detectors' are; so are darks."""
         for message in messages:
-            if isinstance(message, ImagesReceived) and (self._held or _awaited(message)):
-                self._note_order(message)
-                self._held.append(_noted(message))
-                self._in_memory += self._held[-1].in_memory
-                yield from self._release()
-                if self._in_memory > MOST_HELD_IN_MEMORY or len(self._held) > MOST_HELD:
-                    yield self._take()
-            else:
-                yield _noted(message) if isinstance(message, ImagesReceived) else message
+            images = images_of(message)
+            if images is None:
+                yield message
+                continue
+            if not self._held and not _awaited(images):
+                yield _like(message, _noted(images))
+                continue
+            self._note_order(images)
+            self._held.append(_like(message, _noted(images)))
+            self._in_memory += _in_memory(self._held[-1])
+            yield from self._release()
+            if self._in_memory > MOST_HELD_IN_MEMORY or len(self._held) > MOST_HELD:
+                yield self._take()
 
     def flush(self) -> Iterator[Message]:
         """The frames that wait, with what is known."""
@@ -80,7 +85,7 @@ class MergeJoin:
             yield self._take()
 
     def _release(self) -> Iterator[Message]:
-        while self._held and all(map(self._need_not_wait, _awaited(self._held[0]))):
+        while self._held and all(map(self._need_not_wait, _awaited(_images_of(self._held[0])))):
             yield self._take()
 
     def _need_not_wait(self, place: Place) -> bool:
@@ -96,11 +101,25 @@ class MergeJoin:
                 del self._told[place]
         self._newest[descriptor] = seq_num
 
-    def _take(self) -> ImagesReceived:
-        images = self._held.popleft()
-        self._in_memory -= images.in_memory
+    def _take(self) -> Held:
+        message = self._held.popleft()
+        self._in_memory -= _in_memory(message)
+        images = _images_of(message)
         rows = [(place[1], self._rows.pop(place)) for place in _awaited(images) if place in self._rows]
-        return replace(images, other_rows=tuple(rows))
+        return _like(message, replace(images, other_rows=tuple(rows)))
+
+
+def _images_of(message: Held) -> ImagesReceived:
+    return message.images if isinstance(message, DarkReceived) else message
+
+
+def _in_memory(message: Held) -> bool:
+    return _images_of(message).in_memory
+
+
+def _like(message: Message, images: ImagesReceived) -> Held:
+    """The message that brings the same images otherwise."""
+    return DarkReceived(images) if isinstance(message, DarkReceived) else images
 
 
 def is_merged(setting: Setting, data_key: str) -> bool:
@@ -122,5 +141,5 @@ def _awaited(images: ImagesReceived) -> list[Place]:
     return [
         (images.descriptor["uid"], key, event["seq_num"])
         for key in keys
-        if key in data_keys and key not in event["data"] and is_stream(data_keys[key])
+        if key != images.image_key and key in data_keys and key not in event["data"] and is_stream(data_keys[key])
     ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .setting import Setting
 
 Document = dict[str, Any]
+Reading = tuple[Any, str | None]
+"""A value, and its unit if that is said."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -56,6 +59,10 @@ class ImagesReceived:
         Where the images of further detectors lie that StreamDatum documents tell of, by their data keys.
     others_in_memory
         Whether `event` holds the image of a further detector.
+    texts
+        What small files that its event names held when it came, or why they could not be read, by how they are named.
+    baseline
+        The latest readings of the run's baseline before it.
     """
 
     run_uid: str
@@ -68,6 +75,13 @@ class ImagesReceived:
     rows: StreamRows | None = None
     other_rows: tuple[tuple[str, StreamRows], ...] = ()
     others_in_memory: bool = False
+    texts: Mapping[str, str | Exception] = field(default_factory=dict)
+    baseline: Mapping[str, Reading] = field(default_factory=dict)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether documents say what or where its image is."""
+        return self.rows is not None or self.image_key in self.event["data"]
 
     @property
     def in_memory(self) -> bool:
@@ -162,6 +176,13 @@ Message = (
     | ResetRequested
     | RunAbandoned
 )
+
+
+def images_of(message: Message) -> ImagesReceived | None:
+    """The images that a message brings, be they frames or a dark."""
+    if isinstance(message, DarkReceived):
+        return message.images
+    return message if isinstance(message, ImagesReceived) else None
 
 
 @dataclass(frozen=True, eq=False, slots=True)

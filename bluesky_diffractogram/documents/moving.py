@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,9 @@ from ..files import NotReadable, Unreadable
 from ..reduction.frame import FrameError
 from ..reduction.moved import UNITS, Moved, moved_by_poni
 from .assets import Assets
+from .baseline import BASELINE
 from .messages import Document, ImagesReceived
+from .readings import readings_or_baseline
 from .setting import Setting
 
 KIND = "geometry"
@@ -44,7 +46,7 @@ def moved_geometry(images: ImagesReceived, setting: Setting, assets: Assets) -> 
     found = Moved()
     if moving.poni is not None:
         found = _by_poni(moving, images, setting, assets)
-    told: dict[str, float] = {}
+    told: dict[str, Any] = {}
     for parameter, reading in moving.readings.items():
         if parameter == "poni":
             continue
@@ -66,7 +68,11 @@ def _by_poni(moving: GeometryConfig, images: ImagesReceived, setting: Setting, a
     if not isinstance(value, str):
         raise _unknown("poni", key, f"{value!r} is neither the text nor the path of a PONI file")
     try:
-        text = value if "distance:" in value.lower() else assets.text(value)
+        text = images.texts.get(value)
+        if isinstance(text, Exception):
+            raise text
+        if text is None:
+            text = assets.text(value) if _is_path(value) else value
         geometry = setting.geometry
         slow, fast = (size / by for size, by in zip(geometry.pixel_size, geometry.binning, strict=True))
         found = moved_by_poni(text, (slow, fast), geometry.orientation)
@@ -76,32 +82,59 @@ def _by_poni(moving: GeometryConfig, images: ImagesReceived, setting: Setting, a
     return replace(found, wavelength=None) if given_apart else found
 
 
+def _is_path(value: str) -> bool:
+    """Whether a reading names a PONI file, and is not its text."""
+    return "distance:" not in value.lower()
+
+
+def with_texts(images: ImagesReceived, read_text: Callable[[str], str]) -> ImagesReceived:
+    """The images with the PONI file that their event names, as it is now: it may be overwritten before their turn.
+
+    Parameters
+    ----------
+    images
+        They have just come.
+    read_text
+        Gives the text of a file (`Assets.text`).
+    """
+    texts: dict[str, str | Exception] = {}
+    for moving in _geometries(images.setting.config):
+        found = [] if moving.poni is None else readings_or_baseline(images, moving.poni.key)
+        path = found[0][0] if found else None
+        if not isinstance(path, str) or not _is_path(path):
+            continue
+        try:
+            texts[path] = read_text(path)
+        except (NotReadable, Unreadable, ValueError, TypeError) as error:
+            texts[path] = Unreadable(str(error))
+    return replace(images, texts=texts) if texts else images
+
+
+def _geometries(config: DiffractogramConfig) -> list[GeometryConfig]:
+    """What is set of the geometries that move, of all detectors."""
+    every = (config.geometry, *(each.geometry for each in config.merge))
+    return [each for each in every if each is not None]
+
+
 def _unknown(parameter: str, key: str, why: str) -> FrameError:
     return FrameError(KIND, f"geometry.{parameter} is told by {key!r}: {why}")
 
 
 def find_reading(images: ImagesReceived, key: str) -> tuple[Any, str | None]:
-    """The value of a data key, and its unit if that is said: of the event, else of the descriptor's configuration.
+    """The value of a data key, and its unit if that is said (`readings_or_baseline`).
 
     Raises
     ------
     FrameError
-        It is in neither.
+        It is in none.
     """
-    data, descriptor = images.event["data"], images.descriptor
-    if key in data:
-        return data[key], _unit(descriptor["data_keys"].get(key))
-    for configured in (descriptor.get("configuration") or {}).values():
-        if key in (configured.get("data") or {}):
-            return configured["data"][key], _unit((configured.get("data_keys") or {}).get(key))
-    raise FrameError(
-        KIND, f"neither the event nor the configuration in the descriptor of {descriptor['name']!r} has {key!r}"
-    )
-
-
-def _unit(data_key: Document | None) -> str | None:
-    unit = (data_key or {}).get("units")
-    return unit if isinstance(unit, str) else None
+    found = readings_or_baseline(images, key)
+    if found:
+        return found[0]
+    what = f"neither the event nor the configuration in the descriptor of {images.descriptor['name']!r} has {key!r}"
+    if key in images.descriptor["data_keys"]:
+        raise FrameError(KIND, f"{what}, which is one of its data keys")
+    raise FrameError(KIND, f"{what}, nor has the baseline before it")
 
 
 def _number(value: Any) -> float:
@@ -115,11 +148,16 @@ def _number(value: Any) -> float:
     return number
 
 
+def tells_geometry(config: DiffractogramConfig, stream: str | None) -> bool:
+    """Whether a stream is looked at for readings alone, which tell the geometry of another's frames."""
+    return config.moves and stream == BASELINE != config.stream
+
+
 def only_readings(config: DiffractogramConfig, descriptor: Document) -> tuple[set[str], Document]:
     """The data keys that tell the geometry, and of a descriptor's ``configuration`` what may tell it."""
-    if config.geometry is None:
+    wanted = {reading.key for each in _geometries(config) for reading in each.readings.values()}
+    if not wanted:
         return set(), {}
-    wanted = {reading.key for reading in config.geometry.readings.values()}
     kept = {}
     for name, configured in (descriptor.get("configuration") or {}).items():
         parts = {part: configured.get(part) or {} for part in ("data", "data_keys")}
@@ -144,5 +182,7 @@ def recorded_parameters(config: DiffractogramConfig) -> tuple[str, ...]:
 def moved_in(data: Mapping[str, Any]) -> Moved | None:
     """The geometry that the data of a derived event tell; None if they tell none."""
     told = {name: data[RECORDED + name] for name in UNITS if RECORDED + name in data}
-    known = {name: float(value) for name, value in told.items() if value is not None and math.isfinite(value)}
+    known: dict[str, Any] = {
+        name: float(value) for name, value in told.items() if value is not None and math.isfinite(value)
+    }
     return Moved(**known) if told else None

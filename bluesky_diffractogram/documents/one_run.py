@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from itertools import dropwhile
 from typing import Any
 
 from ..config import ConfigError, DiffractogramConfig
@@ -17,15 +18,19 @@ from ..reduction.frame import Frame, FrameError
 from ..reduction.reducer import Reducer
 from .ahead import Ahead
 from .assets import Assets
-from .darks import DarkInForce, Darks, dark_for, digest_with_dark, frame_with_dark
+from .dark_in_force import DarkInForce, dark_for, digest_with_dark, frame_with_dark, lacks_dark
+from .darks import Darks
 from .derived_keys import carried_keys
 from .derived_run import DerivedRun
 from .earlier import Earlier, TakingOver
 from .frames import Announce, digest_now, frame_shape_of, origin_of, read_frames
 from .images import Document, frame_shape
+from .lacks import Lacks
+from .merged_frames import absent_ones
 from .messages import REFUSED, FramesPassedOver, ImagesDescribed, ImagesReceived
 from .parked import AwaitedInVain, ParkedImages
 from .setting import Reducers, Setting
+from .setting_changes import SettingChanges
 from .skipping import Skipping
 from .tally import DarkTally, FrameTally
 
@@ -100,6 +105,8 @@ class OneRun:
         self._stopped_at = 0.0
         self._in_vain = AwaitedInVain(self.uid, assets, file_timeout)
         self._skipping = Skipping(self.uid, self.tally, on_error)
+        self._changes = SettingChanges()
+        self._lacks = Lacks(self.uid, self.tally)
         self._darks = Darks(self.uid, self.tally.darks, assets, on_error)
         # What the first frames' shape was under each setting, for calibrations that do not say it.
         self._first_shapes: dict[int, tuple[int, int]] = {}
@@ -147,6 +154,7 @@ class OneRun:
     def receive(self, images: ImagesReceived) -> None:
         """Reduce the frames of one event, or park it."""
         parked = ParkedImages(images)
+        self._changes.note(images, images.setting)
         most = MOST_PARKED_IN_MEMORY if images.in_memory else MOST_PARKED
         if len(self._parked) >= most:
             if not self.tally.dropped:
@@ -162,6 +170,7 @@ class OneRun:
     def receive_dark(self, images: ImagesReceived) -> None:
         """Read the dark for the frames that follow, or park it, and these with it."""
         parked = ParkedImages(images, is_dark=True)
+        self._changes.note(images, images.setting)
         if self._parked or self._current is not None or not self._try(parked):
             self._parked.append(parked)
 
@@ -186,17 +195,32 @@ class OneRun:
         counted = self._not_requested
         if counted is None or counted.event_uid != images.event["uid"]:
             return False
-        if self._awaited_dark is not None:
-            self.retry()
-        if self._awaited_dark is not None:
-            logger.warning("run %s: the current frame cannot be reduced yet: its dark is not readable", self.uid)
+        if self.awaits_dark(setting):
             return True
         parked = ParkedImages(images, in_force=self.dark_of_latest_frame)
+        self._changes.note(images, setting)
         if self._try(parked, setting):  # else its file is not readable yet, and it stays what it was
             self.tally.received -= counted.frames
             self.tally.not_requested -= counted.frames
             self._not_requested = None
         return True
+
+    def awaits_dark(self, setting: Setting) -> bool:
+        """Whether a dark before the latest frame is still not readable, though it is tried again; which is said."""
+        if setting.config.dark_of_run is None:
+            return False
+        if self._dark_before_latest():
+            self.retry()
+        if not self._dark_before_latest():
+            return False
+        logger.warning("run %s: the current frame cannot be reduced yet: its dark is not readable", self.uid)
+        return True
+
+    def _dark_before_latest(self) -> bool:
+        if self._awaited_dark is not None:
+            return True
+        behind = list(dropwhile(lambda each: each.is_dark, reversed(self._parked)))  # those since no frame has come
+        return any(each.is_dark for each in behind)
 
     def stop(self, exit_status: str, reason: str, missing: int = 0) -> None:
         """The raw run has ended; the derived one ends when no frame is parked any more."""
@@ -245,7 +269,7 @@ class OneRun:
             return
         self.finished = True
         if self._derived.started:
-            self._derived.stop(*self._ending, self.tally)
+            self._derived.stop(*self._ending, self.tally, self._changes)
         elif self._wanted_by_name:
             logger.warning("run %s: there are no images %s", self.uid, self._wanted_by_name)
 
@@ -276,11 +300,12 @@ class OneRun:
         while True:
             try:
                 parked.dark = dark_for(parked.in_force, images, setting)
+                parked.lacks = lacks_dark(parked.dark, images, setting)
                 while parked.total is None or parked.done < parked.total:
                     if self._taken_over(parked) or self._taken(parked, setting):
                         continue
                     end = parked.done + 1 if self._alone(parked) else None
-                    parked.total, frames = read_frames(images, setting, self._assets, parked.done, end)
+                    parked.total, frames = read_frames(images, setting, self._assets, parked.done, end, waits=not last)
                     for read in frames:
                         self._reduce_or_skip(partial(self._reduced_here, read, parked, setting), parked, setting)
             except NotReadable as error:
@@ -315,7 +340,7 @@ class OneRun:
         why = self._in_vain.reason(images) if last else None
         if why is None:
             try:
-                self._darks.take(images)
+                self._darks.take(images, waits=not last)
                 return True
             except NotReadable as error:
                 if not last:
@@ -356,6 +381,9 @@ class OneRun:
             return False
         over.count()
         self._count(replaces)
+        absent = absent_ones(images, images.setting)
+        known = {key for key, _ in absent}
+        self._lacks.count([*absent, *((key, why) for _, key, why in parked.lacks if key not in known)], images)
         parked.done += 1
         if images.rows is not None:  # else whoever reads it knows how many there are
             parked.total = images.rows.number if images.setting.config.frames_per_event == "each" else 1
@@ -371,7 +399,7 @@ class OneRun:
         return True
 
     def _reduced_here(self, read: Callable[[], Frame], parked: ParkedImages, setting: Setting) -> _Reduced:
-        frame = frame_with_dark(read(), parked.dark)
+        frame = frame_with_dark(read(), parked.dark, parked.lacks)
         shape = frame_shape_of(frame)
         first = self._first_shapes.get(setting.stream_number)
         reduction = self._reducers.at(setting, shape, frame.moved, first).reduce(frame)
@@ -402,6 +430,7 @@ class OneRun:
         self._expect(reducer, setting)
         replaces, data = self._derived.event(reduction, reducer, key, images.descriptor, origin, described)
         self._count(replaces)
+        self._lacks.count(reduction.frame.lacks, images)
         if self._taking_over is not None:
             self._taking_over.compare(key, origin, data)
         try:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..files import NotReadable, NotThere
-from ..reduction.dark import Dark
+from ..reduction.dark import AnyDark
 from .assets import Assets
-from .darks import DarkInForce
+from .dark_in_force import DarkInForce, Lack
 from .messages import ImagesReceived
 
 logger = logging.getLogger(__name__)
@@ -22,8 +22,8 @@ HINT = "if its files lie in another folder on this machine, say so with root_map
 class ParkedImages:
     """An event with images, how many of its frames are done, and how many there are if that is known.
 
-    From when its turn has come it has the dark that is in force then, and for its frames `dark`, if they want one. An
-    event that `is_dark` itself has neither.
+    From when its turn has come it has the dark that is in force then, and for its frames `dark`, if they want one, and
+    which detectors it lacks for having none. An event that `is_dark` itself has none of these.
     """
 
     images: ImagesReceived
@@ -31,7 +31,8 @@ class ParkedImages:
     total: int | None = None
     is_dark: bool = False
     in_force: DarkInForce | None = None
-    dark: Dark | None = None
+    dark: AnyDark | None = None
+    lacks: list[Lack] = field(default_factory=list)
 
     @property
     def left(self) -> int:

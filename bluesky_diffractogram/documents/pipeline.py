@@ -18,7 +18,7 @@ from .ahead import Ahead
 from .aside import documents_aside
 from .assets import Assets
 from .buffers import BufferNews, Buffers
-from .darks import DarkInForce
+from .dark_in_force import DarkInForce
 from .derived_run import ending_of
 from .earlier import Earlier
 from .frames import reduce_aside
@@ -144,10 +144,11 @@ class Pipeline:
                 self.reset()
             case NextRequested(images, setting, start):
                 run = self._runs.get(images.run_uid)
-                if run is None or run.stopped or not run.reduce_next(images, setting):
+                counted = run is not None and not run.stopped and run.reduce_next(images, setting)
+                if not counted and (run is None or not run.awaits_dark(setting)):
                     announce = partial(self._announce_aside, start, images.descriptor)
                     dark = self._dark_of(images.run_uid, run)
-                    reduce_aside(images, setting, self._reducers, self._assets, announce, dark)
+                    reduce_aside(images, setting, self._reducers, self._assets, announce, dark, waits=run is not None)
             case RunStopped(run_uid, stop, missing):
                 self._offering.not_requested(last=True)
                 self._runs[run_uid].stop(*ending_of(stop), missing)

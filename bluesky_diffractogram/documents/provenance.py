@@ -22,6 +22,7 @@ from ..reduction.pyfai_library import pyfai_version
 
 logger = logging.getLogger(__name__)
 
+INPUTS = ("calibration", "arrays", "merge")
 MOST_SAID = 256
 
 
@@ -99,7 +100,16 @@ def provenance_of(start: Mapping[str, Any], descriptor: Mapping[str, Any]) -> di
     start, descriptor
         Of the derived run. The start document says it of the first stream.
     """
-    settings = descriptor["configuration"]["diffractogram"]["data"]
+    return provenance_in(start, descriptor["configuration"]["diffractogram"]["data"])
+
+
+def inputs_text(described: Mapping[str, Any]) -> str:
+    """What `provenance` says of the inputs, as one text."""
+    return json.dumps({key: described[key] for key in INPUTS if key in described})
+
+
+def provenance_in(start: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The same out of ``configuration`` and ``provenance`` (`inputs_text`), as documents have them."""
     return {
         "configuration": settings["configuration"],
         "calibration": start["calibration"],

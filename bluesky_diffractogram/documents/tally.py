@@ -44,6 +44,27 @@ class DarkTally:
 
 
 @dataclass
+class LackTally:
+    """The frames that were reduced without an optional detector.
+
+    Attributes
+    ----------
+    frames
+        How many.
+    reasons, messages
+        How many for what; and what was said of the first.
+    """
+
+    frames: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    messages: dict[str, str] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """For the derived stop document."""
+        return {"frames": self.frames, "reasons": dict(self.reasons), "messages": dict(self.messages)}
+
+
+@dataclass
 class FrameTally:
     """What became of the frames of one run.
 
@@ -70,6 +91,8 @@ class FrameTally:
         Of each reason, what was said of the first of them.
     darks
         Those that came in the run.
+    without
+        Of optional detectors, by data key, those that were reduced without it.
     """
 
     received: int = 0
@@ -82,6 +105,7 @@ class FrameTally:
     reasons: Counter[str] = field(default_factory=Counter)
     messages: dict[str, str] = field(default_factory=dict)
     darks: DarkTally = field(default_factory=DarkTally)
+    without: dict[str, LackTally] = field(default_factory=dict)
 
     def skip(self, reason: str, n: int = 1, message: str = "") -> None:
         self.skipped += n
@@ -99,6 +123,7 @@ class FrameTally:
             **{name: getattr(self, name) for name in COUNTS},
             **({"missing": self.missing} if self.missing else {}),
             **({"darks": self.darks.document()} if self.darks.configured or self.darks.received else {}),
+            **({"without": {key: each.document() for key, each in self.without.items()}} if self.without else {}),
             "reasons": dict(self.reasons),
             **({"messages": dict(self.messages)} if self.messages else {}),
         }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .frame import Frame, add_frames
+from .frame import Frame, FrameError, add_frames
 from .kernel import count_pixels, sum_rows
 from .table import PixelTable, first_rows
 from .validity import Validity
@@ -32,6 +32,50 @@ class Dark:
     image: NDArray[np.float32]
     number: int
     digest: str
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Its number, as `MergedDark` has those of several."""
+        return (self.number,)
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class MergedDark:
+    """The darks of frames of several detectors.
+
+    Attributes
+    ----------
+    parts
+        Of each detector, the first one's first; None for one that has none, or always the same.
+    """
+
+    parts: tuple[Dark | None, ...]
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The number of each; 0 where there is none."""
+        return tuple(0 if part is None else part.number for part in self.parts)
+
+    @property
+    def digest(self) -> str:
+        """What others would not have."""
+        return " ".join("" if part is None else part.digest for part in self.parts)
+
+
+AnyDark = Dark | MergedDark
+
+
+def check_dark(dark: Dark, shape: tuple[int, int]) -> None:
+    """Refuse a dark whose frames, of `shape`, have another.
+
+    Raises
+    ------
+    FrameError
+        Naming both.
+    """
+    if dark.image.shape != shape:
+        what = f"the dark {dark.number} has shape {dark.image.shape}, expected that of the frame, {shape}"
+        raise FrameError("dark", what)
 
 
 def mean_dark(images: Iterable[NDArray], validity: Validity) -> NDArray[np.float32]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from numpy.typing import NDArray
 
 from ..config import ConfigError, DiffractogramConfig
 from .geometry import Geometry
+from .moved import Moved
 from .transformation import transformed_shape
 
 
@@ -29,6 +30,8 @@ class Detector:
         What its intensity is multiplied with.
     place
         What its settings are called in errors, ``merge.0.``.
+    optional
+        Whether the others do where there is no image of it.
     """
 
     config: DiffractogramConfig
@@ -36,12 +39,18 @@ class Detector:
     images: Mapping[str, NDArray]
     scale: float
     place: str
+    optional: bool = False
 
     @property
     def data_key(self) -> str:
         """The data key of its image."""
         assert self.config.image_key is not None
         return self.config.image_key
+
+    def moved(self, to: Moved | None) -> Detector:
+        """It where something is told of its geometry; the same object where it is there already."""
+        geometry = self.geometry if to is None else to.of(self.geometry)
+        return self if geometry is self.geometry else replace(self, geometry=geometry)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .moved import Moved
 
 if TYPE_CHECKING:
-    from .dark import Dark
+    from .dark import AnyDark
 
 
 class FrameError(ValueError):
@@ -58,7 +58,10 @@ class Frame:
     moved
         What is told of its geometry; None where that is the calibration's.
     others
-        What further detectors saw at the same time, ``(ny, nx)`` each, in the order in which ``merge`` names them.
+        What further detectors saw at the same time, ``(ny, nx)`` each, in the order in which ``merge`` names them; None
+        for an optional one whose image is not there.
+    lacks
+        The data keys of those that are not there, and why.
     """
 
     image: NDArray
@@ -67,9 +70,10 @@ class Frame:
     monitor: float | None = None
     exposures: int = 1
     digest: str = ""
-    dark: Dark | None = None
+    dark: AnyDark | None = None
     moved: Moved | None = None
-    others: tuple[NDArray, ...] = ()
+    others: tuple[NDArray | None, ...] = ()
+    lacks: tuple[tuple[str, FrameError], ...] = ()
 
 
 def check_image(image: NDArray, expected: tuple[int, int] | None) -> None:

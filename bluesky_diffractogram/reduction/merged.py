@@ -84,8 +84,23 @@ class MergedIntegrator:
         tables = [each.table for each in self.prepared]
         return join_tables(tables, [1.0, *(each.factor for each in self.others)]) if tables else None
 
-    def check(self, images: Sequence[NDArray]) -> None:
-        """Refuse frames that are not those of the further detectors.
+    def with_darks(self, darks: Sequence[NDArray[np.float32] | None]) -> MergedIntegrator:
+        """The same with a dark of each detector, the first one's first, or None (`Integrator.with_dark`)."""
+        of_first, *of_others = darks
+        first = self._first if of_first is None else self._first.with_dark(of_first)
+        others = [
+            each if dark is None else replace(each, integrator=each.integrator.with_dark(dark))
+            for each, dark in zip(self.others, of_others, strict=True)
+        ]
+        return MergedIntegrator(first, others, self.detector_limits)
+
+    def only(self, there: Sequence[bool]) -> MergedIntegrator:
+        """The same for frames without the further detectors for which `there` is False."""
+        others = [each for each, is_there in zip(self.others, there, strict=True) if is_there]
+        return MergedIntegrator(self._first, others, self.detector_limits)
+
+    def check(self, images: Sequence[NDArray | None]) -> None:
+        """Refuse frames that are not those of the further detectors; optional ones may be None.
 
         Raises
         ------
@@ -96,10 +111,14 @@ class MergedIntegrator:
             keys = ", ".join(repr(each.detector.data_key) for each in self.others)
             raise FrameError("merge", f"the frame has {len(images)} further images, expected those under {keys}")
         for image, each in zip(images, self.others, strict=True):
+            key = each.detector.data_key
+            if image is None:
+                if not each.detector.optional:
+                    raise FrameError("no image", f"there is no image under {key!r}")
+                continue
             try:
                 check_image(image, each.detector.shape)
             except FrameError as error:
-                key = each.detector.data_key
                 raise FrameError(f"{error.kind} of {key}", f"{key!r}: {error}") from error
 
     def integrate(
@@ -155,7 +174,12 @@ def _added(parts: Sequence[Diffractogram], factors: Sequence[float], monitor: fl
 
 
 def merged_integrator(
-    config: DiffractogramConfig, geometry: Geometry, corrections: Corrections, others: Sequence[Detector], make: Make
+    config: DiffractogramConfig,
+    geometry: Geometry,
+    corrections: Corrections,
+    others: Sequence[Detector],
+    make: Make,
+    calibrated: MergedIntegrator | None = None,
 ) -> MergedIntegrator:
     """What integrates the frames of several detectors over common ranges.
 
@@ -169,32 +193,41 @@ def merged_integrator(
         The further ones.
     make
         Gives what integrates the frames of one, over the ranges that it is given.
+    calibrated
+        That of the calibrations' own geometries, if these are moved: its limits hold here too.
 
     Raises
     ------
     ConfigError
         A limit that cannot be expressed in the unit of the axis, or an image that has not the detector's shape.
     """
+    # As of the first (`Reducer`): no table of a detector that moves may depend on which ones were built before.
+    geometries = [each.geometry.apart() if config.moves else each.geometry for each in others]
     of_others = []
-    for each in others:
+    for each, of_other in zip(others, geometries, strict=True):
         with naming(each.place):
-            of_others.append(make_corrections(each.config, each.geometry, each.images))
+            of_others.append(make_corrections(each.config, of_other, each.images))
     all_of_them = [(config, geometry, corrections)]
-    all_of_them += [(each.config, each.geometry, own) for each, own in zip(others, of_others, strict=True)]
+    everything_else = zip(others, geometries, of_others, strict=True)
+    all_of_them += [(each.config, of_other, own) for each, of_other, own in everything_else]
 
-    limits = _union(_limits(*each) for each in all_of_them) if _is_open(config, geometry) else None
-    ranges = integration_ranges(config, geometry, corrections.mask, limits)
+    limits = None if calibrated is None else calibrated.detector_limits
+    if calibrated is not None:
+        ranges = calibrated.ranges
+    else:
+        limits = _union(_limits(*each) for each in all_of_them) if _is_open(config, geometry) else None
+        ranges = integration_ranges(config, geometry, corrections.mask, limits)
     first, *made = (make(*each, ranges) for each in all_of_them)
     if limits is None:
         known = [each.prepared.detector_limits for each in (first, *made) if isinstance(each, OnePassIntegrator)]
         limits = _union(known or (_limits(*each) for each in all_of_them))
     unit_angle = _unit_angle(geometry)
     merged = []
-    for each, own, integrator in zip(others, of_others, made, strict=True):
-        factor = _unit_angle(each.geometry) / unit_angle if config.correct_solid_angle else 1.0
-        validity = Validity.from_config(each.config, each.geometry.detector_dummy())
+    for each, of_other, own, integrator in zip(others, geometries, of_others, made, strict=True):
+        factor = _unit_angle(of_other) / unit_angle if config.correct_solid_angle else 1.0
+        validity = Validity.from_config(each.config, of_other.detector_dummy())
         merged.append(Merged(each, integrator, validity, own.mask, factor / each.scale))
-        each.geometry.forget_arrays()
+        of_other.forget_arrays()
     return MergedIntegrator(first, merged, limits)
 
 

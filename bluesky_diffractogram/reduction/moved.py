@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from typing import Any
 
-from ..config.consistency import HC
+from ..config.quantities import HC
 from .calibration import LENGTH_LIMITS_M, WAVELENGTH_LIMITS_M
 from .geometry import Geometry
 
@@ -30,6 +31,8 @@ class Moved:
         In m.
     energy
         In keV, instead of the wavelength.
+    others
+        The same of each further detector whose frames are merged with this one's.
 
     Raises
     ------
@@ -45,12 +48,12 @@ class Moved:
     rot3: float | None = None
     wavelength: float | None = None
     energy: float | None = None
+    others: tuple[Moved | None, ...] = ()
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if value is not None and not _possible(each.name, value):
-                raise ValueError(f"the {each.name} is {value:g} {UNITS[each.name]}")
+        for name, value in self.told().items():
+            if not _possible(name, value):
+                raise ValueError(f"the {name} is {value:g} {UNITS[name]}")
 
     @property
     def wavelength_m(self) -> float | None:
@@ -58,9 +61,15 @@ class Moved:
         return self.wavelength if self.energy is None else HC / self.energy * 1e-10
 
     def told(self) -> dict[str, float]:
-        """What is told, by name."""
-        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        """What is told, by name; without that of the others."""
+        given = {each.name: getattr(self, each.name) for each in fields(self) if each.name in UNITS}
         return {name: value for name, value in given.items() if value is not None}
+
+    def beside(self, first: Moved | None) -> Moved | None:
+        """What is told of a further detector, whose beam is that of the `first`; None for nothing."""
+        wavelength, energy = (None, None) if first is None else (first.wavelength, first.energy)
+        moved = replace(self, wavelength=wavelength, energy=energy)
+        return moved if moved.told() else None
 
     def of(self, geometry: Geometry) -> Geometry:
         """A calibration's geometry, moved there; the same object if it is there already."""
@@ -123,7 +132,7 @@ def moved_by_poni(text: str, pixel_size: tuple[float, float], orientation: int) 
     missing = [key for key in _NECESSARY if key not in told]
     if missing:
         raise ValueError(f"it is no PONI file: there is no {missing[0].capitalize()}")
-    numbers = {name: float(told.get(name, "0")) for name in (*_NECESSARY, *_ROTATIONS)}
+    numbers: dict[str, Any] = {name: float(told.get(name, "0")) for name in (*_NECESSARY, *_ROTATIONS)}
     if told.get("wavelength") not in (None, "", "None"):
         numbers["wavelength"] = float(told["wavelength"])
     _check_detector(told, pixel_size, orientation)

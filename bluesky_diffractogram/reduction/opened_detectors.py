@@ -48,7 +48,7 @@ def open_detectors(config: DiffractogramConfig, first: Geometry) -> tuple[Detect
                     "detector_shape", None, "[rows, columns] of its frames",
                     f"neither {alone.calibration} nor a mask says it",
                 )  # fmt: skip
-        found.append(Detector(alone, geometry, images, entry.scale, place))
+        found.append(Detector(alone, geometry, images, entry.scale, place, entry.optional))
     return tuple(found)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from weakref import WeakKeyDictionary
 
@@ -18,7 +19,7 @@ from .cake import CakeIntegrator
 from .cake_table import cake_table
 from .choice import make_integrator
 from .corrections import Corrections, make_corrections, read_images
-from .dark import Dark
+from .dark import AnyDark, Dark, MergedDark, check_dark
 from .detectors import Detector
 from .diffractogram import Diffractogram, Reduction
 from .frame import Frame, FrameError, check_image
@@ -91,21 +92,25 @@ class Reducer:
         except ValueError as error:
             raise FrameError("shape", str(error)) from error
         self._untouched = self.geometry
-        if config.geometry is not None:
+        if config.moves:
             # Some units leave the detector with other positions of its pixels, in single precision, for whatever comes
             # next: no table may depend on which ones were built before.
             self.geometry = self._untouched.apart()
         images = read_images(config) if images is None else images
         known = None if calibrated is None else calibrated._corrections
         corrections = make_corrections(config, self.geometry, images) if known is None else known
-        self._corrections: Corrections | None = corrections if config.geometry is not None else None
-        make = partial(make_integrator, earlier=[known for each in earlier for known in each.all_prepared])
+        self._corrections: Corrections | None = corrections if config.moves else None
+        self._others = tuple(others)
+        prepared = [known for each in earlier for known in each.all_prepared]
+        make = partial(make_integrator, earlier=prepared, keep=calibrated is None)
         self.integrator: Integrator | MergedIntegrator
         if others:
-            self.integrator = merged_integrator(config, self.geometry, corrections, others, make)
+            there = None if calibrated is None else calibrated.integrator
+            assert there is None or isinstance(there, MergedIntegrator)
+            self.integrator = merged_integrator(config, self.geometry, corrections, others, make, there)
         else:
             frozen = None if calibrated is None else calibrated.ranges
-            self.integrator = make(config, self.geometry, corrections, frozen, keep=calibrated is None)
+            self.integrator = make(config, self.geometry, corrections, frozen)
         self.ranges: tuple[IntegrationRange, ...] = self.integrator.ranges
         self.validity = Validity.from_config(config, self.geometry.detector_dummy())
         self.mask = corrections.mask
@@ -128,7 +133,7 @@ class Reducer:
         find_peaks = PeakSearch(config, table, [len(axis) for axis in self.axes], varying=bool(others))
         self._steps = _Steps(self.integrator, self.cake, find_peaks)
         # Of the darks in force, which runs hold as long as they are that.
-        self._steps_with: WeakKeyDictionary[Dark, _Steps] = WeakKeyDictionary()
+        self._steps_with: WeakKeyDictionary[AnyDark, _Steps] = WeakKeyDictionary()
         self._reports: _Reports = _Reports() if calibrated is None else calibrated._reports
         self._report_empty_ranges()
         # Angles and solid angles of all pixels are some 400 MB on large detectors, and the tables are built.
@@ -154,9 +159,9 @@ class Reducer:
         pixels = self.shape[0] * self.shape[1]
         caked = 0 if self.cake is None else self.cake.prepared.table.nbytes
         darkened = sum(each.nbytes_beside(self._steps) for each in self._steps_with.values())
-        if self.prepared is None:
+        if not self.all_prepared:
             return darkened + caked + BYTES_OF_A_PIXEL * pixels * len(self.ranges)
-        return darkened + caked + self.prepared.table.nbytes
+        return darkened + caked + sum(each.table.nbytes for each in self.all_prepared)
 
     def moved(self, to: Moved, images: Mapping[str, NDArray], earlier: Sequence[Reducer] = ()) -> Reducer:
         """The reducer for frames whose geometry is not the calibration's: same limits and axes, another table.
@@ -174,9 +179,11 @@ class Reducer:
             This one where the geometry is the calibration's after all.
         """
         geometry = to.of(self._untouched)
-        if geometry is self._untouched:
+        told = to.others or (None,) * len(self._others)
+        others = [each.moved(of_other) for each, of_other in zip(self._others, told, strict=True)]
+        if geometry is self._untouched and all(map(operator.is_, others, self._others)):
             return self
-        return Reducer(self.config, geometry, self.shape, images, earlier, calibrated=self)
+        return Reducer(self.config, geometry, self.shape, images, earlier, others, calibrated=self)
 
     def tracked_in(self, geometry: Geometry) -> tuple[tuple[TrackedLine, ...], ...]:
         """The peaks of each range that are followed by name, and where they are looked for in a geometry."""
@@ -196,6 +203,7 @@ class Reducer:
         steps = self._steps_for(frame.dark)
         if isinstance(self.integrator, MergedIntegrator):
             self.integrator.check(frame.others)
+            steps = steps.only([image is not None for image in frame.others], self.config)
         monitor = frame.monitor
         if monitor is not None and not (math.isfinite(monitor) and monitor > 0.0):
             raise FrameError("normalization", f"the normalization is {monitor}, expected a positive number")
@@ -216,7 +224,7 @@ class Reducer:
         peaks = (steps.find_peaks(i, each, frame.exposures) for i, each in enumerate(diffractograms))
         return Reduction(frame, diffractograms, tuple(peaks), cake)
 
-    def _steps_for(self, dark: Dark | None) -> _Steps:
+    def _steps_for(self, dark: AnyDark | None) -> _Steps:
         """What a frame with this dark is reduced by: made for the first of them, and kept as long as the dark is."""
         if dark is None:
             of_run = self.config.dark_of_run
@@ -224,17 +232,22 @@ class Reducer:
                 raise FrameError("no dark", f"no dark came before it in its run, {of_run.meaning}")
             return self._steps
         if dark not in self._steps_with:
-            if dark.image.shape != self.shape:
-                what = f"the dark {dark.number} has shape {dark.image.shape}, expected that of the frame, {self.shape}"
-                raise FrameError("dark", what)
-            self._report_unknown(dark)
-            self._steps_with[dark] = self._steps.with_dark(dark.image)
+            parts = dark.parts if isinstance(dark, MergedDark) else (dark,)
+            detectors = [(self.shape, self.config.transformation, self.mask)]
+            if isinstance(self.integrator, MergedIntegrator):
+                others = self.integrator.others
+                detectors += [(each.detector.shape, each.detector.config.transformation, each.mask) for each in others]
+            for part, (shape, transformation, mask) in zip(parts, detectors, strict=True):
+                if part is not None:
+                    check_dark(part, shape)
+                    self._report_unknown(part, transformation, mask)
+            self._steps_with[dark] = self._steps.with_dark(dark)
         return self._steps_with[dark]
 
-    def _report_unknown(self, dark: Dark) -> None:
+    def _report_unknown(self, dark: Dark, transformation: str, mask: NDArray[np.bool_]) -> None:
         if self._reports.dark:
             return
-        lost = _lost(np.isnan(transform(dark.image, self.config.transformation)), self.mask)
+        lost = _lost(np.isnan(transform(dark.image, transformation)), mask)
         if lost > MASKED_WORTH_A_WARNING:
             self._reports.dark = True
             what = "%.0f %% of the pixels of the dark %d are invalid, and masked in the frames that it belongs to"
@@ -245,6 +258,8 @@ class Reducer:
         _report_masked("", frame.image, validity, self.mask, self.config)
         if isinstance(self.integrator, MergedIntegrator):
             for image, each in zip(frame.others, self.integrator.others, strict=True):
+                if image is None:
+                    continue
                 name, own = f" under {each.detector.data_key!r}", validity_of(each, frame.exposures)
                 _report_masked(name, image, own, each.mask, each.detector.config)
 
@@ -273,14 +288,34 @@ class _Steps:
     integrator: Integrator | MergedIntegrator
     cake: CakeIntegrator | None
     find_peaks: PeakSearch
+    # The same without some of the detectors, by which of the further ones are there.
+    _parts: dict[tuple[bool, ...], _Steps] = field(default_factory=dict)
 
-    def with_dark(self, dark: NDArray) -> _Steps:
+    def only(self, there: Sequence[bool], config: DiffractogramConfig) -> _Steps:
+        """The same for frames without the further detectors for which `there` is False, as if these were not named."""
+        key = tuple(there)
+        if all(key):
+            return self
+        if key not in self._parts:
+            assert isinstance(self.integrator, MergedIntegrator)
+            integrator = self.integrator.only(key)
+            npts = [len(axis) for axis in integrator.axes]
+            find_peaks = PeakSearch(config, integrator.table(), npts, varying=bool(integrator.others))
+            self._parts[key] = _Steps(integrator, None, find_peaks)  # of several detectors there is no cake
+        return self._parts[key]
+
+    def with_dark(self, dark: AnyDark) -> _Steps:
         """The same for frames with a dark (`Integrator.with_dark`)."""
-        assert not isinstance(self.integrator, MergedIntegrator)  # the configuration has refused that
-        integrator, find_peaks = self.integrator.with_dark(dark), self.find_peaks
+        if isinstance(dark, MergedDark):
+            assert isinstance(self.integrator, MergedIntegrator)
+            merged = self.integrator.with_darks([None if part is None else part.image for part in dark.parts])
+            table = merged.table()
+            return _Steps(merged, None, self.find_peaks if table is None else self.find_peaks.with_dark(table))
+        assert not isinstance(self.integrator, MergedIntegrator)
+        integrator, find_peaks = self.integrator.with_dark(dark.image), self.find_peaks
         if isinstance(integrator, OnePassIntegrator):
             find_peaks = find_peaks.with_dark(integrator.table)
-        return _Steps(integrator, None if self.cake is None else self.cake.with_dark(dark), find_peaks)
+        return _Steps(integrator, None if self.cake is None else self.cake.with_dark(dark.image), find_peaks)
 
     def nbytes_beside(self, other: _Steps) -> int:
         """Memory of the tables that it does not share with `other`."""
@@ -288,6 +323,8 @@ class _Steps:
 
     def _tables(self) -> list[PixelTable]:
         tables = [self.integrator.table] if isinstance(self.integrator, OnePassIntegrator) else []
+        if isinstance(self.integrator, MergedIntegrator):
+            tables = [each.table for each in self.integrator.prepared]
         return tables if self.cake is None else [*tables, self.cake.prepared.table]
 
 
@@ -304,7 +341,8 @@ def _integrated(
 ) -> tuple[Diffractogram, ...]:
     monitor, exposures = frame.monitor, frame.exposures
     if isinstance(integrator, MergedIntegrator):
-        return integrator.integrate(frame.image, validity, frame.others, monitor=monitor, exposures=exposures)
+        others = [image for image in frame.others if image is not None]
+        return integrator.integrate(frame.image, validity, others, monitor=monitor, exposures=exposures)
     return integrator.integrate(frame.image, validity, monitor=monitor, exposures=exposures)
 
 

@@ -19,13 +19,13 @@ import numpy as np
 from ..config import DiffractogramConfig
 from ..documents.ahead import Reduced
 from ..documents.assets import Assets
-from ..documents.darks import frame_with_dark
+from ..documents.dark_in_force import Lack, frame_with_dark, lacks_dark
 from ..documents.frames import frame_shape_of, read_frames
-from ..documents.messages import Document, ImagesReceived, StreamRows
+from ..documents.messages import Document, ImagesReceived, Reading, StreamRows
 from ..documents.moving import only_readings
 from ..documents.provenance import calibration_file
 from ..documents.setting import Reducers, Setting
-from ..reduction.dark import Dark
+from ..reduction.dark import AnyDark
 from ..reduction.diffractogram import Cake, Reduction
 from ..reduction.frame import Frame, FrameError
 
@@ -87,6 +87,8 @@ class Piece:
     image_key: str
     rows: StreamRows | None
     other_rows: tuple[tuple[str, StreamRows], ...]
+    texts: Mapping[str, str | Exception]
+    baseline: Mapping[str, Reading]
     begin: int
     end: int | None
     total: int | None
@@ -122,7 +124,7 @@ class Block:
     pieces: tuple[Piece, ...]
     documents: tuple[tuple[str, Document], ...]
     first_shape: Shape
-    dark: Dark | None = None
+    dark: AnyDark | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -169,7 +171,10 @@ def piece_of(images: ImagesReceived, begin: int, end: int | None, total: int | N
         "uid": descriptor["uid"], "run_start": descriptor["run_start"], "name": descriptor["name"],
         "time": descriptor["time"], "data_keys": data_keys, "configuration": configured,
     }  # fmt: skip
-    return Piece(images.run_uid, described, light, key, images.rows, images.other_rows, begin, end, total)
+    baseline = {name: images.baseline[name] for name in told_by if name in images.baseline}
+    return Piece(
+        images.run_uid, described, light, key, images.rows, images.other_rows, images.texts, baseline, begin, end, total
+    )  # fmt: skip
 
 
 def reduce_block(job: Job, block: Block) -> Done:
@@ -208,14 +213,15 @@ async def forget_job(key: str) -> None:
         _jobs.pop(key, None)
 
 
-def _reduce_piece(opened: _Opened, piece: Piece, first_shape: Shape, dark: Dark | None) -> Found:
+def _reduce_piece(opened: _Opened, piece: Piece, first_shape: Shape, dark: AnyDark | None) -> Found:
     images = ImagesReceived(
         piece.run_uid, piece.descriptor, piece.event, piece.image_key, True, piece.frames, opened.setting, piece.rows,
-        piece.other_rows,
+        piece.other_rows, texts=piece.texts, baseline=piece.baseline,
     )  # fmt: skip
     try:
         total, frames = read_frames(images, opened.setting, opened.assets, piece.begin, piece.end)
-        found = tuple(_reduce_frame(opened, read, total, first_shape, dark) for read in frames)
+        lacks = lacks_dark(dark, images, opened.setting)
+        found = tuple(_reduce_frame(opened, read, total, first_shape, dark, lacks) for read in frames)
         opened.assets.done(images)
         return found
     except FrameError as error:
@@ -226,13 +232,13 @@ def _reduce_piece(opened: _Opened, piece: Piece, first_shape: Shape, dark: Dark 
 
 
 def _reduce_frame(
-    opened: _Opened, read: Callable[[], Frame], total: int, first_shape: Shape, dark: Dark | None
+    opened: _Opened, read: Callable[[], Frame], total: int, first_shape: Shape, dark: AnyDark | None, lacks: list[Lack]
 ) -> Reduced | None:
     """One frame; None for what is no fault of the frame's, or not yet."""
     shape: Shape = (0, 0)
     subtracted = "" if dark is None else dark.digest
     try:
-        frame = frame_with_dark(read(), dark)
+        frame = frame_with_dark(read(), dark, lacks)
         shape = frame_shape_of(frame)
         reduction = opened.reducers.at(opened.setting, shape, frame.moved, first_shape).reduce(frame)
     except FrameError as error:
@@ -258,7 +264,7 @@ class _Opened:
     reducers: Reducers
     make_assets: Callable[[], Assets]
     _local: threading.local = field(default_factory=threading.local)
-    _dark: Dark | None = None
+    _dark: AnyDark | None = None
 
     @property
     def assets(self) -> Assets:
@@ -267,10 +273,10 @@ class _Opened:
             self._local.assets = self.make_assets()
         return self._local.assets
 
-    def kept(self, dark: Dark | None) -> Dark | None:
+    def kept(self, dark: AnyDark | None) -> AnyDark | None:
         """The same dark as the object for which the reducers are ready, if that of the block before was the same."""
         last = self._dark
-        if dark is not None and last is not None and (last.digest, last.number) == (dark.digest, dark.number):
+        if dark is not None and last is not None and (last.digest, last.numbers) == (dark.digest, dark.numbers):
             return last
         self._dark = dark
         return dark

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..documents.assets import Assets
-from ..documents.darks import DarkInForce, dark_for, dark_in_force
+from ..documents.dark_in_force import DarkInForce, dark_for, dark_in_force
 from ..documents.messages import DarkReceived, ImagesReceived, Message, RunAbandoned, RunStopped
 from ..files import NotReadable
-from ..reduction.dark import Dark
+from ..reduction.dark import AnyDark
 from ..reduction.frame import FrameError
 
 
@@ -32,11 +32,13 @@ class DarksAhead:
         """Take a dark, or note which one frames will have."""
         match message:
             case DarkReceived(images):
+                uid = images.run_uid
                 try:
-                    self._in_force[images.run_uid] = dark_in_force(images, self._assets)
-                    self._unsure.discard(images.run_uid)
+                    self._in_force[uid], _ = dark_in_force(images, self._assets, self._in_force.get(uid))
+                    if not images.setting.others:  # else that of another detector may still be unsure
+                        self._unsure.discard(uid)
                 except NotReadable:
-                    self._unsure.add(images.run_uid)
+                    self._unsure.add(uid)
                 except Exception:  # which is said when its turn has come, and leaves the earlier one in force
                     pass
             case ImagesReceived():
@@ -46,7 +48,7 @@ class DarksAhead:
                 self._in_force.pop(run_uid, None)
                 self._unsure.discard(run_uid)
 
-    def of(self, images: ImagesReceived) -> Dark | None:
+    def of(self, images: ImagesReceived) -> AnyDark | None:
         """The dark for the frames of an event.
 
         Raises

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import UNITS, RadialUnit, parse_unit
-from ..config.consistency import HC
 from ..config.moving import OF_WAVELENGTH, told_wavelength
+from ..config.quantities import HC
 
 if TYPE_CHECKING:
     from xarray import Dataset

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from ..config.consistency import HC
+from ..config.quantities import HC
 from .described import settings, wavelength, wavelengths
 from .nexus_fields import field_name, new_group
 

@@ -16,7 +16,7 @@ from ..documents.assets import Assets
 from ..documents.messages import AssetDescribed, ImagesReceived, Message
 from ..documents.setting import Setting
 from ..files import NotReadable, Unreadable
-from ..reduction.dark import Dark
+from ..reduction.dark import AnyDark
 from ..reduction.diffractogram import Reduction
 from ..reduction.frame import FrameError
 from .blocks import Block, Done, Found, Job, Piece, piece_of
@@ -38,7 +38,7 @@ KILLED = "killed"
 Results = dict[Piece, Found]
 
 
-PassedOver = Callable[[ImagesReceived, int, Assets, Dark | None], bool]
+PassedOver = Callable[[ImagesReceived, int, Assets, AnyDark | None], bool]
 
 
 class Task(Protocol):
@@ -62,7 +62,7 @@ class _Block:
     run_uid: str
     setting: Setting
     first_shape: Shape  # of its first frame, or what that will probably have
-    dark: Dark | None = None
+    dark: AnyDark | None = None
     pieces: list[Piece] = field(default_factory=list)
     documents: dict[str, tuple[str, Any]] = field(default_factory=dict)
     frames: int = 0
@@ -271,7 +271,7 @@ class ReducedAhead:
             return None
         return None if rows is None else rows.number
 
-    def _block(self, images: ImagesReceived, shape: Shape, dark: Dark | None) -> _Block:
+    def _block(self, images: ImagesReceived, shape: Shape, dark: AnyDark | None) -> _Block:
         """The block that is being collected, or a new one for frames that do not belong with those."""
         block = self._open
         if block is not None and (

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from ..config import DiffractogramConfig
 from ..documents.assets import Assets
 from ..documents.callback import ReductionCallback
-from ..documents.darks import digest_with_dark
+from ..documents.dark_in_force import digest_with_dark
 from ..documents.frames import digest_now
 from ..documents.messages import ImagesReceived
 from ..documents.resources import uri_of
-from ..reduction.dark import Dark
+from ..reduction.dark import AnyDark
 from .derived_source import is_derived
 from .document_files import NamedDocument
 from .errors import ReplayError
@@ -109,7 +109,7 @@ class ReductionPass:
         if workers is not None:
             files = (options.get("handler_registry"), options.get("root_map"), options.get("roots"))
 
-            def passed_over(images: ImagesReceived, index: int, assets: Assets, dark: Dark | None) -> bool:
+            def passed_over(images: ImagesReceived, index: int, assets: Assets, dark: AnyDark | None) -> bool:
                 digest = digest_with_dark(partial(digest_now, images, images.setting, assets, index), dark)
                 return earlier is not None and earlier.has(images.run_uid, images.event["uid"], index, digest)
 

@@ -20,6 +20,7 @@ from .document_files import NamedDocument
 from .errors import ReplayError
 from .frame_settings import FrameSettings, recorded_settings
 from .reduction_pass import NO_STREAMS, ReductionPass
+from .same_geometry import SameGeometry
 from .stored import StoredRun, StoredRuns, stored_runs
 from .there_already import Destination, ThereAlready
 
@@ -69,6 +70,7 @@ class Replay:
         self.taken_over = 0
         self.there_already: dict[str, int] = {}
         self._paths = Paths(options.get("root_map"), options.get("roots"))
+        self._geometry = SameGeometry()
         self._datasets: dict[Key, Dataset] | None = None
         self.failures: dict[str, ReplayError] = {}
 
@@ -83,6 +85,7 @@ class Replay:
         self.failures = {}
         self.taken_over = 0
         self.there_already = {}
+        self._geometry = SameGeometry()
         replayed = 0
         reduction: ReductionPass | None = None
         with tempfile.TemporaryDirectory(prefix="diffractogram-") as folder:
@@ -101,14 +104,14 @@ class Replay:
                             if not there.more:
                                 continue
                             documents = there.others(documents)
-                        if reduction is None or reduction.config != config or settings.of_seq_num:
+                        if reduction is None or reduction.config != config or settings.several:
                             if reduction is not None:
                                 yield from self._told(reduction, reduction.finish())
                                 replayed += reduction.replayed
                                 self.taken_over += reduction.taken_over
                                 reduction.close()
                             # Earlier runs are known by their first stream: of other settings nothing is taken over.
-                            resume = None if settings.of_seq_num else self._resume
+                            resume = None if settings.several else self._resume
                             reduction = ReductionPass(config, self._options, self._workers, resume)
                             reduction.failures = self.failures
                         if self._progress is not None:
@@ -181,6 +184,7 @@ class Replay:
     def _told(self, reduction: ReductionPass, documents: Iterator[NamedDocument]) -> Iterator[NamedDocument]:
         """The same documents, told to `progress`."""
         for pair in documents:
+            self._geometry.compare(pair)
             yield pair
             if self._progress is not None:
                 expected = reduction.expected
@@ -217,7 +221,8 @@ class Replay:
             raise ReplayError(
                 f"run {start['uid']} is derived from {start['raw_uid']}: say with raw= where that is found"
             )
-        settings = recorded_settings(start, documents, folder) if self._config is None else FrameSettings(self._config)
+        settings = FrameSettings(self._config) if self._config is not None else None
+        settings = settings or recorded_settings(start, documents, folder, self._geometry.expect)
         return _careful(_raw_run(self._raw, start["raw_uid"]), settings.first, self._paths), settings
 
 

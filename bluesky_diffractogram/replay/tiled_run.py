@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import DiffractogramConfig
-from ..documents.darks import image_key_in
-from ..documents.images import find_image_key
+from ..documents.darks import find_images, looked_at
+from ..documents.moving import tells_geometry
 from ..files import Paths
 from .document_files import NamedDocument
 from .errors import ReplayError
@@ -66,20 +66,22 @@ def documents_of_tiled_run(
     start = plain(metadata["start"])
     yield "start", start
     whole = (metadata.get("stop") or {}).get("exit_status") == "success"
-    points, images = [], {}
+    points: list[Iterator[_Point]] = []
+    images: dict[str | None, dict[str, Any]] = {}  # by data key and stream
     for name, stream in _streams(run):
         descriptors = [{**plain(doc), "name": name, "run_start": start["uid"]} for doc in stream.descriptors]
         wanted: set[str | None] | None = None if arrays else set()
         if config is not None:
-            looked_at, image_key = image_key_in(name, config)
-            if not looked_at:
+            readings = tells_geometry(config, name)
+            if not looked_at(name, config) and not readings:
                 yield from (("descriptor", descriptor) for descriptor in descriptors)
                 continue
-            found = find_image_key(descriptors[0], image_key)
-            wanted = {found, *(each.image_key for each in config.merge)}
-            if config.dark_of_run is not None and found in stream.base:
-                images[name] = stream.base[found]
-                refuse_shared_files(images, start["uid"])
+            wanted = {find_images(descriptors[0], config), *(each.image_key for each in config.merge)}
+            wanted = set() if readings else wanted
+            for key in wanted if config.dark_of_run is not None else ():
+                if key in stream.base:
+                    images.setdefault(key, {})[name] = stream.base[key]
+                    refuse_shared_files(images[key], start["uid"])
         head, of_stream = _stream(stream, descriptors, wanted, paths or Paths(), whole)
         yield from head
         points.append(of_stream)

@@ -9,8 +9,8 @@ from rich.console import Console, ConsoleOptions
 from rich.table import Table
 from rich.text import Text
 
-from ..config import Arc, DiffractogramConfig
-from ..config.consistency import HC
+from ..config import Arc, DiffractogramConfig, GeometryConfig
+from ..config.quantities import HC
 from ..reduction.detectors import Detector
 from .examine import Examined, beam_centre, two_theta_limits
 
@@ -66,11 +66,14 @@ def _geometry_facts(examined: Examined) -> _Facts:
         facts.add_row("wavelength", "not known")
     else:
         facts.add_row("wavelength", f"{1e10 * wavelength:.6g} Å, {HC / (1e10 * wavelength):.4g} keV")
-    moving = examined.config.geometry
+    _add_moves(facts, examined.config.geometry)
+    return facts
+
+
+def _add_moves(facts: _Facts, moving: GeometryConfig | None) -> None:
     if moving is not None:
         told = ", ".join(f"{name} by {reading.key!r}" for name, reading in moving.readings.items())
         facts.add_row("moves", f"{told}; limits and axes are those of the above")
-    return facts
 
 
 def _detector_facts(detector: Detector) -> _Facts:
@@ -81,8 +84,13 @@ def _detector_facts(detector: Detector) -> _Facts:
     facts.add_row("shape", f"{detector.shape[0]} rows × {detector.shape[1]} columns")
     facts.add_row("distance", f"{1e3 * geometry.distance:.4f} mm")
     facts.add_row("tilt", f"{geometry.tilt:.3f}°")
+    _add_moves(facts, config.geometry)
     facts.add_row("transformation", config.transformation)
     facts.add_row("scale", f"{detector.scale:g}")
+    if config.dark_of_run is not None:
+        facts.add_row("dark", f"the latest before the frame: {config.dark_of_run.meaning}")
+    if detector.optional:
+        facts.add_row("optional", "events without its image are reduced from the others")
     for key, image in detector.images.items():
         given = getattr(config, key)
         facts.add_row(key, given if isinstance(given, str) else f"array of {image.shape}")

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from bluesky_diffractogram.config import Arc
 from bluesky_diffractogram.config.changes import NUMBERS
-from bluesky_diffractogram.config.consistency import HC
 from bluesky_diffractogram.config.moving import OF_WAVELENGTH, RECORDED
+from bluesky_diffractogram.config.quantities import HC
 
 PURPOSE = "diffractogram"
 COMPUTED = ("calibration", "arrays", "merge")

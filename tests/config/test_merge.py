@@ -34,8 +34,9 @@ def with_second(two, **settings):
 def test_a_further_detector_has_the_defaults_of_the_first(two, flat_poni):
     config = load_config(two)
     (entry,) = config.merge
-    assert (entry.image_key, entry.calibration, entry.scale) == ("det2", str(flat_poni), 1.0)
-    for key in type(entry).model_fields.keys() - {"image_key", "calibration", "scale"}:
+    assert (entry.image_key, entry.calibration) == ("det2", str(flat_poni))
+    assert (entry.scale, entry.optional) == (1.0, False)
+    for key in type(entry).model_fields.keys() - {"image_key", "calibration", "scale", "optional"}:
         assert getattr(entry, key) == type(config).model_fields[key].default, key
 
 
@@ -90,6 +91,16 @@ def test_data_of_files_elsewhere_may_stand_side_by_side_and_of_another_scale_may
     assert not same_meaning(one, {key: value for key, value in one.items() if key != "merge"})
 
 
+def test_darks_of_the_run_are_those_of_each_detector_under_its_own_key(two, tmp_path):
+    config = load_config({**two, "dark": {"stream": "dark", "image_key": "det1_dark"}})
+    alone = as_if_alone(config, 0)
+    assert (alone.dark_of_run.stream, alone.dark_of_run.image_key) == ("dark", None)
+    constant = load_config({**with_second(two, dark=np.zeros((2, 2))), "dark": {"stream": "dark"}})
+    assert as_if_alone(constant, 0).dark_of_run is None
+    with pytest.raises(ConfigError, match=r"merge\.0\.dark = .*allowed: "):
+        load_config(with_second(two, dark={"stream": "dark"}))
+
+
 def test_a_detector_as_if_it_was_the_only_one(two, flat_poni):
     config = load_config({**with_second(two, dummy=7.0), "normalization": "monitor", "npt": 33, "dummy": 1.0})
     alone = as_if_alone(config, 0)
@@ -108,6 +119,14 @@ def test_a_detector_as_if_it_was_the_only_one(two, flat_poni):
         ({"image_key": "det1"}, r"merge\.0\.image_key = 'det1': allowed: another data key for each detector"),
         ({"calibration": "/nowhere.poni"}, r"merge\.0\.calibration = '/nowhere.poni': it does not exist"),
         ({"scale": 0}, r"merge\.0\.scale = 0: allowed: a number above 0"),
+        (
+            {"geometry": {"energy": "e"}},
+            r"merge\.0\.geometry\.energy = 'e': .*one beam.*: null; or geometry\.energy",
+        ),
+        ({"geometry": {"dist": "z"}}, r"merge\.0\.geometry\.dist = 'z': .*merge\.0\.geometry\.distance, the nearest"),
+        ({"geometry": {"rot1": {"key": "a", "unit": "mm"}}}, r"merge\.0\.geometry\.rot1\.unit = 'mm': allowed: "),
+        ({"geometry": {"rot1": {"kye": "a"}}}, r"merge\.0\.geometry\.rot1\.kye = 'a': .*merge\.0\.geometry\.rot1\.key"),
+        ({"optional": "perhaps"}, r"merge\.0\.optional = 'perhaps': allowed: true or false"),
         ({"transformation": "rot"}, r"merge\.0\.transformation = 'rot': allowed: 'none'"),
         ({"valid_range": [3, 1]}, r"merge\.0\.valid_range = \[3, 1\]: the minimum is above the maximum"),
         ({"mask": [[1, 2], [3]]}, r"merge\.0\.mask = .*its rows differ in length"),
@@ -132,11 +151,21 @@ def test_what_is_wrong_is_named(two, second, told):
         ({"range_unit": "r_pixel"}, "range_unit = .*r is another on each detector"),
         ({"error_model": "azimuthal"}, "error_model = 'azimuthal'.*allowed: 'poisson' or null, with merge"),
         ({"statistic": "median"}, "statistic = 'median'.*allowed: 'mean', with merge"),
-        ({"dark": {"stream": "dark"}}, "dark = .*the first detector alone; allowed: a file or an array, with merge"),
-        ({"geometry": {"distance": "z"}}, "geometry = .*the first detector alone; allowed: null, with merge"),
         ({"cake": True}, "cake = .*a cake is of one detector; allowed: null, with merge"),
     ],
 )
 def test_what_several_detectors_have_no_answer_to_is_refused(two, settings, told):
     with pytest.raises(ConfigError, match=told):
         load_config({**two, **settings})
+
+
+def test_a_geometry_of_its_own_comes_back_equal_and_alone(two):
+    told = {"distance": {"key": "z", "unit": "mm"}, "poni": "file"}
+    config = load_config(with_second(two, geometry=told))
+    assert (config.moves, config.geometry) == (True, None)
+    assert configuration(config)["merge"][0]["geometry"] == {**told, "poni": {"key": "file"}}
+    assert load_config(configuration(config)) == config
+    assert as_if_alone(config, 0).geometry == config.merge[0].geometry
+    assert alters_stream(load_config(two), config)
+    assert load_config({**two, "geometry": {"energy": "e"}}).moves
+    assert not load_config(two).moves

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
 import pytest
 
 from bluesky_diffractogram import ReductionCallback
 from bluesky_diffractogram.documents import one_run
 
-from .conftest import Collected, image, send
+from .conftest import Collected, image, raw_run, send
 from .dark_runs import DarkRun, dark_image
 from .stream_runs import uri_of, write_hdf5
 from .test_callback import assert_valid, frames_add_up
-from .test_darks import SHUTTER, STREAM, assert_darkened, dark_numbers, reduce
+from .test_darks import SHUTTER, STREAM, assert_darkened, dark_numbers, reduce, reference
 
 
 def both_in_one_file(path):
@@ -142,3 +143,49 @@ def test_next_waits_for_the_dark_before_its_frame(cfg, tmp_path, caplog):
         send(diff, [run.stop()])
     frames = frames_add_up(collected.of("stop")[0])
     assert (frames["reduced"], frames["not_requested"]) == (1, 2)
+
+
+def assert_result(diff, cfg, frame, dark):
+    (expected,) = reference(cfg, [frame], dark)
+    np.testing.assert_array_equal(diff.reduction.diffractograms[0].intensity, expected["data"]["diff_1"][1])
+
+
+@pytest.mark.parametrize("show", [True, False])
+def test_next_waits_for_that_dark_after_the_run_as_well(cfg, tmp_path, caplog, show):
+    """Be its frame passed over, or waiting for the same dark."""
+    path = tmp_path / "late.h5"
+    run, documents = with_darks_in_a_file(path)
+    with ReductionCallback({**cfg, "dark": STREAM, "show_diff": show}, background=False, strict=True) as diff:
+        send(diff, [*documents, run.stop()])
+        before = diff.reduction
+        diff.next()
+        assert f"run {run.uid}: the current frame cannot be reduced yet: its dark is not readable" in caplog.text
+        assert diff.reduction is before
+        write_hdf5(path, [dark_image(4)])
+        diff.next()
+        assert_result(diff, cfg, image(2), dark_image(4))
+        assert diff.wait(10)
+        diff.next()
+        assert_result(diff, cfg, image(2), dark_image(4))
+
+
+def test_next_takes_the_earlier_dark_once_the_later_one_is_given_up(cfg, tmp_path):
+    run, documents = with_darks_in_a_file(tmp_path / "never.h5")
+    settings = {**cfg, "dark": STREAM, "show_diff": False}
+    with ReductionCallback(settings, background=False, file_timeout=0.0) as diff:
+        send(diff, [*documents, run.stop()])
+        assert diff.wait(10)
+        diff.next()
+        assert_result(diff, cfg, image(2), dark_image(0))
+
+
+def test_next_does_not_wait_for_a_dark_that_is_not_wanted_any_more(cfg, tmp_path):
+    _, documents = with_darks_in_a_file(tmp_path / "late.h5")
+    with ReductionCallback({**cfg, "dark": STREAM, "show_diff": False}, background=False, strict=True) as diff:
+        send(diff, documents)
+        diff.configure({"dark": None})
+        diff.next()
+        np.testing.assert_array_equal(
+            diff.reduction.diffractograms[0].intensity,
+            reduce(cfg, raw_run([image(2)]), None).of("event")[0]["data"]["diff_1"][1],
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from pathlib import Path
 
 import bluesky.plans as bp
@@ -229,6 +230,49 @@ def test_a_poni_that_readings_bring_as_text_or_path(cfg, tmp_path):
             "geometry_rot2": -0.03, "geometry_rot3": 0.0, "geometry_wavelength": 4.2e-11,
         }  # fmt: skip
         np.testing.assert_allclose(data["diff_1"][1], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("show", [True, False])
+def test_a_poni_file_is_that_which_was_there_when_its_event_came(cfg, tmp_path, show):
+    """Though it is overwritten for the next one while frames wait; and `next` takes the one of its frame, too."""
+    path, text = tmp_path / "moved.poni", Path(cfg["calibration"]).read_text()
+    distances, held = [0.12, 0.13, 0.14], threading.Event()
+    cfg = {**cfg, "geometry": {"poni": "poni"}, "show_diff": show}
+    collected, shown = Collected(), []
+    with ReductionCallback(cfg, strict=True) as diff:
+        diff.subscribe(collected)
+        diff.on_results(lambda results: shown.append(results["imagename"]))
+        diff.subscribe(lambda name, doc: name == "start" and held.wait(30))
+        documents = iter(moving_run({"poni": [str(path)] * 3}, images=[image(2)] * 3))
+        for name, doc in documents:
+            if name == "event":
+                path.write_text(text.replace("Distance: 0.1", f"Distance: {distances.pop(0)}"))
+            diff(name, doc)
+            if name == "event" and not show:
+                path.unlink()
+                diff.next()
+        path.write_text("overwritten")
+        held.set()
+        assert diff.wait(30)
+    events = data_of(collected)
+    assert [data["geometry_distance"] for data in events] == [0.12, 0.13, 0.14]
+    expected = reference(cfg, events[1], image(2), dist=0.13)
+    np.testing.assert_allclose(events[1]["diff_1"][1], expected, rtol=1e-6)
+    assert len(shown) == 3
+
+
+def test_a_poni_file_that_is_not_there_when_its_event_comes_is_no_geometry(cfg, tmp_path):
+    path, collected, held = tmp_path / "late.poni", Collected(), threading.Event()
+    with ReductionCallback({**cfg, "geometry": {"poni": "poni"}}, strict=True) as diff:
+        diff.subscribe(collected)
+        diff.subscribe(lambda name, doc: name == "start" and held.wait(30))
+        send(diff, moving_run({"poni": [str(path)]}, images=[image(2)]))
+        path.write_text(Path(cfg["calibration"]).read_text())
+        held.set()
+        assert diff.wait(30)
+    frames = collected.of("stop")[0]["frames"]
+    assert frames["reasons"] == {"geometry": 1}
+    assert "late.poni" in frames["messages"]["geometry"]
 
 
 def test_a_poni_that_cannot_be_used_is_no_geometry(cfg, tmp_path):

@@ -203,8 +203,8 @@ def test_what_was_reduced_with_another_dark_is_reduced_again(darkened, hdf5_run,
     def mistaken(self, message):
         see(self, message)
         for uid, found in self._in_force.items():
-            other = replace(found.dark, image=found.dark.image + 1, digest="another")
-            self._in_force[uid] = replace(found, dark=other)
+            others = {key: replace(dark, image=dark.image + 1, digest="another") for key, dark in found.darks.items()}
+            self._in_force[uid] = replace(found, darks=others)
 
     alone = derived_of(hdf5_run, darkened)
     monkeypatch.setattr(DarksAhead, "see", mistaken)

@@ -9,7 +9,7 @@ import pytest
 import xarray
 from derived_datasets import AXES, PONI, made
 
-from bluesky_diffractogram.config.consistency import HC
+from bluesky_diffractogram.config.quantities import HC
 from bluesky_diffractogram.replay.described import (
     frame_dimension,
     poni_wavelength,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 
 import numpy as np
@@ -165,6 +166,88 @@ def test_a_missing_second_image_is_told_by_workers_as_without_them(two, run, wor
     found = [derived_of(lacking, two, **options) for options in ({"workers": 2}, {})]
     assert_same(*found)
     assert found[0].of("stop")[0]["frames"]["reasons"] == {"no image": 1}
+
+
+@pytest.fixture
+def lacking(run):
+    """The run without the StreamDatum of the third and the sixth image of the second detector."""
+    lost = [("det2", 2), ("det2", 5)]
+    return [
+        (name, doc)
+        for name, doc in run
+        if name != "stream_datum" or (doc["stream_resource"][:4], doc["indices"]["start"]) not in lost
+    ]
+
+
+@pytest.fixture
+def one_optional(two):
+    return {**two, "merge": [{**two["merge"][0], "optional": True}]}
+
+
+def test_events_without_an_optional_detector_again(one_optional, lacking, reduced):
+    live = live_of(one_optional, lacking)
+    first = derived_of(lacking, one_optional)
+    assert_same(first, live.derived)
+    assert [data["merged_det2"] for data in live.events] == [1, 1, 0, 1, 1, 0, 1, 1]
+    assert first.of("stop")[0]["frames"]["without"]["det2"]["reasons"] == {"no image": 2}
+    dataset = replay(lacking, one_optional).to_xarray()
+    assert dataset["merged_det2"].values.tolist() == [1, 1, 0, 1, 1, 0, 1, 1]
+    assert_same(derived_of(first, raw=lacking), first)
+    reduced.clear()
+    assert_same(derived_of(lacking, one_optional, resume=first), first)
+    assert len(reduced) == 1
+
+
+def test_events_without_an_optional_detector_with_workers(one_optional, lacking, workers):
+    assert_same(derived_of(lacking, one_optional, workers=2), derived_of(lacking, one_optional))
+    assert frames_of(workers.blocks) == N - 1
+
+
+def test_an_optional_file_that_ends_early_with_workers_and_resumed(one_optional, run, workers, reduced, tmp_path):
+    write_hdf5(tmp_path / "second.h5", [second_image(n) for n in range(N - 2)])
+    settle()
+    first = derived_of(run, one_optional)
+    assert [doc["data"]["merged_det2"] for doc in first.of("event")] == [1] * (N - 2) + [0, 0]
+    assert_same(derived_of(run, one_optional, workers=2), first)
+    assert workers.blocks
+    reduced.clear()
+    assert_same(derived_of(run, one_optional, resume=first), first)
+    assert len(reduced) == 3  # the first, and those of which the file may be whole now
+    write_hdf5(tmp_path / "second.h5", [second_image(n) for n in range(N)])
+    settle()
+    again = derived_of(run, one_optional, resume=first)
+    np.testing.assert_array_equal(
+        [doc["data"]["diff_1"] for doc in again.of("event")], expected_curves(one_optional, *frames(N))
+    )
+
+
+@pytest.fixture
+def two_that_move(two):
+    """Where they are is told by the motor, which goes from 0 by 10."""
+    own = {"rot1": {"key": "motor", "scale": 1e-3, "offset": 0.6}}
+    return {
+        **two, "geometry": {"distance": {"key": "motor", "scale": 5e-4, "offset": 0.1}},
+        "merge": [{**two["merge"][0], "geometry": own, "optional": True}],
+    }  # fmt: skip
+
+
+def test_detectors_that_move_again(two_that_move, lacking, workers, reduced):
+    live = live_of(two_that_move, lacking)
+    first = derived_of(lacking, two_that_move)
+    assert_same(first, live.derived)
+    told = [(data["geometry_distance"], data["geometry_det2_rot1"]) for data in live.events]
+    expected = [(0.1 + 5e-3 * n, 0.6 + 1e-2 * n if n not in (2, 5) else math.nan) for n in range(N)]
+    np.testing.assert_allclose(told, expected, rtol=1e-11)
+    assert_same(derived_of(first, raw=lacking), first)
+    assert_same(derived_of(lacking, two_that_move, workers=2), first)
+    assert frames_of(workers.blocks) == N - 1
+    reduced.clear()
+    assert_same(derived_of(lacking, two_that_move, resume=first), first)
+    assert len(reduced) == 1
+    moved = [(name, {**doc, "data": {"motor": 1.0}} if name == "event" else doc) for name, doc in lacking]
+    reduced.clear()
+    derived_of(moved, two_that_move, resume=first)
+    assert len(reduced) == N
 
 
 @pytest.mark.timeout(180)

@@ -11,11 +11,12 @@ from documents.conftest import SHAPE, image
 from documents.stream_runs import StreamRun, images, settle, uri_of, write_hdf5
 from documents.test_moving import moving_run
 from live_runs import live_of
+from test_reduced_ahead import _Workers
 from test_replay import without_identity
 
 from bluesky_diffractogram import replay, to_nexus
-from bluesky_diffractogram.config.consistency import HC
-from bluesky_diffractogram.replay import reduced_ahead
+from bluesky_diffractogram.config.quantities import HC
+from bluesky_diffractogram.replay import reduced_ahead, replayed
 from bluesky_diffractogram.replay.curves import curves
 from bluesky_diffractogram.replay.event_curves import EventCurves
 
@@ -185,3 +186,50 @@ def test_readings_are_used_that_are_not_carried(moving, run):
     events = [doc["data"] for name, doc in derived_of(run, moving) if name == "event"]
     assert {"z", "e"}.isdisjoint(events[0])
     assert image(0).shape == SHAPE
+
+
+@pytest.fixture
+def poni_run(cfg, tmp_path):
+    """Frames in a file, each with a PONI file of its own that its event names."""
+    with open(cfg["calibration"]) as file:
+        text = file.read()
+    path = tmp_path / "frames.h5"
+    write_hdf5(path, images(6), chunks=(1, *SHAPE))
+    settle()
+    documents = list(StreamRun(uri_of(path), motor=True).step_scan(6))
+    for n, doc in enumerate(doc for name, doc in documents if name == "event"):
+        named = tmp_path / f"{n // 2}.poni"
+        named.write_text(text.replace("Distance: 0.1", f"Distance: 0.1{2 + n // 2}"))
+        doc["data"]["motor"] = str(named)
+    return documents
+
+
+def test_poni_files_again(cfg, poni_run, small_blocks, caplog, monkeypatch):
+    given = _Workers()
+    monkeypatch.setattr(replayed, "_workers", lambda workers: workers and given)
+    moving = {**cfg, "geometry": {"poni": "motor"}}
+    live = live_of(moving, poni_run)
+    assert [each["geometry_distance"] for each in live.events] == pytest.approx([0.12, 0.12, 0.13, 0.13, 0.14, 0.14])
+    assert_same(derived_of(poni_run, moving), live.derived)
+    assert_same(derived_of(live.derived, raw=poni_run), live.derived)
+    assert_same(derived_of(poni_run, moving, workers=2), live.derived)
+    assert given
+    assert "is another now" not in caplog.text
+
+
+@pytest.mark.parametrize("workers", [None, 2])
+def test_a_poni_file_that_is_another_now_is_said(cfg, poni_run, small_blocks, tmp_path, caplog, monkeypatch, workers):
+    monkeypatch.setattr(replayed, "_workers", lambda workers: workers and _Workers())
+    moving = {**cfg, "geometry": {"poni": "motor"}, "peaks": False}  # which would be followed from frame to frame
+    live = live_of(moving, poni_run)
+    (tmp_path / "1.poni").write_text((tmp_path / "2.poni").read_text())
+    again = derived_of(live.derived, raw=poni_run, workers=workers)
+    assert [doc["data"]["geometry_distance"] for name, doc in again if name == "event"][2] == pytest.approx(0.14)
+    said = [record.getMessage() for record in caplog.records if "is another now" in record.getMessage()]
+    assert len(said) == 1
+    assert "seq_num 3: its geometry is {'geometry_distance': 0.14" in said[0]
+    resumed = replay(poni_run, moving, resume=live.derived)
+    documents = []
+    resumed.store(lambda name, doc: documents.append((name, doc)))
+    assert resumed.taken_over == 3
+    assert_same(documents, again)

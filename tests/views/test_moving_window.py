@@ -9,7 +9,7 @@ from documents.conftest import cfg, send, small_poni
 from documents.test_moving import moving_run
 
 from bluesky_diffractogram import ReductionCallback
-from bluesky_diffractogram.config.consistency import HC
+from bluesky_diffractogram.config.quantities import HC
 from bluesky_diffractogram.views import DiffractogramFigure
 from bluesky_diffractogram.views.curves import LiveDiffractogram
 from bluesky_diffractogram.views.lines import Lines
