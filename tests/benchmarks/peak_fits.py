@@ -33,6 +33,7 @@ from scipy.optimize import curve_fit
 from bluesky_diffractogram.config import load_config
 from bluesky_diffractogram.reduction import peak_fit
 from bluesky_diffractogram.reduction.bin_covariance import BinCovariance, covariance_of_table
+from bluesky_diffractogram.reduction.diffractogram import Diffractogram
 from bluesky_diffractogram.reduction.fit_windows import windows
 from bluesky_diffractogram.reduction.frame import Frame
 from bluesky_diffractogram.reduction.opening import open_geometry
@@ -59,11 +60,20 @@ def model(x: np.ndarray, *parameters: float) -> np.ndarray:
     return curve
 
 
+def expected_counts() -> np.ndarray:
+    """``(N,)`` the ten lines on their background."""
+    lines = sum(h * binned_line(N, c, FWHM, LORENTZ) for c, h in zip(CENTRES, HEIGHTS, strict=True))
+    return 100.0 + 0.02 * np.arange(N) + lines
+
+
+def ten_lines_counted() -> Diffractogram:
+    """The same with counting noise."""
+    return counted(expected_counts(), 50.0, np.random.default_rng(1))
+
+
 def contestants() -> dict[str, Callable[[], object]]:
     """What fits the ten lines, each with the same start."""
-    lines = sum(h * binned_line(N, c, FWHM, LORENTZ) for c, h in zip(CENTRES, HEIGHTS, strict=True))
-    expected = 100.0 + 0.02 * np.arange(N) + lines
-    curve = counted(expected, 50.0, np.random.default_rng(1))
+    expected, curve = expected_counts(), ten_lines_counted()
     found = find_peaks(curve)
     independent = BinCovariance(np.ones(N), None, np.ones((N, 1)))
     order = np.argsort(found.position)
