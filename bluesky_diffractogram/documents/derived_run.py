@@ -17,6 +17,7 @@ from .earlier import EarlierEvent
 from .images import Document
 from .messages import OriginOfFrame
 from .tally import FrameTally
+from .validity import validate_descriptor, validate_event
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ COPIED_WITH_ONE_TO_ONE = ("shape", "extents", "snaking", "num_points")
 @dataclass
 class _Stream:
     compose_event: Any
+    data_keys: Mapping[str, Any]
     events: EventData
     carried: dict[str, Any]
     name: str
@@ -160,9 +162,10 @@ class DerivedRun:
         time = data["timestamp"]
         timestamps = {name: origin.timestamps.get(name, time) if name in carried else time for name in data}
         event = stream.compose_event(
-            data=data, timestamps=timestamps, seq_num=seq_num, time=time,
-            validate=not stream.validated,
+            data=data, timestamps=timestamps, seq_num=seq_num, time=time, validate=False,
         )  # fmt: skip
+        if not stream.validated:
+            validate_event(event, stream.data_keys)
         counters[stream.name] = max(next_seq_num, seq_num + 1)
         stream.validated = True
         self._seq_nums[key] = (stream.name, seq_num)
@@ -194,10 +197,12 @@ class DerivedRun:
             object_keys=object_keys,
             configuration=stream_configuration(reducer, described, time),
             hints={OBJECT: {"fields": hinted}},
+            validate=False,
         )
+        validate_descriptor(bundle.descriptor_doc)
         self.emit("descriptor", bundle.descriptor_doc)
         missing = {name: _missing(raw_key) for name, raw_key in raw_keys.items()}
-        stream = self._streams[key] = _Stream(bundle.compose_event, EventData(reducer), missing, name)
+        stream = self._streams[key] = _Stream(bundle.compose_event, keys, EventData(reducer), missing, name)
         return stream
 
     def stop(self, exit_status: str, reason: str, tally: FrameTally) -> None:
