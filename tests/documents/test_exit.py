@@ -9,6 +9,8 @@ import textwrap
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("interpreter exit")  # one process that ends, for all
+
 SCRIPT = """
     import json, sys, time
     sys.path.insert(0, {tests!r})
