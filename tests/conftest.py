@@ -15,6 +15,12 @@ from ponis import write_poni
 LIGHTFORM = Path(__file__).parents[2] / "shared" / "data" / "lightform"
 
 
+def pytest_collection_modifyitems(config, items):
+    """Of several processes none waits for the others in the end: what takes long, and what one does alone, is first."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not (item.get_closest_marker("xdist_group") or item.get_closest_marker("slow")))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _tables_of_this_session_only(tmp_path_factory):
     """Tables are kept in a folder of the session: none is left behind, and none from before is used."""

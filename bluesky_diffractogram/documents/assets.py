@@ -174,8 +174,8 @@ class Assets:
             self._open.popitem()[1].close()
 
     def load_handlers(self) -> None:
-        """Load the installed readers now, which takes a second, and not when the first file is announced."""
-        self._datums.make_filler()
+        """Load the readers of area detectors now, which takes a second, and not when the first file is announced."""
+        self._datums.load_handlers()
 
     def _read(self, frames: Frames, index: int) -> ReadImage:
         state = frames.state(index, self._paths)  # before: what is written meanwhile changes it

@@ -18,6 +18,7 @@ from .images import Document
 from .messages import OriginOfFrame
 from .setting_changes import SettingChanges
 from .tally import FrameTally
+from .validity import validate_descriptor, validate_event
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ COPIED_WITH_ONE_TO_ONE = ("shape", "extents", "snaking", "num_points")
 @dataclass
 class _Stream:
     compose_event: Any
+    data_keys: Mapping[str, Any]
     events: EventData
     carried: dict[str, Any]
     name: str
@@ -161,9 +163,10 @@ class DerivedRun:
         time = data["timestamp"]
         timestamps = {name: origin.timestamps.get(name, time) if name in carried else time for name in data}
         event = stream.compose_event(
-            data=data, timestamps=timestamps, seq_num=seq_num, time=time,
-            validate=not stream.validated,
+            data=data, timestamps=timestamps, seq_num=seq_num, time=time, validate=False,
         )  # fmt: skip
+        if not stream.validated:
+            validate_event(event, stream.data_keys)
         counters[stream.name] = max(next_seq_num, seq_num + 1)
         stream.validated = True
         self._seq_nums[key] = (stream.name, seq_num)
@@ -195,10 +198,12 @@ class DerivedRun:
             object_keys=object_keys,
             configuration=stream_configuration(reducer, described, time),
             hints={OBJECT: {"fields": hinted}},
+            validate=False,
         )
+        validate_descriptor(bundle.descriptor_doc)
         self.emit("descriptor", bundle.descriptor_doc)
         missing = {name: _missing(raw_key) for name, raw_key in raw_keys.items()}
-        stream = self._streams[key] = _Stream(bundle.compose_event, EventData(reducer), missing, name)
+        stream = self._streams[key] = _Stream(bundle.compose_event, keys, EventData(reducer), missing, name)
         return stream
 
     def _stream_of(self, number: int) -> str | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from .resources import uri_of
 logger = logging.getLogger(__name__)
 
 HANDLERS = "databroker.handlers"
+LOADED_BEFORE = ("AD_HDF5", "AD_TIFF")
 KEPT_DATUMS = 64
 MOST_OF_AN_EVENT = 8
 MOST_HANDLERS = 32
@@ -27,15 +29,33 @@ MOST_RESOURCES = MOST_DESCRIPTORS = 10_000
 MOST_DATUMS = 300_000
 
 
-def installed_handlers() -> dict[str, Any]:
-    """The readers that installed packages offer under databroker's entry points, by Resource spec."""
-    found: dict[str, Any] = {}
+@functools.cache
+def _offered() -> dict[str, list[EntryPoint]]:
+    """By Resource spec."""
+    found: dict[str, list[EntryPoint]] = {}
     for entry in entry_points(group=HANDLERS):
-        try:
-            found[entry.name] = entry.load()
-        except Exception as error:  # a broken package must not take the others with it
-            logger.warning("the handler for %s cannot be loaded: %s", entry.name, error)
+        found.setdefault(entry.name, []).append(entry)
     return found
+
+
+@functools.cache
+def _loaded(spec: str) -> Any:
+    """Of an offered spec; None if it cannot be loaded."""
+    for entry in reversed(_offered()[spec]):
+        try:
+            return entry.load()
+        except Exception as error:  # a broken package must not take others with it
+            logger.warning("the handler for %s cannot be loaded: %s", spec, error)
+    return None
+
+
+def installed_handler(spec: str) -> Any:
+    """The reader that an installed package offers for a Resource spec under databroker's entry points; None for none.
+
+    It is imported when it is first asked for: that of ophyd's simulated detectors brings all of ophyd with it, and
+    those of area detectors dask, of which a process that reads other files needs nothing.
+    """
+    return _loaded(spec) if spec in _offered() else None
 
 
 class Datums:
@@ -76,7 +96,9 @@ class Datums:
         elif name == "descriptor":
             self._last_descriptor = doc["uid"]
         if self._filler is None:
-            self.make_filler()
+            self._make_filler()
+        if name == "resource":
+            self._know(doc.get("spec"))
         self._filler(name, doc)
         for cache, most in (
             (self._resources, MOST_RESOURCES), (self._descriptors, MOST_DESCRIPTORS), (self._datums, MOST_DATUMS),
@@ -181,13 +203,24 @@ class Datums:
         self._files.forget()
         self._used.clear()
 
-    def make_filler(self) -> None:
-        """Load the installed readers, which takes a second."""
+    def load_handlers(self) -> None:
+        """Load the readers of area detectors, which takes a second."""
+        self._make_filler()
+        for spec in LOADED_BEFORE:
+            self._know(spec)
+
+    def _know(self, spec: Any) -> None:
+        """Have the filler read resources of a spec, if there is a reader."""
+        known = not isinstance(spec, str) or spec in self._filler.handler_registry
+        if not known and (handler := installed_handler(spec)) is not None:
+            self._filler.register_handler(spec, handler)
+
+    def _make_filler(self) -> None:
         from event_model import Filler
 
         # No retries there: they would hold up every other run. Parked frames are tried again instead.
         self._filler = Filler(
-            {**installed_handlers(), **self.given_handlers},
+            self.given_handlers,
             root_map=self._root_map,
             coerce="force_numpy",
             inplace=False,

@@ -80,13 +80,16 @@ def shared_noise(table: PixelTable, number: int, most_rows: int = 400_000) -> tu
         How much of the table is looked at, in stretches from all over it.
     """
     begin, end = int(table.bins[number]), int(table.bins[number + 1]) - 1
+    pixels = len(table.pixel)
     stretches = max(1, min(64, most_rows // 1000))
     length = most_rows // stretches
-    starts = np.linspace(0, max(len(table.pixel) - length, 0), stretches).astype(np.intp)
-    pick = np.unique(starts[:, None] + np.arange(min(length, len(table.pixel))))
+    pick: slice | NDArray[np.intp] = slice(None)
+    if pixels > stretches * length:  # else the stretches would overlap, and be all of it
+        starts = np.linspace(0, pixels - length, stretches).astype(np.intp)
+        pick = (starts[:, None] + np.arange(length)).ravel()
     rows = table.pixel[pick], table.first_bin[pick], table.first_part[pick], table.second_part[pick]
     reach = min(int(widest_pixel(rows[0], rows[1], rows[3], begin, end)), MOST_REACH)
-    shared = shared_variance(*rows, np.ones(len(pick), np.float32), begin, end, reach)
+    shared = shared_variance(*rows, np.ones(len(rows[0]), np.float32), begin, end, reach)
     own = shared[:, 0].sum()
     return tuple(round(float(each), 3) for each in shared.sum(axis=0) / own) if own > 0.0 else (1.0,)
 

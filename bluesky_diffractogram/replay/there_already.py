@@ -143,7 +143,7 @@ class _Looking:
                 looked = self.open[start["uid"]] = _Looked([each.finished(start["uid"]) for each in self.earlier])
                 looked.require(start["uid"], lambda run: True)
             case AssetDescribed(name, doc):
-                if name != "descriptor":  # which is for filling events, and has all readers loaded
+                if name != "descriptor":  # which is for filling events
                     self.assets.receive(name, doc)
             case ImagesReceived(run_uid) if message.in_file:  # whose datum may come after it
                 self.open[run_uid].waiting.append(message)

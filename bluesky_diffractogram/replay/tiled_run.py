@@ -92,13 +92,11 @@ def documents_of_tiled_run(
 
 
 def _streams(run: Any) -> Iterator[tuple[str, Any]]:
-    # Early writers put the streams into a node of their own.
-    base = run.base
-    for name in base:
-        node = base[name]
+    # Items come with what their listing says; each that is asked for by its name is one more request.
+    for name, node in run.base.items():
+        # Early writers put the streams into a node of their own.
         if name == "streams" and "BlueskyEventStream" not in {spec.name for spec in node.specs}:
-            for inner in node:
-                yield inner, node[inner]
+            yield from node.items()
         else:
             yield name, node
 
@@ -108,8 +106,7 @@ def _stream(
 ) -> tuple[list[NamedDocument], Iterator[_Point]]:
     """The documents of a stream that come before its events; and of each event the time, and what there is of it."""
     data_keys, run_uid = descriptors[0]["data_keys"], descriptors[0]["run_start"]
-    base = stream.base
-    parts = {key: base[key] for key in base}
+    parts = dict(stream.base.items())
     table = _table(parts)
     arrays = {key: node for key, node in parts.items() if key in data_keys and (wanted is None or key in wanted)}
     shapes = {key: data_keys[key].get("shape") or () for key in arrays}

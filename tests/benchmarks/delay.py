@@ -31,6 +31,7 @@ from bluesky_diffractogram import DiffractogramCallback
 
 HERE = Path(__file__).parent
 SIZES = {"1 Mpx": (1043, 981), "4 Mpx": (2167, 2070)}
+QUICK = "0.05 Mpx"
 PACE_S = 0.05
 PONI = """poni_version: 2.1
 Detector: Detector
@@ -155,7 +156,7 @@ def in_a_window(plot: bool) -> dict:
 
 
 def measure(folder: Path, size: str, where: str, points: int, pace: float, plot: bool) -> dict:
-    shape = SIZES[size]
+    shape = {**SIZES, QUICK: (240, 210)}[size]
     image = np.random.default_rng(1).poisson(20, shape).astype(np.uint32)
     poni = folder / f"{size}.poni"
     poni.write_text(PONI.format(*shape, shape[0] * 5e-5, shape[1] * 5e-5))
@@ -213,7 +214,7 @@ def measure(folder: Path, size: str, where: str, points: int, pace: float, plot:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=200)
-    parser.add_argument("--quick", action="store_true", help="one case with few points, to see that it works")
+    parser.add_argument("--quick", action="store_true", help="small frames and few points, to see that it works")
     parser.add_argument("--size", choices=SIZES, help="of one size only")
     parser.add_argument("--paced", action="store_true", help=f"one point each {PACE_S} s only, not as fast as it can")
     parser.add_argument("--window", action="store_true", help="with the window")
@@ -226,7 +227,7 @@ def main() -> None:
         for pace in ((PACE_S,) if options.paced else (PACE_S, 0.0))
     ]
     if options.quick:
-        cases = [("1 Mpx", where, 5, PACE_S) for where in ("event", "file")]
+        cases = [(QUICK, where, 5, PACE_S) for where in ("event", "file")]
     if options.window:
         sys.path.append(str(HERE.parent / "views"))
         mpl.use("module://fake_live_backend")

@@ -7,56 +7,71 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
 
-def test_the_queue_is_drained_and_open_runs_are_closed(cfg, tmp_path):
-    out = tmp_path / "out.json"
-    script = f"""
-        import json, sys, time
-        sys.path.insert(0, {str(__file__.rsplit("/", 2)[0])!r})
-        import numpy as np
-        from bluesky_diffractogram import ReductionCallback
-        from documents.conftest import image, raw_run
-        from bluesky_diffractogram.reduction.reducer import Reducer
-        reduce = Reducer.reduce
-        def slowly(self, frame):
-            time.sleep(0.05)
-            return reduce(self, frame)
-        Reducer.reduce = slowly
+pytestmark = pytest.mark.xdist_group("interpreter exit")  # one process that ends, for all
+
+SCRIPT = """
+    import json, sys, time
+    sys.path.insert(0, {tests!r})
+    import numpy as np
+    from pathlib import Path
+    from ponis import write_poni
+    from bluesky_diffractogram import ReductionCallback
+    from documents.conftest import image, raw_run
+    from bluesky_diffractogram.reduction.reducer import Reducer
+    reduce = Reducer.reduce
+    def slowly(self, frame):
+        time.sleep(0.05)
+        return reduce(self, frame)
+    Reducer.reduce = slowly
+    folder = Path({folder!r})
+
+    def queued(which, cfg, images, end):
         kept = []
         def keep(name, doc):
             kept.append([name, doc.get("exit_status"), doc.get("reason"), doc.get("frames")])
-            open({str(out)!r}, "w").write(json.dumps(kept))
-        diff = ReductionCallback({json.dumps(cfg)})
+            (folder / which).write_text(json.dumps(kept))
+        diff = ReductionCallback(cfg)
         diff.subscribe(keep)
-        for name, doc in list(raw_run([image(n) for n in range(8)]))[:-1]:
+        for name, doc in list(raw_run(images))[:end]:
             diff(name, doc)
-    """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60)
+        return diff
+
+    small = queued("small", {cfg}, [image(n) for n in range(8)], -1)  # its stop does not come
+    poni = write_poni(folder / "large.poni", shape=(1000, 1000), pixel=(2e-4, 2e-4))
+    large = queued("large", {{"calibration": str(poni), "npt": 200}}, [np.ones((1000, 1000), "u2")] * 6, None)
+"""
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """What two callbacks had sent when their process had ended, each ``[name, exit_status, reason, frames]``."""
+    from ponis import write_poni
+
+    from .conftest import SHAPE
+
+    folder = tmp_path_factory.mktemp("exit")
+    poni = write_poni(folder / "small.poni", shape=SHAPE, pixel=(6e-4, 5e-4), rot=(0.02, -0.03, 0.0))
+    cfg = {"calibration": str(poni), "diff_ranges": [[10, 60, 4, 16], [-5, 40, 5, 15]], "npt": 150}
+    script = textwrap.dedent(SCRIPT).format(tests=__file__.rsplit("/", 2)[0], folder=str(folder), cfg=json.dumps(cfg))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    kept = json.loads(out.read_text())
-    assert [entry[0] for entry in kept] == ["start", "descriptor", *["event"] * 8, "stop"]
-    assert kept[-1][1:3] == ["abort", "interpreter exit"]
-    assert kept[-1][3]["reduced"] == 8
+    return lambda which: json.loads((folder / which).read_text())
 
 
-def test_large_frames_are_drained_too(tmp_path):
+def test_the_queue_is_drained_and_open_runs_are_closed(kept):
+    small = kept("small")
+    assert [entry[0] for entry in small] == ["start", "descriptor", *["event"] * 8, "stop"]
+    assert small[-1][1:3] == ["abort", "interpreter exit"]
+    assert small[-1][3]["reduced"] == 8
+
+
+def test_large_frames_are_drained_too(kept):
     """They are shared out among threads, which no executor begins any more when the interpreter ends."""
-    script = f"""
-        import sys
-        sys.path.insert(0, {str(__file__.rsplit("/", 2)[0])!r})
-        import numpy as np
-        from pathlib import Path
-        from ponis import write_poni
-        from bluesky_diffractogram import ReductionCallback
-        from documents.conftest import raw_run
-        poni = write_poni(Path({str(tmp_path)!r}) / "large.poni", shape=(1000, 1000), pixel=(2e-4, 2e-4))
-        diff = ReductionCallback({{"calibration": str(poni), "npt": 200}})
-        diff.subscribe(lambda name, doc: name == "stop" and print(doc["frames"], flush=True))
-        for name, doc in raw_run([np.ones((1000, 1000), "u2")] * 6):
-            diff(name, doc)
-    """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60)
-    assert "'reduced': 6" in done.stdout, done.stdout + done.stderr
+    large = kept("large")
+    assert large[-1][:2] == ["stop", "success"]
+    assert large[-1][3]["reduced"] == 6
 
 
 def test_importing_the_package_is_quick_and_opens_nothing_heavy():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from peak_curves import binned_line, counted, line, plain, split
@@ -140,3 +142,31 @@ def test_noise_of_frames_is_right_where_the_table_tells_what_bins_share_and_pixe
     assert np.median(ratio) == pytest.approx(1.0, abs=0.08)
     assert 0.6 < np.quantile(ratio, 0.05) < np.quantile(ratio, 0.95) < 1.6
     assert found <= 1
+
+
+@pytest.mark.parametrize("most_rows", [1500, 64_000, 400_000])
+def test_what_bins_share_is_told_from_each_row_once_in_stretches_from_all_over_the_table(tmp_path, most_rows):
+    from ponis import write_poni
+
+    from bluesky_diffractogram.config import load_config
+    from bluesky_diffractogram.reduction.bin_covariance import covariance_of_table, shared_noise
+    from bluesky_diffractogram.reduction.opening import open_geometry
+    from bluesky_diffractogram.reduction.reducer import Reducer
+
+    poni = write_poni(tmp_path / "flat.poni", shape=(300, 310), pixel=(3e-4, 3e-4))
+    config = load_config({"calibration": str(poni), "npt": 300, "method": "bbox", "peaks": None})
+    geometry = open_geometry(config)
+    table = Reducer(config, geometry, geometry.shape).prepared.table
+    assert 64_000 < len(table.pixel) < 400_000
+    stretches = max(1, min(64, most_rows // 1000))
+    length = most_rows // stretches
+    starts = np.linspace(0, max(len(table.pixel) - length, 0), stretches).astype(int)
+    rows = sorted({row for start in starts for row in range(start, min(start + length, len(table.pixel)))})
+    part = replace(
+        table, pixel=table.pixel[rows], first_bin=table.first_bin[rows], first_part=table.first_part[rows],
+        second_part=table.second_part[rows], weight=np.ones_like(table.weight),
+    )  # fmt: skip
+    assert shared_noise(table, 0, most_rows) == shared_noise(part, 0, 1_000_000)
+    if most_rows == 400_000:
+        own, neighbour = covariance_of_table(replace(table, weight=part.weight), 0).correlation.mean(axis=0)[:2]
+        assert shared_noise(table, 0)[:2] == pytest.approx((own, neighbour), abs=0.02)

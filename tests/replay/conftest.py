@@ -10,7 +10,7 @@ from ophyd.sim import SynAxis, SynSignal, SynSignalWithRegistry
 __all__ = ["cfg", "small_poni"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pool():
     """Two worker processes for all tests of the group "workers", as `replay(…, workers=2)` starts them."""
     from bluesky_diffractogram.replay import workers

@@ -19,6 +19,7 @@ from tiled_servers import tiled_server
 
 from bluesky_diffractogram import DiffractogramCallback, ReplayError, replay
 from bluesky_diffractogram.replay.read_derived import read_derived
+from bluesky_diffractogram.replay.tiled_run import documents_of_tiled_run
 from bluesky_diffractogram.sim.beamline import simulated_beamline
 
 pytestmark = pytest.mark.xdist_group("tiled server")
@@ -84,6 +85,19 @@ def test_its_derived_run_is_read_back_and_computed_again(client, scans):
         np.testing.assert_array_equal(stored, values)
     assert_same_numbers(replay(derived, raw=client).to_xarray(), live)
     assert_same_numbers(read_derived(derived), live)
+
+
+def test_what_a_run_consists_of_takes_one_request_for_all_of_it(client, scans, server):
+    """Its arrays are not asked for one by one."""
+    live = scans[0]
+    uid = live.derived[0][1]["uid"]
+    run = client[uid]
+    before = server.log.read_text()
+    documents = Collected(documents_of_tiled_run(run, arrays=False))
+    requests = server.log.read_text().removeprefix(before)
+    assert len(documents.of("event")) == 4
+    assert f"/search/{uid}/diffractogram?" in requests
+    assert "/diffractogram/diff_1" not in requests
 
 
 def test_what_is_replayed_is_stored_in_the_same_server(client, scans, beamline):
