@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..reduction.disk_cache import wait_until_written
 from .blocks import Block, Done, Job, forget_job, reduce_block
 from .dask_log import DaskLog
+from .environment import KeptEnvironment
 from .errors import ReplayError
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ ENVIRONMENT = {
 
 
 _dask_log = DaskLog()
+# dask sets the others by itself.
+_environment = KeptEnvironment((*ENVIRONMENT, "MALLOC_TRIM_THRESHOLD_", "PYTHONHASHSEED", "__DASK_PARENT_PID"))
 
 
 class Killed(Exception):
@@ -167,6 +170,7 @@ class Workers:
             with contextlib.suppress(Exception):
                 self._cluster.close(CLOSE_S)
             _dask_log.restore()
+            _environment.restore()
             self._cluster = self._client = None
             self._number = 0
 
@@ -174,10 +178,12 @@ class Workers:
         if self._client is None:
             wait_until_written()  # the tables that they begin with
             _dask_log.silence()
+            _environment.keep()
             try:
                 self._cluster, self._client = _start(self._wanted)
             except BaseException:
                 _dask_log.restore()
+                _environment.restore()
                 raise
         if not self._number:
             self._number = max(1, _number(self._client))

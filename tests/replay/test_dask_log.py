@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
@@ -11,6 +12,7 @@ import sys
 import pytest
 from documents.stream_runs import StreamRun, images, uri_of, write_hdf5
 
+from bluesky_diffractogram import replay
 from bluesky_diffractogram.replay.dask_log import DaskLog
 from bluesky_diffractogram.replay.workers import ENVIRONMENT
 
@@ -50,3 +52,18 @@ def test_a_script_that_logs_hears_nothing_of_dasks_processes(cfg, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=150, env=environment)
     assert done.stdout == "4\n"
     assert [line for line in done.stderr.splitlines() if "distributed" in line] == ["INFO:distributed:again"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.xdist_group("workers")
+def test_the_environment_is_left_as_it_was(cfg, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    write_hdf5(tmp_path / "frames.h5", images(4))
+    run = list(StreamRun(uri_of(tmp_path / "frames.h5")).step_scan(4))
+    list(replay(run, cfg))  # what libraries set when they are imported is theirs
+    importlib.import_module("distributed")
+    before = dict(os.environ)
+    assert sum(name == "event" for name, _ in replay(run, cfg, workers=1)) == 4
+    assert dict(os.environ) == before
