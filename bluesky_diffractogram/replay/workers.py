@@ -81,7 +81,6 @@ class Task:
 
         alone_since: float | None = None
         while True:
-            finished = self._future.done()
             try:
                 return self._future.result(timeout=LOOK_EVERY_S)
             except KilledWorker as error:
@@ -89,7 +88,8 @@ class Task:
             except CancelledError as error:
                 raise NoWorkers(f"the task was lost: {error}") from error
             except TimeoutError:
-                if finished:
+                # One that is done may be lost with its worker before it is fetched, and is made again.
+                if self._future.status == "error":
                     raise  # it is the task's own
             if _number(self._future.client):
                 alone_since = None
