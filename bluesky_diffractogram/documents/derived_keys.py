@@ -86,11 +86,11 @@ def data_keys(reducer: Reducer, carried: Mapping[str, Document]) -> dict[str, An
     keys: dict[str, Any] = {}
     for wanted in reducer.ranges:
         i, npt = wanted.number, wanted.npt
-        keys[f"diff_{i}"] = _array((2, npt), ("radial_intensity", "radial"), f"{unit}, {counts}")
+        keys[f"diff_{i}"] = _array((2, npt), ("radial_intensity", f"radial_{i}"), f"{unit}, {counts}")
         if config.error_model is not None:
-            keys[f"sigma_{i}"] = _array((npt,), ("radial",), counts)
+            keys[f"sigma_{i}"] = _array((npt,), (f"radial_{i}",), counts)
         if config.count:
-            keys[f"count_{i}"] = _array((npt,), ("radial",), "", "<i8")
+            keys[f"count_{i}"] = _array((npt,), (f"radial_{i}",), "", "<i8")
         keys[f"radial_range_{i}"] = _array((2,), ("limits",), unit)
         keys[f"azimuth_range_{i}"] = _array((2,), ("limits",), "deg")
         if config.peaks is not None:
@@ -107,7 +107,7 @@ def data_keys(reducer: Reducer, carried: Mapping[str, Document]) -> dict[str, An
         keys[f"mean_{i}"] = _number(counts)
         keys[f"total_{i}"] = _number(COUNTS)
     if reducer.cake is not None and config.cake is not None:
-        shape, dims = (config.cake.npt_azim, config.cake.npt_rad), ("azimuthal", "radial")
+        shape, dims = (config.cake.npt_azim, config.cake.npt_rad), ("cake_azimuthal", "cake_radial")
         keys["cake"] = _array(shape, dims, counts, "<f4")
     for name in recorded_parameters(config):
         keys[RECORDED + name] = _number(UNITS[name])

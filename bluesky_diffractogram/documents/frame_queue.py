@@ -10,6 +10,7 @@ from collections.abc import Callable
 from .messages import DarkPassedOver, DarkReceived, FramesPassedOver, ImagesReceived, Message
 
 MOST_MESSAGES = 100_000
+LONGEST_START_S = 600.0
 
 
 class FrameQueue:
@@ -22,21 +23,31 @@ class FrameQueue:
         never more than 100 000 messages.
     when_full
         ``"block"``: the caller waits, at most `block_timeout` seconds and only while somebody takes messages,
-        then its frame is dropped. ``"drop_oldest"``: the frame that waited longest is dropped. ``"latest"``: all that
-        wait are dropped. Darks take room as frames do, and are not dropped for others: all that follow need them.
+        then its frame is dropped; seconds in which the reduction is `starting` do not count. ``"drop_oldest"``: the
+        frame that waited longest is dropped. ``"latest"``: all that wait are dropped. Darks take room as frames do, and
+        are not dropped for others: all that follow need them.
     block_timeout
         In seconds.
     alive
         Whether somebody takes messages.
+    starting
+        Whether whoever takes them is not ready yet: on a fresh installation loops are compiled, for up to minutes on a
+        busy machine.
     """
 
     def __init__(
-        self, size: int, when_full: str, block_timeout: float, alive: Callable[[], bool] = lambda: True
+        self,
+        size: int,
+        when_full: str,
+        block_timeout: float,
+        alive: Callable[[], bool] = lambda: True,
+        starting: Callable[[], bool] = lambda: False,
     ) -> None:
         self.size = size
         self.when_full = when_full
         self._block_timeout = block_timeout
         self._alive = alive
+        self._starting = starting
         self._messages: deque[Message] = deque()
         self._frames = 0
         self._ending = False
@@ -91,9 +102,13 @@ class FrameQueue:
         if self._fits(wanted):
             return True
         if self.when_full == "block":
-            deadline = time.monotonic() + self._block_timeout
+            now = time.monotonic()
+            deadline, started_by = now + self._block_timeout, now + LONGEST_START_S
             while not self._fits(wanted):
-                left = deadline - time.monotonic()
+                now = time.monotonic()
+                if now < started_by and self._starting():
+                    deadline = now + self._block_timeout
+                left = deadline - now
                 if left <= 0 or not self._alive():
                     return False
                 self._changed.wait(min(left, 0.1))

@@ -35,12 +35,15 @@ def find_image_key(descriptor: Document, wanted: str | None = None) -> str | Non
     str or None
         None where there is none.
     """
-    data_keys = descriptor.get("data_keys", {})
     if wanted is not None:
-        return wanted if wanted in data_keys else None
-    sizes = {name: _image_size(key) for name, key in data_keys.items()}
-    best = max(sizes, key=lambda name: sizes[name], default=None)
-    return best if best is not None and sizes[best] >= 0 else None
+        return wanted if wanted in descriptor.get("data_keys", {}) else None
+    return next(iter(image_keys(descriptor)), None)
+
+
+def image_keys(descriptor: Document) -> list[str]:
+    """The data keys of a descriptor that may hold images, the largest first."""
+    sizes = {name: _image_size(key) for name, key in descriptor.get("data_keys", {}).items()}
+    return sorted((name for name in sizes if sizes[name] >= 0), key=lambda name: -sizes[name])
 
 
 def _image_size(data_key: Document) -> float:

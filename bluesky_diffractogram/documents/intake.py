@@ -12,7 +12,7 @@ from numbers import Real
 from .baseline import BASELINE, Baseline
 from .darks import find_images, looked_at, sorted_out
 from .derived_run import PURPOSE
-from .images import count_frames, is_in_file
+from .images import count_frames, image_keys, is_in_file
 from .merge_join import MergeJoin, is_merged
 from .messages import (
     AssetDescribed,
@@ -204,6 +204,11 @@ class Intake:
         if image_key is not None:
             yield AssetDescribed("descriptor", descriptor)
             if descriptor.get("name") == config.stream:
+                if config.image_key is None and len(others := image_keys(descriptor)) > 1:
+                    logger.warning(
+                        "run %s: %s is reduced, which is the largest of the images of stream %s: %s; image_key tells "
+                        "which one is meant", descriptor["run_start"], image_key, config.stream, ", ".join(others),
+                    )  # fmt: skip
                 yield ImagesDescribed(descriptor, image_key, setting)
 
     def _event(self, doc: Document, setting: Setting) -> Iterator[Message]:

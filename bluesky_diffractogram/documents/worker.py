@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from .frame_queue import FrameQueue
-from .messages import Message
+from .messages import ImagesReceived, Message
 from .pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,8 @@ class Worker:
         self._pipeline = pipeline
         self._first = first
         self._on_error = on_error
-        self.queue = FrameQueue(queue_size, when_full, block_timeout, self._is_alive)
+        self._ready = False
+        self.queue = FrameQueue(queue_size, when_full, block_timeout, self._is_alive, lambda: not self._ready)
         self._state = threading.Condition()
         self._put = self._done = 0
         self._waiting_for_files = False
@@ -135,6 +136,7 @@ class Worker:
             if message is not None:
                 following = self.queue.peek()
                 self._guarded(lambda: self._pipeline.process(message, following))  # noqa: B023  (called at once)
+                self._ready |= isinstance(message, ImagesReceived)  # all is compiled, and the table is there
                 del following
             if self._pipeline.parked and time.monotonic() - last_retry >= RETRY_EVERY_S:
                 self._guarded(self._pipeline.retry)

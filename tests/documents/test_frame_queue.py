@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from bluesky_diffractogram.documents import frame_queue
 from bluesky_diffractogram.documents.frame_queue import FrameQueue
 from bluesky_diffractogram.documents.messages import (
     DarkPassedOver,
@@ -61,6 +62,27 @@ def test_block_drops_the_frame_after_its_time_and_says_so_in_its_place():
         queue.put(frame(n))
     queue.put(RunStopped("run", {}))
     assert drain(queue) == [0, ("dropped", 1), ("dropped", 1), "stop"]
+
+
+def test_block_waits_while_the_reduction_is_made_ready():
+    starting = threading.Event()
+    queue = FrameQueue(1, "block", 0.01, starting=lambda: not starting.is_set())
+    queue.put(frame(0))
+    putting = threading.Thread(target=queue.put, args=(frame(1),))
+    putting.start()
+    putting.join(0.3)
+    assert putting.is_alive()
+    starting.set()  # and nobody makes room
+    putting.join(10)
+    assert drain(queue) == [0, ("dropped", 1)]
+
+
+def test_block_does_not_wait_for_a_start_that_never_ends(monkeypatch):
+    monkeypatch.setattr(frame_queue, "LONGEST_START_S", 0.05)
+    queue = FrameQueue(1, "block", 0.01, starting=lambda: True)
+    queue.put(frame(0))
+    queue.put(frame(1))
+    assert drain(queue) == [0, ("dropped", 1)]
 
 
 def test_block_does_not_wait_for_a_dead_worker():
