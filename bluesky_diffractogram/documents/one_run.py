@@ -187,6 +187,11 @@ class OneRun:
         self._awaited_dark = next((each for each in reversed(self._parked) if each.is_dark), None)
         if self._awaited_dark is None:
             self._darks.frame_comes()
+        if message.why == "dropped" and not self.tally.dropped:
+            logger.warning(
+                "run %s: frames come faster than they are reduced; that of event %s is dropped (further ones are "
+                "counted only)", self.uid, message.event_uid,
+            )  # fmt: skip
         setattr(self.tally, message.why, getattr(self.tally, message.why) + message.frames)
         self._not_requested = message if message.why == "not_requested" else None
 
@@ -269,6 +274,8 @@ class OneRun:
             return
         self.finished = True
         if self._derived.started:
+            if self.tally.dropped:
+                logger.warning("run %s: %d frames were dropped", self.uid, self.tally.dropped)
             self._derived.stop(*self._ending, self.tally, self._changes)
         elif self._wanted_by_name:
             logger.warning("run %s: there are no images %s", self.uid, self._wanted_by_name)

@@ -46,9 +46,13 @@ def test_block_loses_nothing_and_the_scan_waits(cfg, collected, slow):
     assert took > 0.5
 
 
-def test_block_gives_up_on_a_frame_after_its_time(cfg, collected, slow):
+def test_block_gives_up_on_a_frame_after_its_time_and_says_so(cfg, collected, slow, caplog):
     frames, _ = run({**cfg, "queue_size": 1}, collected, block_timeout=0.01)
     assert frames["dropped"] > 0
+    said = [each.getMessage() for each in caplog.records if "dropped" in each.getMessage()]
+    (start,) = collected.of("start")
+    assert len(said) == 2
+    assert said[1] == f"run {start['raw_uid']}: {frames['dropped']} frames were dropped"
 
 
 @pytest.mark.parametrize("policy", ["drop_oldest", "latest"])
