@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 
-from documents.conftest import Collected, image, raw_run
-
 from bluesky_diffractogram import ReductionCallback
+from documents.conftest import Collected, image, raw_run
 
 
 def reduced(cfg, documents):
