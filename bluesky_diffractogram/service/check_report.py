@@ -168,5 +168,20 @@ def _settings_facts(examined: Examined) -> _Facts:
     facts.add_row("transformation", config.transformation)
     if config.normalization:
         facts.add_row("normalization", f"by the reading {config.normalization!r}")
-    facts.add_row("peaks", "not searched" if config.peaks is None else f"{config.peaks.method} finder")
+    _add_peaks(facts, examined)
+    if config.cake is not None:
+        facts.add_row("cake", f"{config.cake.npt_azim} azimuths × {config.cake.npt_rad} radial bins")
     return facts
+
+
+def _add_peaks(facts: _Facts, examined: Examined) -> None:
+    """How peaks are searched for, and which named ones where."""
+    settings, reducer = examined.config.peaks, examined.reducer
+    if settings is None:
+        facts.add_row("peaks", "not searched")
+        return
+    facts.add_row("peaks", f"{settings.method} finder" + (f", fitted with {settings.fit}" if settings.fit else ""))
+    for number, lines in enumerate(reducer.tracked if reducer is not None else (), 1):
+        places = (line.name if line.anywhere else f"{line.name} ({line.low:.5g} … {line.high:.5g})" for line in lines)
+        if lines:
+            facts.add_row(f"followed, range {number}", ", ".join(places))

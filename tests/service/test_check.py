@@ -57,6 +57,21 @@ def test_it_says_which_events_bring_darks(run_command: Run, beamline: SimulatedB
     assert "the latest before the frame: an event whose 'shutter' is 'closed'" in re.sub(r"\s+", " ", result.stdout)
 
 
+def test_it_says_what_is_searched_for_and_where(run_command: Run, beamline: SimulatedBeamline, tmp_path: Path) -> None:
+    wanted = {
+        **beamline.configuration,
+        "cake": {"npt_rad": 70, "npt_azim": 36},
+        "peaks": {"fit": "pseudo-voigt", "phases": [{"name": "CeO2", "calibrant": "CeO2", "most": 2}], "auto": 1},
+    }
+    result = run_command("check", json.dumps(wanted), "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    said = re.sub(r"\s+", " ", result.stdout)
+    assert "default finder, fitted with pseudo-voigt" in said
+    assert "36 azimuths × 70 radial bins" in said
+    assert "CeO2_111 (" in said
+    assert "p1" in said
+
+
 @pytest.mark.parametrize("how", ["argument", "--config", "--tool-configuration", "JSON argument"])
 def test_a_configuration_can_be_given_in_every_way(
     run_command: Run, configuration_file: Path, beamline: SimulatedBeamline, tmp_path: Path, how: str
