@@ -18,6 +18,7 @@ from .line_kernel import (
     model,
     start_heights,
 )
+from .peak_shape import GAUSS_AREA, LORENTZ_AREA
 
 # Parameters of the background, before the common width and mixing: it bends under lines that take much room.
 BACKGROUND = 3
@@ -274,8 +275,25 @@ def _with_own_shape(theta: NDArray, links: NDArray, line: int) -> tuple[NDArray,
 
 
 @compiled
+def _is_seen(theta: NDArray, links: NDArray, line: int, weight: NDArray) -> bool:
+    """Whether there are data at the middle of a line and at half of its height on both sides."""
+    place, half = theta[links[line, POSITION]], 0.5 * theta[links[line, WIDTH]]
+    for side in range(-1, 2):
+        i = int(np.floor(place + side * half + 0.5))
+        if not 0 <= i < len(weight) or not weight[i] > 0.0:
+            return False
+    return True
+
+
+@compiled
 def _is_line(
-    theta: NDArray, links: NDArray, held: NDArray, width_before: float, uncertainty: float, min_snr: float
+    theta: NDArray,
+    links: NDArray,
+    held: NDArray,
+    weight: NDArray,
+    width_before: float,
+    uncertainty: float,
+    min_snr: float,
 ) -> bool:
     """Whether the last line of a fitted model is one."""
     last = len(links) - 1
@@ -283,6 +301,8 @@ def _is_line(
     width, mixing = theta[BACKGROUND], theta[BACKGROUND + 1]
     above = theta[at] - min_snr * uncertainty
     if held[at] or not above >= 0.0 or width > WIDER * width_before or mixing >= 1.0:
+        return False
+    if not _is_seen(theta, links, last, weight):
         return False
     for k in range(last):
         distance, other = abs(place - theta[links[k, POSITION]]), theta[links[k, HEIGHT]]
@@ -371,7 +391,7 @@ def _search(
                 continue
             at = other_links[len(links), HEIGHT]
             uncertainty = np.sqrt(spreads[at, at] * worse)
-            if _is_line(start, other_links, other_held, theta[BACKGROUND], uncertainty, min_snr):
+            if _is_line(start, other_links, other_held, weight, theta[BACKGROUND], uncertainty, min_snr):
                 theta, links, squares, free = start, other_links, sum_of, count
                 slopes, curve, held = other_slopes, other_curve, other_held
                 found = True
@@ -393,7 +413,10 @@ def _search(
         n = len(theta)
         slopes, held = np.empty((n, m)), np.zeros(n, np.bool_)
         _, squares, free = _fitted(theta, links, y, weight, slopes, curve, held, MOST_STEPS)
-    return theta, links, new if squares < WORST * max(used - free, 1) else 0
+    good = squares < WORST * max(used - free, 1)
+    for k in range(lines, len(links)):
+        good &= _is_seen(theta, links, k, weight)
+    return theta, links, new if good else 0
 
 
 @compiled
@@ -432,7 +455,7 @@ def find_hidden(
     -------
     numpy.ndarray
         ``(5, n)``: position, height, FWHM, area (in bins) and which of the known lines it is, −1 for a new one. Only
-        of groups in which there are new ones, and of the lines that are alike there.
+        of groups in which there are new ones.
     """
     found, many = np.empty((5, len(position) + MOST_NEW * len(first))), 0
     for g in range(len(first)):
@@ -444,13 +467,12 @@ def find_hidden(
         )  # fmt: skip
         if not new:
             continue
-        width, mixing = theta[BACKGROUND], theta[BACKGROUND + 1]
-        unit_area = mixing * 0.5 * np.pi + (1.0 - mixing) * 0.5 * np.sqrt(np.pi / np.log(2.0))
         for k in range(len(links)):
-            if links[k, WIDTH] == BACKGROUND:
-                high = theta[links[k, HEIGHT]]
-                found[0, many], found[1, many] = first[g] + theta[links[k, POSITION]], high
-                found[2, many], found[3, many] = width, high * width * unit_area
-                found[4, many] = begin + k if k < end - begin else -1
-                many += 1
+            high, width = theta[links[k, HEIGHT]], theta[links[k, WIDTH]]
+            mixing = theta[links[k, MIXING]]
+            found[0, many], found[1, many] = first[g] + theta[links[k, POSITION]], high
+            found[2, many] = width
+            found[3, many] = high * width * (mixing * LORENTZ_AREA + (1.0 - mixing) * GAUSS_AREA)
+            found[4, many] = begin + k if k < end - begin else -1
+            many += 1
     return found[:, :many]
