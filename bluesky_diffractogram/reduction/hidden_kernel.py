@@ -275,12 +275,11 @@ def _with_own_shape(theta: NDArray, links: NDArray, line: int) -> tuple[NDArray,
 
 
 @compiled
-def _is_seen(theta: NDArray, links: NDArray, line: int, weight: NDArray) -> bool:
+def _is_seen(place: float, width: float, intensity: NDArray) -> bool:
     """Whether there are data at the middle of a line and at half of its height on both sides."""
-    place, half = theta[links[line, POSITION]], 0.5 * theta[links[line, WIDTH]]
     for side in range(-1, 2):
-        i = int(np.floor(place + side * half + 0.5))
-        if not 0 <= i < len(weight) or not weight[i] > 0.0:
+        i = int(np.floor(place + side * 0.5 * width + 0.5))
+        if not 0 <= i < len(intensity) or not np.isfinite(intensity[i]):
             return False
     return True
 
@@ -290,7 +289,8 @@ def _is_line(
     theta: NDArray,
     links: NDArray,
     held: NDArray,
-    weight: NDArray,
+    intensity: NDArray,
+    first: int,
     width_before: float,
     uncertainty: float,
     min_snr: float,
@@ -302,7 +302,7 @@ def _is_line(
     above = theta[at] - min_snr * uncertainty
     if held[at] or not above >= 0.0 or width > WIDER * width_before or mixing >= 1.0:
         return False
-    if not _is_seen(theta, links, last, weight):
+    if not _is_seen(first + place, width, intensity):
         return False
     for k in range(last):
         distance, other = abs(place - theta[links[k, POSITION]]), theta[links[k, HEIGHT]]
@@ -315,12 +315,21 @@ def _is_line(
 
 @compiled
 def _search(
-    y: NDArray, variance: NDArray, shared: NDArray, position: NDArray, height: NDArray, fwhm: NDArray, min_snr: float
+    intensity: NDArray,
+    variance: NDArray,
+    shared: NDArray,
+    position: NDArray,
+    height: NDArray,
+    fwhm: NDArray,
+    first: int,
+    stop: int,
+    min_snr: float,
 ) -> tuple[NDArray, NDArray, int]:
     """Look for lines in one window: parameters and links of its model, and how many lines are new, the last ones.
 
-    The arguments are those of `find_hidden`, of one group; positions are counted from its window's first bin.
+    The arguments are those of `find_hidden`, of one group; positions are counted from its window's first bin, `first`.
     """
+    y, variance = intensity[first:stop].copy(), variance[first:stop]
     m, lines = len(y), len(position)
     weight, deviation, used, lowest = np.zeros(m), np.sqrt(variance), 0, np.inf
     for i in range(m):
@@ -391,7 +400,7 @@ def _search(
                 continue
             at = other_links[len(links), HEIGHT]
             uncertainty = np.sqrt(spreads[at, at] * worse)
-            if _is_line(start, other_links, other_held, weight, theta[BACKGROUND], uncertainty, min_snr):
+            if _is_line(start, other_links, other_held, intensity, first, theta[BACKGROUND], uncertainty, min_snr):
                 theta, links, squares, free = start, other_links, sum_of, count
                 slopes, curve, held = other_slopes, other_curve, other_held
                 found = True
@@ -415,7 +424,7 @@ def _search(
         _, squares, free = _fitted(theta, links, y, weight, slopes, curve, held, MOST_STEPS)
     good = squares < WORST * max(used - free, 1)
     for k in range(lines, len(links)):
-        good &= _is_seen(theta, links, k, weight)
+        good &= _is_seen(first + theta[links[k, POSITION]], theta[links[k, WIDTH]], intensity)
     return theta, links, new if good else 0
 
 
@@ -460,10 +469,9 @@ def find_hidden(
     found, many = np.empty((5, len(position) + MOST_NEW * len(first))), 0
     for g in range(len(first)):
         begin, end = group[g], group[g + 1]
-        inside = slice(first[g], stop[g])
         theta, links, new = _search(
-            intensity[inside].copy(), variance[inside], shared, position[begin:end] - first[g], height[begin:end],
-            fwhm[begin:end], SURER * min_snr,
+            intensity, variance, shared, position[begin:end] - first[g], height[begin:end], fwhm[begin:end],
+            first[g], stop[g], SURER * min_snr,
         )  # fmt: skip
         if not new:
             continue
