@@ -18,6 +18,7 @@ from .line_kernel import (
     model,
     start_heights,
 )
+from .peak_shape import GAUSS_AREA, LORENTZ_AREA
 
 # Parameters of the background, before the common width and mixing: it bends under lines that take much room.
 BACKGROUND = 3
@@ -274,8 +275,25 @@ def _with_own_shape(theta: NDArray, links: NDArray, line: int) -> tuple[NDArray,
 
 
 @compiled
+def _is_seen(place: float, width: float, intensity: NDArray) -> bool:
+    """Whether there are data at the middle of a line and at half of its height on both sides."""
+    for side in range(-1, 2):
+        i = int(np.floor(place + side * 0.5 * width + 0.5))
+        if not 0 <= i < len(intensity) or not np.isfinite(intensity[i]):
+            return False
+    return True
+
+
+@compiled
 def _is_line(
-    theta: NDArray, links: NDArray, held: NDArray, width_before: float, uncertainty: float, min_snr: float
+    theta: NDArray,
+    links: NDArray,
+    held: NDArray,
+    intensity: NDArray,
+    first: int,
+    width_before: float,
+    uncertainty: float,
+    min_snr: float,
 ) -> bool:
     """Whether the last line of a fitted model is one."""
     last = len(links) - 1
@@ -283,6 +301,8 @@ def _is_line(
     width, mixing = theta[BACKGROUND], theta[BACKGROUND + 1]
     above = theta[at] - min_snr * uncertainty
     if held[at] or not above >= 0.0 or width > WIDER * width_before or mixing >= 1.0:
+        return False
+    if not _is_seen(first + place, width, intensity):
         return False
     for k in range(last):
         distance, other = abs(place - theta[links[k, POSITION]]), theta[links[k, HEIGHT]]
@@ -295,12 +315,21 @@ def _is_line(
 
 @compiled
 def _search(
-    y: NDArray, variance: NDArray, shared: NDArray, position: NDArray, height: NDArray, fwhm: NDArray, min_snr: float
+    intensity: NDArray,
+    variance: NDArray,
+    shared: NDArray,
+    position: NDArray,
+    height: NDArray,
+    fwhm: NDArray,
+    first: int,
+    stop: int,
+    min_snr: float,
 ) -> tuple[NDArray, NDArray, int]:
     """Look for lines in one window: parameters and links of its model, and how many lines are new, the last ones.
 
-    The arguments are those of `find_hidden`, of one group; positions are counted from its window's first bin.
+    The arguments are those of `find_hidden`, of one group; positions are counted from its window's first bin, `first`.
     """
+    y, variance = intensity[first:stop].copy(), variance[first:stop]
     m, lines = len(y), len(position)
     weight, deviation, used, lowest = np.zeros(m), np.sqrt(variance), 0, np.inf
     for i in range(m):
@@ -371,7 +400,7 @@ def _search(
                 continue
             at = other_links[len(links), HEIGHT]
             uncertainty = np.sqrt(spreads[at, at] * worse)
-            if _is_line(start, other_links, other_held, theta[BACKGROUND], uncertainty, min_snr):
+            if _is_line(start, other_links, other_held, intensity, first, theta[BACKGROUND], uncertainty, min_snr):
                 theta, links, squares, free = start, other_links, sum_of, count
                 slopes, curve, held = other_slopes, other_curve, other_held
                 found = True
@@ -393,7 +422,10 @@ def _search(
         n = len(theta)
         slopes, held = np.empty((n, m)), np.zeros(n, np.bool_)
         _, squares, free = _fitted(theta, links, y, weight, slopes, curve, held, MOST_STEPS)
-    return theta, links, new if squares < WORST * max(used - free, 1) else 0
+    good = squares < WORST * max(used - free, 1)
+    for k in range(lines, len(links)):
+        good &= _is_seen(first + theta[links[k, POSITION]], theta[links[k, WIDTH]], intensity)
+    return theta, links, new if good else 0
 
 
 @compiled
@@ -432,25 +464,23 @@ def find_hidden(
     -------
     numpy.ndarray
         ``(5, n)``: position, height, FWHM, area (in bins) and which of the known lines it is, −1 for a new one. Only
-        of groups in which there are new ones, and of the lines that are alike there.
+        of groups in which there are new ones.
     """
     found, many = np.empty((5, len(position) + MOST_NEW * len(first))), 0
     for g in range(len(first)):
         begin, end = group[g], group[g + 1]
-        inside = slice(first[g], stop[g])
         theta, links, new = _search(
-            intensity[inside].copy(), variance[inside], shared, position[begin:end] - first[g], height[begin:end],
-            fwhm[begin:end], SURER * min_snr,
+            intensity, variance, shared, position[begin:end] - first[g], height[begin:end], fwhm[begin:end],
+            first[g], stop[g], SURER * min_snr,
         )  # fmt: skip
         if not new:
             continue
-        width, mixing = theta[BACKGROUND], theta[BACKGROUND + 1]
-        unit_area = mixing * 0.5 * np.pi + (1.0 - mixing) * 0.5 * np.sqrt(np.pi / np.log(2.0))
         for k in range(len(links)):
-            if links[k, WIDTH] == BACKGROUND:
-                high = theta[links[k, HEIGHT]]
-                found[0, many], found[1, many] = first[g] + theta[links[k, POSITION]], high
-                found[2, many], found[3, many] = width, high * width * unit_area
-                found[4, many] = begin + k if k < end - begin else -1
-                many += 1
+            high, width = theta[links[k, HEIGHT]], theta[links[k, WIDTH]]
+            mixing = theta[links[k, MIXING]]
+            found[0, many], found[1, many] = first[g] + theta[links[k, POSITION]], high
+            found[2, many] = width
+            found[3, many] = high * width * (mixing * LORENTZ_AREA + (1.0 - mixing) * GAUSS_AREA)
+            found[4, many] = begin + k if k < end - begin else -1
+            many += 1
     return found[:, :many]

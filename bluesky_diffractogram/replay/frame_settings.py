@@ -58,6 +58,7 @@ class FrameSettings:
             return
         current, streams = self.first, {config.stream for config in self.of_seq_num.values()}
         descriptors: dict[str, str] = {}
+        changes = dict(self.changes)
         for name, doc in _events_one_by_one(documents):
             if name == "descriptor":
                 descriptors[doc["uid"]] = doc.get("name", "")
@@ -65,7 +66,8 @@ class FrameSettings:
                 stream = descriptors[doc["descriptor"]]
                 seq_num = doc["seq_num"] if name == "event" else (doc.get("seq_nums") or {}).get("start", 0)
                 if self.changes:
-                    current = self.changes.get((stream, seq_num), current)
+                    # Once each: points that are taken again have the setting that is in force by then.
+                    current = changes.pop((stream, seq_num), current)
                 elif stream in streams:
                     current = self.of_seq_num.get(seq_num, current)
             yield current, name, doc

@@ -209,3 +209,36 @@ def test_baselines_are_few_and_odd_ones_harmless():
     ]  # fmt: skip
     assert "image" not in baseline.before({"time": 1.0})
     assert baseline.before({"time": None}) == {}
+
+
+@pytest.mark.parametrize("time", [10**400, float("nan"), "late", None, 1j])
+def test_a_time_that_is_none_loses_no_frame(cfg, time):
+    """Of a frame, and of the baseline: what has none is passed over."""
+    run = BaselineRun()
+    _, no_time = run.read(100.0)
+    _, frame = run.frame(0)
+    documents = [
+        *run.begin(),
+        ("event", {**no_time, "time": time}),
+        run.read(150.0),
+        ("event", {**frame, "time": time}),
+    ]
+    derived = derived_of(
+        {**cfg, "geometry": {"distance": "z"}}, [*documents, run.frame(1), ("stop", run.run.compose_stop())]
+    )
+    frames = frames_add_up(derived.of("stop")[0])
+    assert (frames["received"], frames["reduced"]) == (2, 1)
+    assert data_of(derived)[0]["geometry_distance"] == 0.15
+
+
+def test_readings_are_those_before_whatever_the_order_in_which_they_come():
+    rng = np.random.default_rng(5)
+    times = rng.permutation(40)[:30] + 0.5
+    for order in (np.argsort(times), rng.permutation(30)):
+        baseline = Baseline()
+        for k in order:
+            baseline.event({"data_keys": {}}, {"time": times[k], "data": {f"m{k % 4}": k}})
+        for now in range(41):
+            earlier = np.argsort(times)[np.sort(times) <= max(now, times.min())]
+            expected = {f"m{k % 4}": (k, None) for k in earlier}
+            assert baseline.before({"time": float(now)}) == expected

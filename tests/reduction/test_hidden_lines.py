@@ -161,3 +161,29 @@ def test_figures_say_which_known_line_is_which(rng):
     assert found.shape == (5, 2)
     np.testing.assert_array_equal(found[4], [0.0, -1.0])
     np.testing.assert_allclose(found[0], [200.0, 200.0 + 1.2 * FWHM], atol=0.3)
+
+
+def test_known_lines_are_changed_only_where_one_is_found(rng):
+    """With widths of their own, too: a line that was found and then given one was left out, and its part with it."""
+    for _ in range(60):
+        places = [(p, 10.0 ** rng.uniform(1.5, 3), FWHM * rng.uniform(0.6, 1.6)) for p in rng.uniform(30, 570, 15)]
+        diffractogram = counted(lines(*places), COUNTS, rng)
+        noise = curve_noise(diffractogram)
+        known = shapes_of(*places[:9])
+        found = with_hidden_lines(known, Curve(diffractogram.intensity), noise, 5.0)
+        assert found is known or len(found.position) > len(known.position)
+
+
+def test_none_is_found_where_no_data_are(rng):
+    """Beyond the ends, and in a gap between flanks."""
+    for _ in range(150):
+        end, beside = rng.uniform(2.0, 6.0), rng.uniform(6.0, 14.0)
+        places = [(end, 300.0, FWHM), (end - beside, 400.0, FWHM), (300.0, 300.0, FWHM), (300 + beside, 200.0, FWHM)]
+        diffractogram = counted(lines(*places), COUNTS, rng)
+        gap = int(300 + beside - 3) + np.arange(rng.integers(2, 8))
+        diffractogram.intensity[gap] = np.nan
+        known = shapes_of(places[0], places[2])
+        found = with_hidden_lines(known, Curve(diffractogram.intensity), curve_noise(diffractogram), 5.0)
+        at = found.position[2:]
+        assert (at > 0.0).all()
+        assert np.isfinite(diffractogram.intensity[np.round(at).astype(int)]).all()

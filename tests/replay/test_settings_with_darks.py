@@ -7,13 +7,13 @@ import json
 import numpy as np
 import pytest
 from derived_documents import assert_same, derived_of
-from documents.conftest import Collected, image
+from documents.conftest import Collected, image, raw_run
 from documents.dark_runs import DarkRun, dark_image
 from documents.stream_runs import settle, uri_of, write_hdf5
 from test_frame_settings import reduced
 from test_reduced_ahead import blocks  # noqa: F401  (a fixture)
 
-from bluesky_diffractogram import ReductionCallback
+from bluesky_diffractogram import ReductionCallback, replay
 
 STREAM = {"stream": "dark"}
 BRIGHT = {"valid_range": [None, 14]}
@@ -167,3 +167,21 @@ def test_a_setting_that_cannot_be_had_again_is_said_and_passed_over(cfg, caplog)
     np.testing.assert_array_equal(
         [doc["data"]["diff_1"] for doc in again.of("event")], [doc["data"]["diff_1"] for doc in derived.of("event")]
     )
+
+
+def test_points_that_are_taken_again_after_changes_have_the_setting_of_then(cfg):
+    documents = [*raw_run([image(n) for n in range(7)], seq_nums=[1, 2, 3, 4, 3, 4, 5])]
+    changes, events, live = {2: 100, 3: 80}, 0, Collected()
+    with ReductionCallback(cfg, background=False) as diff:
+        diff.subscribe(live)
+        for name, doc in documents:
+            if name == "event":
+                if events in changes:
+                    diff.configure({**cfg, "npt": changes[events]})
+                events += 1
+            diff(name, doc)
+    again = [doc["data"] for name, doc in replay([*live], raw=documents) if name == "event"]
+    before = [doc["data"] for doc in live.of("event")]
+    assert [data["diff_1"].shape[1] for data in before] == [150, 150, 100, 80, 80, 80, 80]
+    for data, expected in zip(again, before, strict=True):
+        np.testing.assert_array_equal(data["diff_1"], expected["diff_1"])
