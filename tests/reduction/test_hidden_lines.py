@@ -7,8 +7,10 @@ import pytest
 from peak_curves import binned_line, counted, plain, split
 
 from bluesky_diffractogram.reduction.fit_windows import windows
-from bluesky_diffractogram.reduction.hidden_kernel import BACKGROUND, _best_place, _fitted, _left_over, find_hidden
+from bluesky_diffractogram.reduction.hidden_kernel import find_hidden
 from bluesky_diffractogram.reduction.hidden_lines import with_hidden_lines
+from bluesky_diffractogram.reduction.hidden_model import BACKGROUND, fitted
+from bluesky_diffractogram.reduction.hidden_score import best_place, left_over
 from bluesky_diffractogram.reduction.least_squares import factor, hold, normal_equations
 from bluesky_diffractogram.reduction.noise import curve_noise
 from bluesky_diffractogram.reduction.peak_scale import Curve
@@ -131,14 +133,14 @@ def test_how_clear_another_line_is_agrees_with_what_its_linear_fit_gains(rng):
     theta = np.array([50.0, 0.0, 0.0, FWHM, LORENTZ, 400.0, 40.0, 200.0, 70.0])
     links = np.array([[5, 6, 3, 4], [7, 8, 3, 4]])
     slopes, curve, held = np.empty((9, 120)), np.empty(120), np.zeros(9, bool)
-    _fitted(theta, links, y, weight, slopes, curve, held, 100)
+    fitted(theta, links, y, weight, slopes, curve, held, 100)
     assert not held.any()
     lower, nothing = np.empty((9, 9)), np.zeros(9)
     normal_equations(slopes, weight, y, curve, lower, nothing)
     hold(lower, nothing, held)
     assert factor(lower)
-    rest = _left_over(y, curve, weight)
-    clear, place, height = _best_place(theta, links, rest, weight, slopes, lower, held, np.ones(1), 5.0)
+    rest = left_over(y, curve, weight)
+    clear, place, height = best_place(theta, links, rest, weight, slopes, lower, held, np.ones(1), 5.0)
     assert abs(place - 50.0) <= 2.0
     u = 2.0 * (np.arange(120) - place) / theta[BACKGROUND]
     u[np.abs(u) > 2.0 * 4.0 + 0.3] = np.inf  # as far as a line is looked at
