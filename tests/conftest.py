@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -11,6 +12,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from ponis import write_poni
+
+# Whoever starts pytest in the background has it deaf to the keyboard, and with it all that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LIGHTFORM = Path(__file__).parents[2] / "shared" / "data" / "lightform"
 
