@@ -18,6 +18,7 @@ from documents.stream_runs import StreamRun, uri_of, write_hdf5
 from fault_tools import SHAPE, accounted, curves_of, frame
 
 from bluesky_diffractogram import ReductionCallback, replay
+from bluesky_diffractogram.files.state import TICK_S, file_state
 from bluesky_diffractogram.replay import reduced_ahead
 from bluesky_diffractogram.replay import workers as worker_processes
 from bluesky_diffractogram.transport import pack
@@ -158,8 +159,8 @@ def test_workers_that_are_killed_cost_nothing_but_time(
     chance = random.Random(seed)
     frames = [frame(n) for n in range(number)]
     write_hdf5(tmp_path / "frames.h5", frames)
-    # What was written just now is known by no digest, as it may be written to once more; on a busy machine it is later.
-    os.utime(tmp_path / "frames.h5", (long_ago := time.time() - 3600.0, long_ago))
+    while file_state(str(tmp_path / "frames.h5")) is None:  # just written: frames of it are known by no digest yet
+        time.sleep(TICK_S)
     run = list(StreamRun(uri_of(tmp_path / "frames.h5"), shape=[1, *SHAPE]).step_scan(len(frames)))
     expected = Collected()
     with ReductionCallback(cfg, background=False) as diff:
