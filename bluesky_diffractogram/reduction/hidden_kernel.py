@@ -216,7 +216,7 @@ def find_hidden(
     group
         ``(groups + 1,)`` at which line each group begins.
     min_snr
-        By how many standard uncertainties a line must be higher than nothing.
+        By `SURER` times so many standard uncertainties a line must be higher than nothing.
 
     Returns
     -------

@@ -24,11 +24,11 @@ def with_hidden_lines(shapes: Shapes, curve: Curve, noise: CurveNoise, min_snr: 
     """Look for lines that hide beside others.
 
     Lines that stand within four widths are fitted jointly with pseudo-Voigt lines of a common width and mixing on a
-    linear background. Where another line like them would be higher than nothing by more than `min_snr` standard
-    uncertainties, with all parameters of the known ones free (Rao's score test), it is fitted too. It is kept if it
-    still is, in the joint fit, and if it is at least 0.8 widths and at most about two from a known one and 3 % as high
-    as those within three. A line whose own width explains more than another line would is given that instead; and
-    nothing is found where the fit is bad.
+    parabola. Where another line like them would be higher than nothing by 1.25 times `min_snr` standard uncertainties,
+    with all parameters of the known ones free (Rao's score test), it is fitted too. It is kept if in the joint fit it
+    still is, at least 0.8 widths and at first at most two from a known one, and higher by as much than 2 % of those
+    within three, which lines of another shape leave over. A line whose own width explains more than another line would
+    is given that instead; and nothing is found where the fit is bad.
 
     Parameters
     ----------
