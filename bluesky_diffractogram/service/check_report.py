@@ -184,4 +184,4 @@ def _add_peaks(facts: _Facts, examined: Examined) -> None:
     for number, lines in enumerate(reducer.tracked if reducer is not None else (), 1):
         places = (line.name if line.anywhere else f"{line.name} ({line.low:.5g} … {line.high:.5g})" for line in lines)
         if lines:
-            facts.add_row(f"followed, range {number}", ", ".join(places))
+            facts.add_row(f"followed in {number}", ", ".join(places))

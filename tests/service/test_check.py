@@ -68,7 +68,7 @@ def test_it_says_what_is_searched_for_and_where(run_command: Run, beamline: Simu
     said = re.sub(r"\s+", " ", result.stdout)
     assert "default finder, fitted with pseudo-voigt" in said
     assert "36 azimuths × 70 radial bins" in said
-    assert "CeO2_111 (" in said
+    assert "followed in 1 CeO2_111 (" in said
     assert "p1" in said
 
 
