@@ -8,11 +8,6 @@ rounding end it with an error. Two minutes; seconds are this machine's, the rati
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,20 +15,13 @@ from typing import Any
 
 import numpy as np
 import pyFAI
-from integration import Case, callback, config_of, make, sectors, take_turns
-from rich.console import Console
-from rich.table import Table
+from comparison import NUMBERS, built, compared, differences, dummy_of, run
+from integration import Case, callback, take_turns
 
-from bluesky_diffractogram.reduction.diffractogram import Diffractogram
 from bluesky_diffractogram.reduction.frame import Frame
-from bluesky_diffractogram.reduction.opening import open_geometry
 from bluesky_diffractogram.reduction.reducer import Reducer
 
-DETECTORS = ("Pilatus 1M", "Eiger 4M")
 SCALE, MONITOR, POLARIZATION = 0.5, 3.0, 0.95
-# pyFAI divides in float32, and adds in another order: of sums of counts that is all there may be between us.
-MOST_DIFFERENT = 1e-6
-NUMBERS = {"intensity": "intensity", "sigma": "sem", "count": "count"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +54,11 @@ class Setting:
     after: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     compared: Sequence[str] = ("intensity",)
     monitor: float | None = None
+
+    def number(self, theirs: Any, name: str) -> np.ndarray:
+        """``(npt,)`` of one of pyFAI's results, with all that the setting asks for."""
+        found = np.asarray(getattr(theirs, NUMBERS[name]), dtype=float)
+        return found if self.after is None or name != "intensity" else self.after(theirs.radial, found)
 
 
 def settings(shape: tuple[int, int]) -> list[Setting]:
@@ -106,11 +99,6 @@ def settings(shape: tuple[int, int]) -> list[Setting]:
     ]  # fmt: skip
 
 
-def dummy_of(frame: np.ndarray) -> float:
-    """What invalid pixels are in the frames of `make`."""
-    return float(frame.min() if frame.dtype.kind == "i" else frame.max())
-
-
 class Theirs:
     """pyFAI's integrators of a case, one per range, which keep what they have built from setting to setting."""
 
@@ -133,40 +121,12 @@ class Theirs:
     def curves(self, setting: Setting, ranges: Sequence[Any], algorithm: str) -> list[np.ndarray]:
         """``(npt,)`` intensities of each range, with all that the setting asks for."""
         found = self.integrate(setting, ranges, algorithm, self._case.frame)
-        if setting.after is None:
-            return [each.intensity for each in found]
-        return [setting.after(each.radial, each.intensity) for each in found]
-
-
-def built(case: Case, setting: Setting) -> Reducer:
-    config = config_of(case, **setting.ours)
-    return Reducer(config, open_geometry(config), case.frame.shape)
-
-
-def differences(ours: Sequence[Diffractogram], theirs: Sequence[Any], setting: Setting) -> dict[str, float]:
-    """The largest relative difference of each number over all bins and ranges; both have the same bins filled."""
-    found = dict.fromkeys(setting.compared, 0.0)
-    for mine, other in zip(ours, theirs, strict=True):
-        filled = np.asarray(other.count) > 0
-        assert filled.any(), setting.name
-        np.testing.assert_array_equal(np.isfinite(mine.intensity), filled)
-        np.testing.assert_allclose(mine.radial, other.radial, rtol=1e-6)
-        for name in setting.compared:
-            expected = np.asarray(getattr(other, NUMBERS[name]), dtype=float)
-            if name == "intensity" and setting.after is not None:
-                expected = setting.after(other.radial, expected)
-            got = np.asarray(getattr(mine, name), dtype=float)
-            # A bin of one pixel has no scatter: nothing to be relative to.
-            usable = filled & (expected != 0.0)
-            assert usable.any(), (setting.name, name)
-            away = np.abs(got[usable] / expected[usable] - 1.0)
-            found[name] = max(found[name], float(away.max()))
-    return found
+        return [setting.number(each, "intensity") for each in found]
 
 
 def measure(case: Case, setting: Setting, theirs: Theirs, plain: Reducer, rounds: int) -> dict[str, Any]:
     """One setting: who takes how long, and by how much the numbers differ."""
-    reducer, frame = built(case, setting), Frame(case.frame, 0.0, monitor=setting.monitor)
+    reducer, frame = built(case, **setting.ours), Frame(case.frame, 0.0, monitor=setting.monitor)
     ranges = reducer.ranges
     contestants: dict[str, Callable[[], object]] = {
         "ours": lambda: reducer.reduce(frame),
@@ -180,16 +140,22 @@ def measure(case: Case, setting: Setting, theirs: Theirs, plain: Reducer, rounds
         "setting": setting.name, "pyFAI's": setting.call, **compared(times),
         "differences": differences(
             reducer.reduce(replace(frame, image=image)).diffractograms,
-            theirs.integrate(setting, ranges, "csr", image), setting,
+            theirs.integrate(setting, ranges, "csr", image), setting.compared, setting.number,
         ),
     }  # fmt: skip
 
 
 def measure_events(case: Case, theirs: Theirs, plain: Reducer, rounds: int) -> list[dict[str, Any]]:
     """What the whole callback takes for an event, with peaks searched and fitted, against the mere integration."""
+    low, high = plain.prepared.detector_limits
+    followed = [
+        {"name": f"ring{number}", "near": float(at), "within": 0.02 * (high - low)}
+        for number, at in enumerate(np.linspace(0.15, 0.85, 8) * high)
+    ]
     ways = {
         "an event without peaks": {}, "an event with counts": {"count": True}, "an event with peaks": {"peaks": {}},
         "an event with fits": {"peaks": {"fit": "pseudo-voigt"}},
+        "an event with followed peaks": {"peaks": {"fit": "pseudo-voigt", "track": followed}},
     }  # fmt: skip
     integration = Setting("plain")
     found = []
@@ -200,27 +166,13 @@ def measure_events(case: Case, theirs: Theirs, plain: Reducer, rounds: int) -> l
             "pyFAI, csr": lambda: theirs.curves(integration, plain.ranges, "csr"),
             "pyFAI, csc": lambda: theirs.curves(integration, plain.ranges, "csc"),
         }
-        with_peaks = built(case, Setting(name, ours)).reduce(Frame(case.frame, 0.0)).diffractograms
+        with_peaks = built(case, **ours).reduce(Frame(case.frame, 0.0)).diffractograms
         right = theirs.integrate(integration, plain.ranges, "csr", case.frame)
         found.append({
             "setting": name, "pyFAI's": "integrate1d", **compared(take_turns(contestants, rounds)),
-            "differences": differences(with_peaks, right, integration),
+            "differences": differences(with_peaks, right),
         })  # fmt: skip
     return found
-
-
-def compared(times: dict[str, list[float]]) -> dict[str, Any]:
-    """Quartiles and ratios of medians; of pyFAI's ways the fastest counts."""
-    quartiles = {
-        name: dict(zip(("lower", "median", "upper"), np.percentile(each, [25, 50, 75]).tolist(), strict=True))
-        for name, each in times.items()
-    }
-    ours, plain = (quartiles[name]["median"] for name in ("ours", "ours, plain"))
-    best = min(each["median"] for name, each in quartiles.items() if name.startswith("pyFAI"))
-    return {
-        "milliseconds": quartiles,
-        "ratios": {"pyFAI's best / ours": best / ours, "ours / ours plain": ours / plain},
-    }
 
 
 def add_rings(case: Case) -> None:
@@ -234,62 +186,12 @@ def add_rings(case: Case) -> None:
     case.frame[valid] += counts[valid]
 
 
-def show(detector: str, results: Sequence[dict[str, Any]], console: Console) -> None:
-    table = Table(title=f"{detector}, 4 sectors of 30°: ms a frame", title_justify="left")
-    for heading in ("", "ours", "quartiles", "pyFAI", "pyFAI's best / ours", "ours / ours plain", "most different by"):
-        table.add_column(heading, justify="right" if heading else "left")
-    for each in results:
-        ours = each["milliseconds"]["ours"]
-        theirs = ", ".join(
-            f"{name.partition(', ')[2]} {one['median']:.1f}"
-            for name, one in each["milliseconds"].items()
-            if name.startswith("pyFAI")
-        )
-        different = ", ".join(f"{name} {value:.1e}" for name, value in each["differences"].items())
-        table.add_row(
-            each["setting"], f"{ours['median']:.2f}", f"{ours['lower']:.2f} … {ours['upper']:.2f}", theirs,
-            *(f"{value:.2f}" for value in each["ratios"].values()), different,
-        )  # fmt: skip
-    console.print(table)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--detector", choices=DETECTORS, help="one only")
-    parser.add_argument("--quick", action="store_true", help="small frames and few rounds, to see that it works")
-    parser.add_argument("--json", type=Path, default=Path("docs/benchmark-corrections.json"))
-    options = parser.parse_args()
-    console = Console(width=max(165, Console().width))
-    detectors = ["Pilatus 100k"] if options.quick else [options.detector] if options.detector else list(DETECTORS)
-    rounds = 3 if options.quick else options.rounds
-    report: dict[str, Any] = {
-        "about": {
-            "python": platform.python_version(), "pyFAI": pyFAI.version, "numpy": np.__version__,
-            "cores": os.cpu_count(), "machine": platform.machine(), "rounds": rounds,
-        },
-        "detectors": {},
-    }  # fmt: skip
-    for detector in detectors:
-        with tempfile.TemporaryDirectory() as folder:
-            case = make(Case(detector, sectors(4), "4 sectors of 30°"), Path(folder))
-            add_rings(case)
-            theirs, plain = Theirs(case), built(case, Setting("plain"))
-            results = [measure(case, each, theirs, plain, rounds) for each in settings(case.frame.shape)]
-            results += measure_events(case, theirs, plain, rounds)
-        show(detector, results, console)
-        report["detectors"][detector] = results
-    options.json.write_text(json.dumps(report, indent=1) + "\n")
-    different = [
-        f"{detector}, {each['setting']}: {name} {value:.1e}"
-        for detector, results in report["detectors"].items()
-        for each in results
-        for name, value in each["differences"].items()
-        if not value <= MOST_DIFFERENT
-    ]
-    if different:
-        raise SystemExit(f"not pyFAI's numbers: {'; '.join(different)}")
+def measure_all(case: Case, rounds: int, folder: Path) -> list[dict[str, Any]]:
+    add_rings(case)
+    theirs, plain = Theirs(case), built(case)
+    results = [measure(case, each, theirs, plain, rounds) for each in settings(case.frame.shape)]
+    return results + measure_events(case, theirs, plain, rounds)
 
 
 if __name__ == "__main__":
-    main()
+    run(str(__doc__), "docs/benchmark-corrections.json", measure_all)

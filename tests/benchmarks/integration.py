@@ -19,7 +19,7 @@ import tempfile
 import textwrap
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -147,19 +147,27 @@ def lavues_way(case: Case) -> Callable[[], object]:
     return run
 
 
-def callback(case: Case, **settings: object) -> Callable[[], object]:
-    """The whole callback for one event: documents in, buffers, derived documents out."""
-    diff = ReductionCallback(config_of(case, **settings), background=False)
+def callback(
+    case: Case, more: Callable[[], Mapping[str, np.ndarray | float]] = dict, **settings: object
+) -> Callable[[], object]:
+    """The whole callback for one event: documents in, buffers, derived documents out.
+
+    `more` gives what each event has besides the image of the case, under the same data keys.
+    """
+    diff = ReductionCallback(config_of(case, **settings), background=False, strict=True)
     diff.subscribe(lambda name, doc: None)
     run = compose_run()
-    key = {"source": "s", "dtype": "array", "shape": list(case.frame.shape)}
-    bundle = run.compose_descriptor(name="primary", data_keys={"image": key})
+    keys = {
+        name: {"source": "s", "dtype": "array" if np.ndim(value) else "number", "shape": list(np.shape(value))}
+        for name, value in {"image": case.frame, **more()}.items()
+    }
+    bundle = run.compose_descriptor(name="primary", data_keys=keys)
     diff("start", run.start_doc)
     diff("descriptor", bundle.descriptor_doc)
 
     def one() -> None:
-        data = {"image": case.frame}
-        diff("event", bundle.compose_event(data=data, timestamps={"image": 0.0}, validate=False))
+        data = {"image": case.frame, **more()}
+        diff("event", bundle.compose_event(data=data, timestamps=dict.fromkeys(data, 0.0), validate=False))
 
     return one
 

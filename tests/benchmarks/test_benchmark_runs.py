@@ -100,3 +100,30 @@ def test_the_quick_benchmark_of_corrections_gives_pyfais_numbers_and_json(benchm
     for each in settings:
         assert each["ratios"]["pyFAI's best / ours"] > 0
         assert all(value < 1e-6 for value in each["differences"].values()), each
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        (
+            "darks.py",
+            ["the same for all", "of the run, in force", "of the run, 0.1 % unknown", "another for every frame"],
+        ),
+        pytest.param(
+            "merged.py",
+            ["two detectors", "two, Poisson sigma", "two, a dark for each", "two, as an event"],
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            "moving.py", ["a new distance", "distances again", "an event, its reading jitters"], marks=pytest.mark.long
+        ),
+    ],
+)
+def test_the_quick_benchmark_of_what_changes_in_a_run_gives_pyfais_numbers_and_json(benchmark, script, expected):
+    printed, figures = benchmark(script, "--quick")
+    assert "pyFAI's best / ours" in printed
+    (settings,) = figures["detectors"].values()
+    assert [each["setting"] for each in settings] == expected
+    for each in settings:
+        assert each["ratios"]["pyFAI's best / ours"] > 0
+        assert all(0.0 < value < 1e-6 for value in each["differences"].values()), each
