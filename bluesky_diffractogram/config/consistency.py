@@ -32,12 +32,14 @@ def check_together(config: DiffractogramConfig) -> None:
 
 
 def _check_error_model(config: DiffractogramConfig) -> None:
+    if config.error_model != "azimuthal" or isinstance(config.method, str):
+        return
     for wanted in config.ranges:
-        if config.error_model == "azimuthal" and wanted.arc.wrapped:
+        if wanted.arc.wrapped:
             raise ConfigError(
                 "error_model",
                 "azimuthal",
-                "'poisson', or arcs that do not cross 180°",
+                "'poisson', a method like 'bbox' that is a splitting alone, or arcs that do not cross 180°",
                 f"range {wanted.number} ({wanted.arc.start:g}° to {wanted.arc.end:g}°) is integrated in two parts, "
                 "whose scatter about one mean is not known",
             )
@@ -59,10 +61,12 @@ def _check_statistic(config: DiffractogramConfig) -> None:
             "method", config.method, "'no', with sigma-clip",
             "pyFAI leaves out whole pixels only: what is split over bins would be in one and not in the next",
         )  # fmt: skip
+    if isinstance(config.method, str):
+        return
     for wanted in config.ranges:
         if wanted.arc.wrapped:
             raise ConfigError(
-                "statistic", average, "'mean' or 'median', or arcs that do not cross 180°",
+                "statistic", average, "'mean', the method 'no' alone, or arcs that do not cross 180°",
                 f"range {wanted.number} ({wanted.arc.start:g}° to {wanted.arc.end:g}°) is integrated in two parts, "
                 "which have no common scatter to clip by",
             )  # fmt: skip

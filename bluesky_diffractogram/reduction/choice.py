@@ -1,16 +1,16 @@
-"""Which integrator a configuration gets: the one pass, or pyFAI itself."""
+"""Which integrator a configuration gets: the one pass, one that goes bin by bin, or pyFAI itself."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from ..config import DiffractogramConfig
+from .by_bin import BinIntegrator, needs_bins
 from .corrections import Corrections
 from .geometry import Geometry
 from .geometry_cache import keep_arrays, provide_arrays
 from .integrator import Integrator, PyFAIIntegrator
 from .limits import IntegrationRange, integration_ranges
-from .median import MedianIntegrator
 from .onepass import OnePassIntegrator
 from .preparation import prepare
 from .table import Prepared
@@ -27,7 +27,7 @@ def make_integrator(
     *,
     keep: bool = True,
 ) -> Integrator:
-    """One pass for a splitting; pyFAI itself for its own methods and what needs a second pass.
+    """One pass for a splitting, or what goes bin by bin where it takes more than sums; pyFAI itself for its methods.
 
     Parameters
     ----------
@@ -41,11 +41,7 @@ def make_integrator(
         Whether the table is kept on disk: not if the geometry is one of many, where it would take the room of what is
         used again.
     """
-    if config.statistic.method == "median":
-        ranges = ranges or integration_ranges(config, geometry, corrections.mask)
-        return MedianIntegrator(config, ranges, geometry, corrections)
-    own = isinstance(config.method, str) and config.error_model != "azimuthal" and config.statistic.method == "mean"
-    if not own:
+    if not isinstance(config.method, str):
         ranges = ranges or integration_ranges(config, geometry, corrections.mask)
         return PyFAIIntegrator(config, ranges, geometry, corrections)
     key = table_key(config, geometry, corrections, ranges)
@@ -60,4 +56,6 @@ def make_integrator(
         if keep:
             keep_arrays(geometry, config)
             store_prepared(key, prepared)
+    if needs_bins(config):
+        return BinIntegrator(config, prepared, corrections.mask.shape)
     return OnePassIntegrator(prepared, variance=config.error_model is not None)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .frame import Frame, FrameError, add_frames
 from .kernel import count_pixels, sum_rows
-from .table import PixelTable, first_rows
+from .table import PixelTable, first_rows, of_frame
 from .validity import Validity
 
 
@@ -160,14 +160,7 @@ def table_with_dark(table: PixelTable, dark: NDArray[np.float32]) -> PixelTable:
             table,
             first_part=rows[2],
             second_part=rows[3],
-            normalization=sum_rows(*rows, _of_frame(table.weight, used, dark.size), n),
+            normalization=sum_rows(*rows, of_frame(table.weight, used, dark.size), n),
             count=count_pixels(*rows[1:], n),
         )
-    return replace(changed, dark=of_pixel, dark_sum=sum_rows(*rows, _of_frame(of_pixel, used, dark.size), n))
-
-
-def _of_frame(values: NDArray[np.float32], used: NDArray[np.uint32], pixels: int) -> NDArray[np.float32]:
-    """``(pixels,)`` in the order of the stored frame, of which only those in use are defined."""
-    spread = np.empty(pixels, np.float32)
-    spread[used] = values
-    return spread
+    return replace(changed, dark=of_pixel, dark_sum=sum_rows(*rows, of_frame(of_pixel, used, dark.size), n))

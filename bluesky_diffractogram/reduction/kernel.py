@@ -74,7 +74,7 @@ def count_pixels(first_bin: NDArray, first_part: NDArray, second_part: NDArray, 
 
 
 @compiled
-def _valid(value: float, rules: NDArray, marks: NDArray) -> bool:
+def is_valid(value: float, rules: NDArray, marks: NDArray) -> bool:
     """The rules in full, for the few values outside the interval in which all are valid."""
     if not np.isfinite(value):
         return False
@@ -143,7 +143,7 @@ def add_rows(
     for i in range(doubtful):
         row = bad[i]
         value = np.float64(image[pixel[row]])
-        if _valid(value, rules, marks):
+        if is_valid(value, rules, marks):
             bin = first_bin[row]
             signal[bin] += value * first_part[row]
             signal[bin + 1] += value * second_part[row]

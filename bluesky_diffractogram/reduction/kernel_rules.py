@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+from numpy.typing import NDArray
 
 from .validity import Validity
 
@@ -48,3 +51,20 @@ def _above(value: float, step: int) -> float:
 
 def _below(value: float, step: int) -> float:
     return int(np.ceil(value)) - 1 if step else float(np.nextafter(np.float32(value), np.float32(-np.inf)))
+
+
+@lru_cache(maxsize=64)
+def kernel_rules(dtype: np.dtype, validity: Validity) -> KernelRules:
+    """The rules for frames of a dtype."""
+    return KernelRules(dtype, validity)
+
+
+def as_kernels_read_it(image: NDArray) -> NDArray:
+    """The frame, flattened, in native byte order; a copy only if it is not so already."""
+    if image.dtype.kind == "b":
+        image = image.view(np.uint8)
+    elif image.dtype.kind == "f" and image.dtype.itemsize not in (4, 8):
+        image = image.astype(np.float64)
+    elif not image.dtype.isnative:
+        image = image.astype(image.dtype.newbyteorder("="))
+    return np.ascontiguousarray(image).reshape(-1)

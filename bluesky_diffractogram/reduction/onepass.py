@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +12,10 @@ from numpy.typing import NDArray
 from . import kernel
 from .dark import table_with_dark
 from .diffractogram import Diffractogram
-from .kernel_rules import KernelRules
+from .kernel_rules import KernelRules, as_kernels_read_it, kernel_rules
 from .table import STRIDE, PixelTable, Prepared
-from .threads import cores, submit
+from .threads import MOST_THREADS_OF_A_FRAME, cores, on_one_frame
 from .validity import Validity
-
-MOST_THREADS = 4
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -67,22 +64,18 @@ class OnePass:
     def __init__(self, table: PixelTable, *, variance: bool = False, threads: int | None = None) -> None:
         self.table = table
         self._variance = variance
-        self._threads = min(MOST_THREADS, cores()) if threads is None else threads
-        self._rules: dict[tuple[np.dtype, Validity], KernelRules] = {}
+        self._threads = min(MOST_THREADS_OF_A_FRAME, cores()) if threads is None else threads
 
     def sums(self, image: NDArray, validity: Validity, *, exposures: int = 1) -> BinSums:
         """Add up one stored frame; parameters as of `Integrator.integrate`."""
         table = self.table
-        image = _as_the_kernel_reads_it(image)
-        rules = self._rules_for(image.dtype, validity)
+        image = as_kernels_read_it(image)
+        rules = kernel_rules(image.dtype, validity)
         blocks = range(len(table.blocks) - 1)
         if self._threads > 1 and len(blocks) > 1:
-            # One of the threads is this one, which would else only wait.
             lots = [blocks[i :: self._threads] for i in range(self._threads)]
-            others = [submit(_pool(), self._blocks, image, rules, lot) for lot in lots[1:]]
-            done = self._blocks(image, rules, lots[0])
-            for other, lot in zip(others, lots[1:], strict=True):
-                done |= self._blocks(image, rules, lot) if other is None else other.result()
+            of_lots = on_one_frame([partial(self._blocks, image, rules, lot) for lot in lots])
+            done = {block: sums for each in of_lots for block, sums in each.items()}
         else:
             done = self._blocks(image, rules, blocks)
         return self._together([done[block] for block in blocks], exposures)
@@ -128,12 +121,6 @@ class OnePass:
         # Bins that lost all their pixels keep a residue of the subtraction, which is no signal.
         filled = count > 0
         return BinSums(np.where(filled, signal, 0.0), np.where(filled, normalization, 0.0), count, variance)
-
-    def _rules_for(self, dtype: np.dtype, validity: Validity) -> KernelRules:
-        key = (dtype, validity)
-        if key not in self._rules:
-            self._rules[key] = KernelRules(dtype, validity)
-        return self._rules[key]
 
 
 class OnePassIntegrator:
@@ -200,17 +187,6 @@ class _Sums:
         self.signal, self.variance, self.bad = signal, variance, bad
 
 
-def _as_the_kernel_reads_it(image: NDArray) -> NDArray:
-    """The frame, flattened, in native byte order; a copy only if it is not so already."""
-    if image.dtype.kind == "b":
-        image = image.view(np.uint8)
-    elif image.dtype.kind == "f" and image.dtype.itemsize not in (4, 8):
-        image = image.astype(np.float64)
-    elif not image.dtype.isnative:
-        image = image.astype(image.dtype.newbyteorder("="))
-    return np.ascontiguousarray(image).reshape(-1)
-
-
 _local = threading.local()
 
 
@@ -219,8 +195,3 @@ def _scratch(rows: int) -> NDArray[np.uint32]:
     if getattr(_local, "rows", -1) < rows:
         _local.rows, _local.scratch = rows, np.empty(rows, np.uint32)
     return _local.scratch
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="diffractogram-kernel")

@@ -41,7 +41,8 @@ def fit_peaks(
         Of the bins. If None, their variance is `diffractogram.sigma` squared, or else is told from the curve's noise,
         and pixels are taken as all split alike.
     poisson
-        Whether counts are those of photons; if not, variances are scaled so that they agree with the curve's noise.
+        Whether counts are those of photons; if not, variances are scaled so that they agree with the curve's noise:
+        the scatter of a bin's few pixels is too uncertain for a weight, and on the flank of a line is also its slope.
     exposures
         How many frames were added up, and as often the dark subtracted.
 
@@ -97,6 +98,14 @@ def _put_together(
     )
 
 
+def _variance(sigma: Array, normalization: Array) -> Array:
+    """``(npt,)`` of each bin; where pixels show no scatter, as one alone does, that of others with as many pixels."""
+    variance = np.nan_to_num(sigma) ** 2
+    known = variance > 0.0
+    typical = float(np.median((variance * normalization)[known])) if known.any() else 0.0
+    return np.where(known, variance, typical / np.where(normalization > 0.0, normalization, np.inf))
+
+
 @np.errstate(all="ignore")
 def _noise(
     diffractogram: Diffractogram, covariance: BinCovariance | None, poisson: bool, exposures: int
@@ -107,7 +116,7 @@ def _noise(
     if covariance is None:
         correlation = correlation_of_counts(diffractogram)
         if diffractogram.sigma is not None:
-            return nothing, np.nan_to_num(diffractogram.sigma) ** 2, nothing, correlation
+            return nothing, _variance(diffractogram.sigma, normalization), nothing, correlation
         noise = curve_noise(diffractogram)
         sigma = noise.sigma(np.arange(len(intensity)), np.nan_to_num(intensity))
         return nothing, sigma**2, nothing, correlation
@@ -122,7 +131,8 @@ def _noise(
     constant = nothing if covariance.of_dark is None else exposures * covariance.of_dark / (safe * monitor)
     least = 1.0 / safe
     if not poisson:
-        noise = curve_noise(diffractogram)
+        shared = covariance.correlation[filled].mean(axis=0) if filled.any() else np.ones(1)
+        noise = curve_noise(diffractogram, shared=tuple(shared.tolist()))
         expected = np.maximum(noise.background, least) * per_level + constant
         there = filled & (expected > 0.0)
         scale = float(np.median(noise.quiet[there] ** 2 / expected[there])) if there.any() else 0.0

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..config import DiffractogramConfig
 from .background import backgrounds
+from .by_bin import BinIntegrator
 from .cake import CakeIntegrator
 from .cake_table import cake_table
 from .choice import make_integrator
@@ -30,7 +31,7 @@ from .merged import MergedIntegrator, merged_integrator, validity_of
 from .moved import Moved
 from .onepass import OnePassIntegrator
 from .peak_search import PeakSearch
-from .table import PixelTable, Prepared
+from .table import Arrays, Prepared
 from .tracked_lines import TrackedLine, tracked_lines
 from .transformation import transform, transformed_shape
 from .validity import Validity
@@ -125,8 +126,8 @@ class Reducer:
         self._backgrounds = backgrounds(config, self.geometry, images, self.ranges, self.axes, level)
         if isinstance(self.integrator, MergedIntegrator):
             table = self.integrator.table()
-        else:
-            table = None if self.prepared is None else self.prepared.table
+        else:  # which tells the noise of means, and not of medians or of what some pixels are left out of
+            table = None if self.prepared is None or config.statistic.method != "mean" else self.prepared.table
         self.tracked: tuple[tuple[TrackedLine, ...], ...]
         self.tracked = self.tracked_in(self.geometry) if calibrated is None else calibrated.tracked
         """The peaks of each range that are followed by name."""
@@ -144,7 +145,7 @@ class Reducer:
     @property
     def prepared(self) -> Prepared | None:
         """What was computed before the first frame; None where pyFAI itself integrates, or several detectors merge."""
-        return self.integrator.prepared if isinstance(self.integrator, OnePassIntegrator) else None
+        return self.integrator.prepared if isinstance(self.integrator, OnePassIntegrator | BinIntegrator) else None
 
     @property
     def all_prepared(self) -> tuple[Prepared, ...]:
@@ -161,7 +162,8 @@ class Reducer:
         darkened = sum(each.nbytes_beside(self._steps) for each in self._steps_with.values())
         if not self.all_prepared:
             return darkened + caked + BYTES_OF_A_PIXEL * pixels * len(self.ranges)
-        return darkened + caked + sum(each.table.nbytes for each in self.all_prepared)
+        by_bin = self.integrator.entries.nbytes if isinstance(self.integrator, BinIntegrator) else 0
+        return darkened + caked + by_bin + sum(each.table.nbytes for each in self.all_prepared)
 
     def moved(self, to: Moved, images: Mapping[str, NDArray], earlier: Sequence[Reducer] = ()) -> Reducer:
         """The reducer for frames whose geometry is not the calibration's: same limits and axes, another table.
@@ -313,7 +315,7 @@ class _Steps:
             return _Steps(merged, None, self.find_peaks if table is None else self.find_peaks.with_dark(table))
         assert not isinstance(self.integrator, MergedIntegrator)
         integrator, find_peaks = self.integrator.with_dark(dark.image), self.find_peaks
-        if isinstance(integrator, OnePassIntegrator):
+        if isinstance(integrator, OnePassIntegrator | BinIntegrator):
             find_peaks = find_peaks.with_dark(integrator.table)
         return _Steps(integrator, None if self.cake is None else self.cake.with_dark(dark.image), find_peaks)
 
@@ -321,10 +323,14 @@ class _Steps:
         """Memory of the tables that it does not share with `other`."""
         return sum(mine.nbytes_beside(theirs) for mine, theirs in zip(self._tables(), other._tables(), strict=True))
 
-    def _tables(self) -> list[PixelTable]:
-        tables = [self.integrator.table] if isinstance(self.integrator, OnePassIntegrator) else []
+    def _tables(self) -> list[Arrays]:
+        tables: list[Arrays] = []
+        if isinstance(self.integrator, OnePassIntegrator | BinIntegrator):
+            tables.append(self.integrator.table)
+        if isinstance(self.integrator, BinIntegrator):
+            tables.append(self.integrator.entries)
         if isinstance(self.integrator, MergedIntegrator):
-            tables = [each.table for each in self.integrator.prepared]
+            tables += [each.table for each in self.integrator.prepared]
         return tables if self.cake is None else [*tables, self.cake.prepared.table]
 
 

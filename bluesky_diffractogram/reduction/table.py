@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import Field, dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,26 @@ LEAST_ROWS_OF_A_BLOCK = 50_000
 STRIDE = 16
 
 
+class Arrays:
+    """What consists of arrays, or None in the place of one."""
+
+    __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        arrays = (getattr(self, name) for name in self.__dataclass_fields__)
+        return sum(array.nbytes for array in arrays if array is not None)
+
+    def nbytes_beside(self, other: Arrays) -> int:
+        """Memory that it takes where `other`, of the same kind, is there, with which it may share arrays."""
+        arrays = ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
+        return sum(mine.nbytes for mine, theirs in arrays if mine is not None and mine is not theirs)
+
+
 @dataclass(frozen=True, eq=False, slots=True)
-class PixelTable:
+class PixelTable(Arrays):
     """What the kernel needs of all ranges, and what it need not compute again for each frame.
 
     Each row takes one pixel to two neighbouring bins; a pixel that spreads over more has more rows, one after
@@ -62,17 +81,6 @@ class PixelTable:
     count: NDArray[np.int64]
     used_at: NDArray[np.uint32]
     blocks: NDArray[np.int64]
-
-    @property
-    def nbytes(self) -> int:
-        """Memory that the table takes."""
-        arrays = (getattr(self, name) for name in self.__dataclass_fields__)
-        return sum(array.nbytes for array in arrays if array is not None)
-
-    def nbytes_beside(self, other: PixelTable) -> int:
-        """Memory that it takes where `other` is there, with which it may share arrays."""
-        arrays = ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
-        return sum(mine.nbytes for mine, theirs in arrays if mine is not None and mine is not theirs)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -201,3 +209,10 @@ def assemble(
 def first_rows(pixel: NDArray[np.uint32]) -> NDArray[np.bool_]:
     """``(rows,)``, True at each row that is its pixel's first."""
     return np.diff(pixel, prepend=pixel[:1] + np.uint32(1)) != 0
+
+
+def of_frame(values: NDArray[np.float32], used: NDArray[np.uint32], pixels: int) -> NDArray[np.float32]:
+    """``(pixels,)`` in the order of the stored frame, of which only those in use are defined."""
+    spread = np.empty(pixels, np.float32)
+    spread[used] = values
+    return spread

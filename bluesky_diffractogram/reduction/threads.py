@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from typing import Any, TypeVar
 
 # Each may take memory for several numbers of every pixel.
 MOST_THREADS = 8
+MOST_THREADS_OF_A_FRAME = 4
 
 _T = TypeVar("_T")
 
@@ -36,3 +38,18 @@ def side_by_side(work: Iterable[Callable[[], _T]]) -> list[_T]:
     with ThreadPoolExecutor(min(len(work), cores(), MOST_THREADS)) as pool:
         begun = [(each, submit(pool, each)) for each in work]
         return [each() if future is None else future.result() for each, future in begun]
+
+
+def on_one_frame(work: Sequence[Callable[[], _T]]) -> list[_T]:
+    """As `side_by_side`, in threads that are there from frame to frame: for work of milliseconds."""
+    # One of the threads is this one, which would else only wait.
+    begun = [submit(_pool(), each) for each in work[1:]]
+    done = [work[0]()]
+    for each, future in zip(work[1:], begun, strict=True):
+        done.append(each() if future is None else future.result())
+    return done
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(MOST_THREADS_OF_A_FRAME, thread_name_prefix="diffractogram-kernel")

@@ -162,14 +162,16 @@ def rings_poni(tmp_path_factory):
     return write_poni(tmp_path_factory.mktemp("rings") / "rings.poni", rot=(0.02, -0.03, 0.1))
 
 
+@pytest.mark.parametrize("error_model", ["poisson", "azimuthal"])
 @pytest.mark.parametrize("method", ["no", "bbox", "full"])
-def test_pulls_are_standard_normal_however_pixels_are_split(rings_poni, rng, method):
+def test_pulls_are_standard_normal_however_pixels_are_split(rings_poni, rng, method, error_model):
     config = load_config(
         {
             "calibration": str(rings_poni), "diff_ranges": [[5, 85, 5, 16]], "diff_units": "2th [deg]", "npt": 500,
-            "method": method, "error_model": "poisson", "peaks": False,
+            "method": method, "error_model": error_model, "peaks": False,
         }
     )  # fmt: skip
+    poisson = error_model == "poisson"
     geometry = open_geometry(config)
     reducer = Reducer(config, geometry, geometry.shape)
     angle = np.rad2deg(geometry.pixels("center", "2th_deg"))
@@ -177,15 +179,17 @@ def test_pulls_are_standard_normal_however_pixels_are_split(rings_poni, rng, met
     image = (40.0 + lines) * geometry.solid_angle()
     # The truth is what no noise gives.
     (curve,) = reducer.reduce(Frame(1e4 * image, 0.0)).diffractograms
-    found = fit_peaks(curve, find_peaks(curve, max_peaks=4), covariance_of_table(reducer.prepared.table, 0))
+    table = reducer.prepared.table
+    found = fit_peaks(curve, find_peaks(curve, max_peaks=4), covariance_of_table(table, 0), poisson=True)
     truth = by_position(found, FIGURES)
     truth[[1, 3]] *= 1e-4
     assert truth.shape == (4, 4)
-    covariance = covariance_of_table(reducer.prepared.table, 0)
+    covariance = covariance_of_table(table, 0)
     frames = (Frame(rng.poisson(image).astype(np.int32), 0.0) for _ in range(80))
     curves = [reducer.reduce(frame).diffractograms[0] for frame in frames]
-    check(pulls_of(curves, truth, covariance, poisson=True), 55, 0.15)
-    if method != "no":  # what the covariance is for
+    # With scatter it is the curve that tells its noise, of which lines' tails make it think too highly here.
+    check(pulls_of(curves, truth, covariance, poisson=poisson), 55, 0.15 if poisson else 0.3)
+    if method != "no" and poisson:  # what the covariance is for
         ignored = replace_correlation(covariance)
         assert np.nanstd(pulls_of(curves, truth, ignored, poisson=True)[:, 0]) > 1.2
 
