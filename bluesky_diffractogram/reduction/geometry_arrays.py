@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .geometry_kernel import half_widths
-from .pyfai_library import array_space, copied
+from .pyfai_library import array_space, copied, keep_positions
 from .threads import side_by_side
 
 AZIMUTHAL_UNIT = "chi_rad"
@@ -64,7 +64,8 @@ def compute_arrays(
             corners.append(one.array_from_unit(shape, "corner", unit, scale=False))
 
     def centres_of_pixels() -> None:
-        if split != "full":
+        if missing and split != "full":
+            keep_positions(other, shape)
             centres.extend(other.array_from_unit(shape, "center", each, scale=False) for each in missing)
 
     side_by_side([solid_angle_and_corners, centres_of_pixels])

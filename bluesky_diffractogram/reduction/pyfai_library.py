@@ -59,6 +59,24 @@ def copied(integrator: Any, *, deep: bool = False) -> Any:
     return new
 
 
+def keep_positions(integrator: Any, shape: Shape) -> None:
+    """Have an integrator compute the positions of the pixels' centres once for all units, with the same bits.
+
+    pyFAI does for each, in an array in which the three coordinates alternate; they are one after the other here.
+    """
+    compute = integrator.position_array
+    rows, columns = np.indices(shape, dtype=np.float64)
+    coordinates = integrator.calc_pos_zyx(d0=None, d1=rows, d2=columns, do_parallax=True)
+    positions = np.moveaxis(np.stack(coordinates), 0, -1)
+
+    def position_array(shape: Shape | None = None, corners: bool = False, **settings: Any) -> NDArray:
+        if corners or settings.get("dtype", np.float64) != np.float64:
+            return compute(shape, corners, **settings)
+        return positions
+
+    integrator.position_array = position_array
+
+
 def unit_scale(unit: str) -> float:
     """Factor from what pyFAI computes with (rad, nm⁻¹, m) to `unit`."""
     from pyFAI.units import to_unit
