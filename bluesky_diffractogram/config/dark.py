@@ -58,7 +58,11 @@ class DarkConfig(BaseModel):
         if (self.stream is None) == (self.key is None):
             raise ConfigError("stream", self.stream, f"one of stream and key: {ALLOWED}")
         if (self.key is None) != (self.value is None):
-            raise ConfigError("value", self.value, "a value with key, and none without")
+            if self.key is None:
+                raise ConfigError("value", self.value, "null, without key: all images of a stream of darks are darks")
+            raise ConfigError(
+                "value", None, f"what the reading {self.key!r} is in the event of a dark", "it is missing"
+            )
         if self.image_key is not None and self.stream is None:
             raise ConfigError("image_key", self.image_key, "null, with key: darks are under the images' own data key")
         return self

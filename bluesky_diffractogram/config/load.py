@@ -204,7 +204,7 @@ def _one_error(details: dict[str, Any]) -> ConfigError:
     if details["type"] == "extra_forbidden":
         return _unknown_key(key, inside, details["input"])
     if details["type"] == "missing":
-        allowed = ALLOWED_CALIBRATION if key == "calibration" else "a value"
+        allowed = ALLOWED_CALIBRATION if key == "calibration" else _meaning(_model_of(inside), key)
         return ConfigError(inside + key, None, allowed, "it is missing")
     return ConfigError(inside + key, details["input"], details["msg"])
 
@@ -219,7 +219,8 @@ _PARTS: dict[str, type[BaseModel]] = {
 }
 
 
-def _unknown_key(key: str, inside: str, value: Any) -> ConfigError:
+def _model_of(inside: str) -> type[BaseModel]:
+    """What has the keys of a place, ``peaks.track.0.``."""
     model = DiffractogramConfig if not inside else _PARTS[inside.partition(".")[0]]
     if inside.startswith("merge."):  # what is of a further detector is as it would be of the first
         own = inside.split(".", 2)[2]
@@ -230,7 +231,17 @@ def _unknown_key(key: str, inside: str, value: Any) -> ConfigError:
         model = TrackedPeak if ".track." in inside else TrackedPhase
     if inside.startswith("geometry.") and inside != "geometry.":
         model = Reading
-    known = [*model.model_fields, *(() if inside else COMMANDS)]
+    return model
+
+
+def _meaning(model: type[BaseModel], key: str) -> str:
+    """What a key that is needed says, in words."""
+    description = model.model_fields[key].description or "a value"
+    return description[0].lower() + description[1:].rstrip(".")
+
+
+def _unknown_key(key: str, inside: str, value: Any) -> ConfigError:
+    known = [*_model_of(inside).model_fields, *(() if inside else COMMANDS)]
     nearest = difflib.get_close_matches(key.strip().lower().replace("-", "_"), known, n=1, cutoff=0.5)
     if nearest:
         return ConfigError(inside + key, value, f"{inside}{nearest[0]}, the nearest known key", "unknown key")

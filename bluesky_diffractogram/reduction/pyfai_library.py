@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import difflib
-from contextlib import suppress
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -42,6 +45,20 @@ def _settle_numexpr() -> None:
     """
     with suppress(ImportError):
         import_module("blosc2")
+
+
+@contextmanager
+def in_our_words() -> Iterator[None]:
+    """In this thread pyFAI does not log that a range holds no pixel: who asks for one is told which, and where."""
+    _in_our_words.now = True
+    try:
+        yield
+    finally:
+        _in_our_words.now = False
+
+
+_in_our_words = threading.local()
+logging.getLogger("pyFAI.ext.sparse_builder").addFilter(lambda _: not getattr(_in_our_words, "now", False))
 
 
 def copied(integrator: Any, *, deep: bool = False) -> Any:

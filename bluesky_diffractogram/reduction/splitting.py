@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .limits import IntegrationRange
-from .pyfai_library import unit_scale
+from .pyfai_library import in_our_words, unit_scale
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -98,18 +98,21 @@ def _sparse(
 ) -> Any:
     """pyFAI's sparse matrix, a row for each pixel."""
     scale = unit_scale(radial_unit)
-    return integrator.setup_sparse_integrator(
-        shape,
-        npt,
-        mask=integrator.detector.mask,
-        pos0_range=(limits[0] / scale, limits[1] / scale),
-        # Radians whatever else the units are: degrees would silently give an empty matrix.
-        pos1_range=None if azimuth_range is None else (math.radians(azimuth_range[0]), math.radians(azimuth_range[1])),
-        unit=units,
-        split=split,
-        algo="CSC",
-        scale=False,
-    )
+    with in_our_words():
+        return integrator.setup_sparse_integrator(
+            shape,
+            npt,
+            mask=integrator.detector.mask,
+            pos0_range=(limits[0] / scale, limits[1] / scale),
+            # Radians whatever else the units are: degrees would silently give an empty matrix.
+            pos1_range=None
+            if azimuth_range is None
+            else (math.radians(azimuth_range[0]), math.radians(azimuth_range[1])),
+            unit=units,
+            split=split,
+            algo="CSC",
+            scale=False,
+        )
 
 
 def _in_order(matrix: Any, centres: NDArray, unit: str) -> SplitMatrix:
@@ -124,14 +127,11 @@ def split_range(wanted: IntegrationRange, integrator: Any, shape: tuple[int, int
 
     A pixel that touches both sides of ±180° is in the first only. Other parameters as `split_pixels`.
     """
-    known: NDArray[np.int64] | None = None
-    found = []
-    for stretch in wanted.stretches:
-        matrix = split_pixels(integrator, shape, wanted.npt, wanted.unit.pyfai, wanted.pyfai_limits, stretch, split)
-        entry = matrix.owner.astype(np.int64) * wanted.npt + matrix.bin
-        if known is not None:
-            new = ~np.isin(entry, known)
-            matrix = SplitMatrix(matrix.owner[new], matrix.bin[new], matrix.coefficient[new], matrix.axis)
-        known = entry
-        found.append(matrix)
+    settings = (shape, wanted.npt, wanted.unit.pyfai, wanted.pyfai_limits)
+    first, *rest = (split_pixels(integrator, *settings, stretch, split) for stretch in wanted.stretches)
+    found = [first]
+    for matrix in rest:
+        before, now = (each.owner.astype(np.int64) * wanted.npt + each.bin for each in (first, matrix))
+        new = ~np.isin(now, before)
+        found.append(SplitMatrix(matrix.owner[new], matrix.bin[new], matrix.coefficient[new], matrix.axis))
     return found

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PERCENTILES = (1.0, 99.8)
+NOTHING = "no cakes yet: the key cake of the configuration makes them"
 EMPTY = "0.82"  # what no valid pixel reaches, and around the cake
 EDGE = 0.012  # of the cake's size, kept free around it so that ranges along its edge are seen
 AZIMUTH_STEPS = (1, 1.5, 2, 3, 4.5, 6, 9, 10)
@@ -123,7 +124,7 @@ class LiveCake(View, CallbackBase):
         ax.yaxis.set_major_locator(MaxNLocator("auto", steps=AZIMUTH_STEPS))
         if title:
             ax.set_title(title)
-        self._empty = ax.text(0.5, 0.5, "no cakes yet", transform=ax.transAxes, ha="center", va="center", color="0.4")
+        self._empty = ax.text(0.5, 0.5, NOTHING, transform=ax.transAxes, ha="center", va="center", color="0.4")
         self._show_axes(False)
         ax.format_coord = self.readout  # type: ignore[method-assign]
         self.im.mouseover = False  # the value is part of the readout

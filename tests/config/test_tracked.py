@@ -51,7 +51,10 @@ def test_lines_are_kept_from_large_d_to_small(load):
     [
         ({"fit": "gauss"}, "peaks.fit = 'gauss': allowed: 'pseudo-voigt'"),
         ({"track": [{**PEAK, "withn": 1}]}, "peaks.track.0.withn = 1: unknown key; allowed: peaks.track.0.within"),
-        ({"track": [{"name": "111", "near": 3.12}]}, "peaks.track.0.within = None: it is missing"),
+        (
+            {"track": [{"name": "111", "near": 3.12}]},
+            "peaks.track.0.within = None: it is missing; allowed: how far from there it may be then",
+        ),
         ({"track": [{**PEAK, "name": "1 1 1"}]}, "peaks.track.0.name = '1 1 1': allowed: a name of letters"),
         ({"track": [{**PEAK, "within": 0}]}, "peaks.track.0.within = 0: allowed: a number above 0"),
         ({"track": [{**PEAK, "unit": "inch"}]}, "peaks.track.0.unit = 'inch': allowed: 'q [1/nm]'"),
