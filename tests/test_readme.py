@@ -8,8 +8,11 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from event_model import compose_run
 
+from bluesky_diffractogram import DiffractogramCallback
 from bluesky_diffractogram.config import PeaksConfig, StatisticConfig, load_config
 from bluesky_diffractogram.config.model import DiffractogramConfig
 
@@ -190,6 +193,57 @@ def test_the_derived_runs_table_has_every_data_key(tmp_path):
         for name in re.findall(r"`(\w+)`", line.split("|")[1])
     }
     assert {re.sub(r"_1(?=_|$)", "_i", key) for key in keys} == written
+
+
+def wants():
+    """What is added to the configuration, and which data keys that makes."""
+    table = README.split("### What you may want", 1)[1].split("\n### ")[0]
+    lines = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("| ") and '"' in line]
+    return [
+        (json.loads("{" + added.strip().strip("`") + "}"), re.findall(r"`(\w+)`", keys)) for _, added, keys in lines
+    ]
+
+
+def scan_with_everything():
+    """Two detectors, one of which moves, a monitor, darks in a stream of theirs, and a shutter."""
+    run, rng = compose_run(), np.random.default_rng(1)
+    image = {"source": "t", "dtype": "array", "shape": [120, 130]}
+    number = {"source": "t", "dtype": "number", "shape": []}
+    yield "start", run.start_doc
+    dark = run.compose_descriptor(name="dark", data_keys={"det_image": image})
+    keys = {"det_image": image, "det2_image": image, "i0": number, "det_z": number}
+    primary = run.compose_descriptor(name="primary", data_keys={**keys, "shutter": {**number, "dtype": "string"}})
+    yield "descriptor", dark.descriptor_doc
+    yield "descriptor", primary.descriptor_doc
+    data = {"det_image": rng.poisson(2, (120, 130)).astype(np.uint16)}
+    yield "event", dark.compose_event(data=data, timestamps={"det_image": 0.0})
+    for n in range(3):
+        images = {name: rng.poisson(100, (120, 130)).astype(np.uint16) for name in ("det_image", "det2_image")}
+        data = {**images, "i0": 2.0, "det_z": 100.0 + n, "shutter": "open" if n else "closed"}
+        yield "event", primary.compose_event(data=data, timestamps=dict.fromkeys(data, 0.0))
+    yield "stop", run.compose_stop()
+
+
+@pytest.mark.parametrize(("added", "expected"), wants(), ids=lambda each: next(iter(each), ""))
+def test_what_you_may_want_is_what_you_get(tmp_path, monkeypatch, added, expected):
+    from ponis import write_poni
+
+    monkeypatch.chdir(tmp_path)
+    write_poni(tmp_path / "lab6.poni", shape=(120, 130), pixel=(6e-4, 5e-4))
+    derived = []
+    config = {"calibration": "lab6.poni", "image_key": "det_image", "npt": 300, **added}
+    with DiffractogramCallback(config, plot=False, strict=True) as diff:
+        diff.subscribe(lambda *document: derived.append(document))
+        for document in scan_with_everything():
+            diff(*document)
+        assert diff.wait(60)
+    events = [doc["data"] for name, doc in derived if name == "event"]
+    stop = next(doc for name, doc in derived if name == "stop")
+    closed = added.get("dark", {}).get("key") == "shutter"
+    assert stop["frames"]["reduced"] == len(events) == (2 if closed else 3)
+    for data in events:
+        assert set(expected) <= set(data)
+        assert np.isfinite(data["diff_1"][1]).mean() > 0.5
 
 
 def test_the_picture_is_there():
