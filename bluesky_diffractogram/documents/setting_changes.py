@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from .messages import ImagesReceived
 from .provenance import inputs_text
 from .setting import Setting
+
+logger = logging.getLogger(__name__)
 
 MOST_CHANGES = 10_000
 
@@ -30,11 +33,18 @@ class SettingChanges:
     def __init__(self) -> None:
         # A setting itself holds arrays, of which as many would be kept as there are changes.
         self._noted: list[_Noted] = []
+        self._full = False
 
     def note(self, images: ImagesReceived, setting: Setting) -> None:
         """An image's turn has come, under a setting."""
         number = setting.stream_number
-        if (self._noted and self._noted[-1].setting == number) or len(self._noted) >= MOST_CHANGES:
+        if self._noted and self._noted[-1].setting == number:
+            return
+        if len(self._noted) >= MOST_CHANGES:
+            if not self._full:
+                self._full = True
+                what = "run %s: settings were changed %d times; a replay takes the last of them from seq_num %s on"
+                logger.warning(what, images.run_uid, MOST_CHANGES, images.event["seq_num"])
             return
         place = images.descriptor["name"], int(images.event["seq_num"])
         self._noted.append(_Noted(*place, number, setting.provenance))
