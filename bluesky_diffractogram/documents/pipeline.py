@@ -21,6 +21,7 @@ from .buffers import BufferNews, Buffers
 from .dark_in_force import DarkInForce
 from .derived_run import ending_of
 from .earlier import Earlier
+from .event_frames import Common
 from .frames import reduce_aside
 from .images import Document
 from .messages import (
@@ -65,7 +66,7 @@ class Pipeline:
     on_error
         Gets what went wrong unexpectedly.
     file_timeout, ahead, earlier
-        See `OneRun`.
+        See `Common`.
     viewers, latest
         Who is offered frames to show, and what gives the image that came last (`Offering`).
     on_buffers
@@ -93,7 +94,6 @@ class Pipeline:
         self._emit = emit
         self._on_reduction = on_reduction
         self._on_error = on_error
-        self._file_timeout, self._ahead, self._earlier = file_timeout, ahead, earlier
         self._on_aside = on_aside
         self._reducers = Reducers()
         self._offering = Offering(viewers, latest, self._reducers, assets)
@@ -102,6 +102,9 @@ class Pipeline:
         # Of the run of the latest image, once that is over: `next` may ask for it.
         self._dark_of_latest: tuple[str, DarkInForce | None] = "", None
         self._buffers = Buffers(setting, on_buffers)
+        self._common = Common(
+            self._reducers, assets, self._announce, on_error, file_timeout, ahead, earlier, self._buffers.expect
+        )
         self._ended: Counter[str] = Counter()
         self._counting = threading.Lock()
 
@@ -120,10 +123,7 @@ class Pipeline:
                     before.give_up("the run is given again", 0)
                     with self._counting:
                         self._ended += self._runs.pop(start["uid"]).tally.counts()
-                run = OneRun(
-                    start, setting.config, self._reducers, self._assets, self._emit, self._announce, self._on_error,
-                    self._file_timeout, self._ahead, self._earlier, self._buffers.expect,
-                )  # fmt: skip
+                run = OneRun(start, setting.config, self._emit, self._common)
                 with self._counting:
                     self._runs[run.uid] = run
             case AssetDescribed(name, doc):
