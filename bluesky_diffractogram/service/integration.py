@@ -9,7 +9,30 @@ from typing import Any
 
 from ..config import ConfigError, DiffractogramConfig
 from .derived_files import DerivedFiles, no_windows
-from .frame_files import FrameFile, RawRun
+from .frame_files import STREAM, FrameFile, RawRun
+
+
+def for_files(config: DiffractogramConfig) -> DiffractogramConfig:
+    """A configuration as it is for frames out of files, which lie under no data key and in no stream.
+
+    Raises
+    ------
+    ConfigError
+        It wants readings, darks or further images, which only the documents of a run have.
+    """
+    if config.merge:
+        keys = [each.image_key for each in config.merge]
+        raise ConfigError("merge", keys, "[] here", "a file holds the frames of one detector")
+    dark = config.dark_of_run
+    if dark is not None and not dark.optional:
+        allowed = "here an image file or null; or \"optional\": true"
+        raise ConfigError("dark", dark.model_dump(exclude_defaults=True), allowed, "files hold no darks of a run")
+    for key in ("geometry", "normalization"):
+        wanted = getattr(config, key)
+        if wanted is not None:
+            told = wanted if isinstance(wanted, str) else wanted.model_dump(exclude_defaults=True, exclude_none=True)
+            raise ConfigError(key, told, "null here", "files hold no readings")
+    return config.model_copy(update={"image_key": None, "stream": STREAM})
 
 
 class Integration:
@@ -30,15 +53,13 @@ class Integration:
     Raises
     ------
     ConfigError
-        The configuration does not go with its calibration.
+        The configuration does not go with its calibration, or wants what only a run tells.
     OSError
         As `DerivedFiles`.
     """
 
     def __init__(self, config: DiffractogramConfig, folder: Path, *, log: bool = False) -> None:
-        if config.merge:
-            keys = [each.image_key for each in config.merge]
-            raise ConfigError("merge", keys, "[] here", "a file holds the frames of one detector")
+        config = for_files(config)
         no_windows()
         from ..live import DiffractogramCallback
 

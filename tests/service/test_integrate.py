@@ -264,3 +264,38 @@ def test_further_detectors_are_refused_as_files_hold_the_frames_of_one(
     result = run_command("integrate", "--config", settings, "--output", tmp_path / "out", *frame_files)
     assert result.exit_code == 2
     assert "merge = ['other_image']: a file holds the frames of one detector" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"dark": {"stream": "dark"}}, "dark = {'stream': 'dark'}: files hold no darks of a run; allowed: here an image"),
+        ({"geometry": {"distance": "z"}}, "geometry = {'distance': {'key': 'z'}}: files hold no readings"),
+        ({"normalization": "i0"}, "normalization = 'i0': files hold no readings; allowed: null here"),
+    ],
+)  # fmt: skip
+def test_what_only_a_run_tells_is_refused_at_once(
+    run_command: Run, beamline: SimulatedBeamline, frame_files: list[Path], tmp_path: Path, wanted: dict, said: str
+) -> None:
+    settings = tmp_path / "of_run.json"
+    settings.write_text(json.dumps({**beamline.configuration, **wanted}, default=str))
+    result = run_command("integrate", "--config", settings, "--output", tmp_path / "out", *frame_files)
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_profiles_data_key_and_stream_do_not_matter_to_files(
+    run_command: Run, beamline: SimulatedBeamline, frame_files: list[Path], tmp_path: Path
+) -> None:
+    settings = tmp_path / "profile.json"
+    config = {
+        **beamline.configuration,
+        "image_key": "pilatus_image",
+        "stream": "fly",
+        "dark": {"stream": "darks", "optional": True},
+    }
+    settings.write_text(json.dumps(config, default=str))
+    result = run_command("integrate", "--config", settings, "--output", tmp_path / "out", *frame_files)
+    assert result.exit_code == 0, result.output
+    assert "4 received, 4 reduced" in result.stdout
