@@ -269,7 +269,7 @@ def test_further_detectors_are_refused_as_files_hold_the_frames_of_one(
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        ({"dark": {"stream": "dark"}}, "dark = {'stream': 'dark'}: files hold no darks of a run; allowed: here an image"),
+        ({"dark": {"stream": "dark"}}, "dark = {'stream': 'dark'}: files hold no darks of a run; allowed: here"),
         ({"geometry": {"distance": "z"}}, "geometry = {'distance': {'key': 'z'}}: files hold no readings"),
         ({"normalization": "i0"}, "normalization = 'i0': files hold no readings; allowed: null here"),
     ],
