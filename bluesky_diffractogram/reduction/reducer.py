@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 Shape = tuple[int, int]
 
 MASKED_WORTH_A_WARNING = 0.2
+# So many times the calibration's distance no detector moves away; a millimetre is a thousandth of a metre.
+FAR = 100.0
 # What pyFAI's integrators hold of every pixel, for each range: 435 MB of an Eiger 4M's.
 BYTES_OF_A_PIXEL = 100
 
@@ -180,6 +182,7 @@ class Reducer:
         Reducer
             This one where the geometry is the calibration's after all.
         """
+        self._report_far(to)
         geometry = to.of(self._untouched)
         told = to.others or (None,) * len(self._others)
         others = [each.moved(of_other) for each, of_other in zip(self._others, told, strict=True)]
@@ -265,6 +268,15 @@ class Reducer:
                 name, own = f" under {each.detector.data_key!r}", validity_of(each, frame.exposures)
                 _report_masked(name, image, own, each.mask, each.detector.config)
 
+    def _report_far(self, to: Moved) -> None:
+        if self._reports.far or to.distance is None:
+            return
+        times = to.distance / self._untouched.distance
+        if not 1.0 / FAR < times < FAR:
+            self._reports.far = True
+            what = "the distance is told as %g m, and is %g m in the calibration: is the reading in another unit?"
+            logger.warning(what, to.distance, self._untouched.distance)
+
     def _report_empty_ranges(self) -> None:
         for wanted, pixels in zip(self.ranges, self.integrator.pixels, strict=True):
             if pixels or wanted.number in self._reports.empty:
@@ -338,7 +350,7 @@ class _Reports:
     """What has been said of a detector, wherever it has moved since."""
 
     def __init__(self) -> None:
-        self.first, self.dark = True, False
+        self.first, self.dark, self.far = True, False, False
         self.empty: set[int] = set()
 
 

@@ -25,7 +25,7 @@ def for_files(config: DiffractogramConfig) -> DiffractogramConfig:
         raise ConfigError("merge", keys, "[] here", "a file holds the frames of one detector")
     dark = config.dark_of_run
     if dark is not None and not dark.optional:
-        allowed = "here an image file or null; or \"optional\": true"
+        allowed = 'here an image file or null; or "optional": true'
         raise ConfigError("dark", dark.model_dump(exclude_defaults=True), allowed, "files hold no darks of a run")
     for key in ("geometry", "normalization"):
         wanted = getattr(config, key)

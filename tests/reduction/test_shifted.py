@@ -140,6 +140,16 @@ def test_a_table_does_not_depend_on_which_were_built_before(tmp_path, reducer, u
     np.testing.assert_array_equal(found[0], found[2])
 
 
+def test_a_distance_in_millimetres_is_wondered_at_once(reducer, caplog):
+    built = reducer("2th [deg]", geometry={"distance": "z"})
+    built.moved(Moved(distance=0.9), {})
+    assert not caplog.records
+    for distance in (300.0, 310.0):
+        built.moved(Moved(distance=distance), {})
+    (record,) = [each for each in caplog.records if "another unit" in each.message]
+    assert record.message.startswith("the distance is told as 300 m, and is 0.1 m in the calibration")
+
+
 def test_what_no_geometry_has_is_refused():
     for wrong in ({"distance": 0.0}, {"distance": math.nan}, {"poni1": 1e9}, {"rot1": math.inf}, {"energy": -1.0},
                   {"wavelength": 0.4}):  # fmt: skip
