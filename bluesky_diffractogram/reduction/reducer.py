@@ -6,11 +6,10 @@ import logging
 import math
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from weakref import WeakKeyDictionary
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..config import DiffractogramConfig
@@ -20,9 +19,9 @@ from .cake import CakeIntegrator
 from .cake_table import cake_table
 from .choice import make_integrator
 from .corrections import Corrections, make_corrections, read_images
-from .dark import AnyDark, Dark, MergedDark, check_dark
+from .dark import AnyDark, MergedDark, check_dark
 from .detectors import Detector
-from .diffractogram import Diffractogram, Reduction
+from .diffractogram import Reduction
 from .frame import Frame, FrameError, check_image
 from .geometry import Geometry
 from .integrator import Integrator
@@ -31,18 +30,17 @@ from .merged import MergedIntegrator, merged_integrator, validity_of
 from .moved import Moved
 from .onepass import OnePassIntegrator
 from .peak_search import PeakSearch
-from .table import Arrays, Prepared
+from .reports import Reports
+from .steps import Steps
+from .table import Prepared
 from .tracked_lines import TrackedLine, tracked_lines
-from .transformation import transform, transformed_shape
+from .transformation import transformed_shape
 from .validity import Validity
 
 logger = logging.getLogger(__name__)
 
 Shape = tuple[int, int]
 
-MASKED_WORTH_A_WARNING = 0.2
-# So many times the calibration's distance no detector moves away; a millimetre is a thousandth of a metre.
-FAR = 100.0
 # What pyFAI's integrators hold of every pixel, for each range: 435 MB of an Eiger 4M's.
 BYTES_OF_A_PIXEL = 100
 
@@ -134,11 +132,11 @@ class Reducer:
         self.tracked = self.tracked_in(self.geometry) if calibrated is None else calibrated.tracked
         """The peaks of each range that are followed by name."""
         find_peaks = PeakSearch(config, table, [len(axis) for axis in self.axes], varying=bool(others))
-        self._steps = _Steps(self.integrator, self.cake, find_peaks)
+        self._steps = Steps(self.integrator, self.cake, find_peaks)
         # Of the darks in force, which runs hold as long as they are that.
-        self._steps_with: WeakKeyDictionary[AnyDark, _Steps] = WeakKeyDictionary()
-        self._reports: _Reports = _Reports() if calibrated is None else calibrated._reports
-        self._report_empty_ranges()
+        self._steps_with: WeakKeyDictionary[AnyDark, Steps] = WeakKeyDictionary()
+        self._reports: Reports = Reports() if calibrated is None else calibrated._reports
+        self._reports.empty_ranges(self.ranges, self.integrator.pixels, self._limits_of)
         # Angles and solid angles of all pixels are some 400 MB on large detectors, and the tables are built.
         self.geometry.forget_arrays()
         if calibrated is not None:  # nor are those positions kept, which may take as much
@@ -182,7 +180,7 @@ class Reducer:
         Reducer
             This one where the geometry is the calibration's after all.
         """
-        self._report_far(to)
+        self._reports.far_away(to.distance, self._untouched.distance)
         geometry = to.of(self._untouched)
         told = to.others or (None,) * len(self._others)
         others = [each.moved(of_other) for each, of_other in zip(self._others, told, strict=True)]
@@ -214,9 +212,9 @@ class Reducer:
             raise FrameError("normalization", f"the normalization is {monitor}, expected a positive number")
         # What was added up has been tested frame by frame: what was invalid is NaN.
         validity = self.validity if frame.exposures == 1 else Validity(mask_invalid=False)
-        if self._reports.first:
+        if self._reports.frame_is_first:
             self._report_masked(frame, validity)
-        diffractograms = _integrated(steps.integrator, frame, validity)
+        diffractograms = steps.integrate(frame, validity)
         if self._backgrounds is not None:
             times = frame.exposures if self.config.frames_per_event == "sum" else 1
             diffractograms = tuple(
@@ -229,7 +227,7 @@ class Reducer:
         peaks = (steps.find_peaks(i, each, frame.exposures) for i, each in enumerate(diffractograms))
         return Reduction(frame, diffractograms, tuple(peaks), cake)
 
-    def _steps_for(self, dark: AnyDark | None) -> _Steps:
+    def _steps_for(self, dark: AnyDark | None) -> Steps:
         """What a frame with this dark is reduced by: made for the first of them, and kept as long as the dark is."""
         if dark is None:
             of_run = self.config.dark_of_run
@@ -245,139 +243,23 @@ class Reducer:
             for part, (shape, transformation, mask) in zip(parts, detectors, strict=True):
                 if part is not None:
                     check_dark(part, shape)
-                    self._report_unknown(part, transformation, mask)
+                    self._reports.unknown_dark(part, transformation, mask)
             self._steps_with[dark] = self._steps.with_dark(dark)
         return self._steps_with[dark]
 
-    def _report_unknown(self, dark: Dark, transformation: str, mask: NDArray[np.bool_]) -> None:
-        if self._reports.dark:
-            return
-        lost = _lost(np.isnan(transform(dark.image, transformation)), mask)
-        if lost > MASKED_WORTH_A_WARNING:
-            self._reports.dark = True
-            what = "%.0f %% of the pixels of the dark %d are invalid, and masked in the frames that it belongs to"
-            logger.warning(what, 100.0 * lost, dark.number)
-
     def _report_masked(self, frame: Frame, validity: Validity) -> None:
-        self._reports.first = False
-        _report_masked("", frame.image, validity, self.mask, self.config)
+        self._reports.frame_is_first = False
+        self._reports.masked("", frame.image, validity, self.mask, self.config)
         if isinstance(self.integrator, MergedIntegrator):
             for image, each in zip(frame.others, self.integrator.others, strict=True):
-                if image is None:
-                    continue
-                name, own = f" under {each.detector.data_key!r}", validity_of(each, frame.exposures)
-                _report_masked(name, image, own, each.mask, each.detector.config)
+                if image is not None:
+                    name, own = f" under {each.detector.data_key!r}", validity_of(each, frame.exposures)
+                    self._reports.masked(name, image, own, each.mask, each.detector.config)
 
-    def _report_far(self, to: Moved) -> None:
-        if self._reports.far or to.distance is None:
-            return
-        times = to.distance / self._untouched.distance
-        if not 1.0 / FAR < times < FAR:
-            self._reports.far = True
-            what = "the distance is told as %g m, and is %g m in the calibration: is the reading in another unit?"
-            logger.warning(what, to.distance, self._untouched.distance)
-
-    def _report_empty_ranges(self) -> None:
-        for wanted, pixels in zip(self.ranges, self.integrator.pixels, strict=True):
-            if pixels or wanted.number in self._reports.empty:
-                continue
-            self._reports.empty.add(wanted.number)
-            if isinstance(self.integrator, MergedIntegrator):
-                low, high = self.integrator.detector_limits
-            elif self.prepared is None:
-                low, high = open_limits(self.geometry, wanted.unit, self.config.split_method[0], self.mask)
-            else:
-                low, high = self.prepared.detector_limits
-            logger.warning(
-                "range %d (azimuth %g…%g°, radial %g…%g %s) holds no unmasked pixel; the detector covers %g…%g %s",
-                wanted.number, *wanted.azimuth_range, *wanted.radial_range, wanted.unit.symbol,
-                low * wanted.scale, high * wanted.scale, wanted.unit.symbol,
-            )  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Steps:
-    """What a frame is given to, one after the other."""
-
-    integrator: Integrator | MergedIntegrator
-    cake: CakeIntegrator | None
-    find_peaks: PeakSearch
-    # The same without some of the detectors, by which of the further ones are there.
-    _parts: dict[tuple[bool, ...], _Steps] = field(default_factory=dict)
-
-    def only(self, there: Sequence[bool], config: DiffractogramConfig) -> _Steps:
-        """The same for frames without the further detectors for which `there` is False, as if these were not named."""
-        key = tuple(there)
-        if all(key):
-            return self
-        if key not in self._parts:
-            assert isinstance(self.integrator, MergedIntegrator)
-            integrator = self.integrator.only(key)
-            npts = [len(axis) for axis in integrator.axes]
-            find_peaks = PeakSearch(config, integrator.table(), npts, varying=bool(integrator.others))
-            self._parts[key] = _Steps(integrator, None, find_peaks)  # of several detectors there is no cake
-        return self._parts[key]
-
-    def with_dark(self, dark: AnyDark) -> _Steps:
-        """The same for frames with a dark (`Integrator.with_dark`)."""
-        if isinstance(dark, MergedDark):
-            assert isinstance(self.integrator, MergedIntegrator)
-            merged = self.integrator.with_darks([None if part is None else part.image for part in dark.parts])
-            table = merged.table()
-            return _Steps(merged, None, self.find_peaks if table is None else self.find_peaks.with_dark(table))
-        assert not isinstance(self.integrator, MergedIntegrator)
-        integrator, find_peaks = self.integrator.with_dark(dark.image), self.find_peaks
-        if isinstance(integrator, OnePassIntegrator | BinIntegrator):
-            find_peaks = find_peaks.with_dark(integrator.table)
-        return _Steps(integrator, None if self.cake is None else self.cake.with_dark(dark.image), find_peaks)
-
-    def nbytes_beside(self, other: _Steps) -> int:
-        """Memory of the tables that it does not share with `other`."""
-        return sum(mine.nbytes_beside(theirs) for mine, theirs in zip(self._tables(), other._tables(), strict=True))
-
-    def _tables(self) -> list[Arrays]:
-        tables: list[Arrays] = []
-        if isinstance(self.integrator, OnePassIntegrator | BinIntegrator):
-            tables.append(self.integrator.table)
-        if isinstance(self.integrator, BinIntegrator):
-            tables.append(self.integrator.entries)
+    def _limits_of(self, wanted: IntegrationRange) -> tuple[float, float]:
+        """The radial limits of the detectors, in the unit that pyFAI integrates in."""
         if isinstance(self.integrator, MergedIntegrator):
-            tables += [each.table for each in self.integrator.prepared]
-        return tables if self.cake is None else [*tables, self.cake.prepared.table]
-
-
-class _Reports:
-    """What has been said of a detector, wherever it has moved since."""
-
-    def __init__(self) -> None:
-        self.first, self.dark, self.far = True, False, False
-        self.empty: set[int] = set()
-
-
-def _integrated(
-    integrator: Integrator | MergedIntegrator, frame: Frame, validity: Validity
-) -> tuple[Diffractogram, ...]:
-    monitor, exposures = frame.monitor, frame.exposures
-    if isinstance(integrator, MergedIntegrator):
-        others = [image for image in frame.others if image is not None]
-        return integrator.integrate(frame.image, validity, others, monitor=monitor, exposures=exposures)
-    return integrator.integrate(frame.image, validity, monitor=monitor, exposures=exposures)
-
-
-def _lost(invalid: NDArray | None, mask: NDArray[np.bool_]) -> float:
-    """Which part of the pixels that are not masked anyway is invalid."""
-    usable = ~mask
-    total = int(usable.sum())
-    return 0.0 if invalid is None or not total else int((invalid & usable).sum()) / total
-
-
-def _report_masked(
-    name: str, image: NDArray, validity: Validity, mask: NDArray[np.bool_], config: DiffractogramConfig
-) -> None:
-    lost = _lost(validity.invalid(transform(image, config.transformation)), mask)
-    if lost > MASKED_WORTH_A_WARNING:
-        logger.warning(
-            "%.0f %% of the first frame's pixels%s are invalid (dead, saturated, NaN or outside valid_range); "
-            "if they are honest, set mask_invalid, dummy or valid_range",
-            100.0 * lost, name,
-        )  # fmt: skip
+            return self.integrator.detector_limits
+        if self.prepared is None:
+            return open_limits(self.geometry, wanted.unit, self.config.split_method[0], self.mask)
+        return self.prepared.detector_limits
