@@ -136,6 +136,8 @@ class Reducer:
         # Of the darks in force, which runs hold as long as they are that.
         self._steps_with: WeakKeyDictionary[AnyDark, Steps] = WeakKeyDictionary()
         self._reports: Reports = Reports() if calibrated is None else calibrated._reports
+        if calibrated is None:
+            self._reports.nowhere(config, {line.name for lines in self.tracked for line in lines})
         self._reports.empty_ranges(self.ranges, self.integrator.pixels, self._limits_of)
         # Angles and solid angles of all pixels are some 400 MB on large detectors, and the tables are built.
         self.geometry.forget_arrays()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import DiffractogramConfig
+from ..config import DiffractogramConfig, parse_unit
 from .dark import Dark
 from .limits import IntegrationRange
 from .transformation import transform
@@ -77,6 +77,28 @@ class Reports:
             self._far = True
             what = "the distance is told as %g m, and is %g m in the calibration: is the reading in another unit?"
             logger.warning(what, distance, calibrated)
+
+    def nowhere(self, config: DiffractogramConfig, there: Collection[str]) -> None:
+        """Peaks that are to be followed lie in no range.
+
+        Parameters
+        ----------
+        config
+            Its ``peaks`` are looked at.
+        there
+            The names of those that are followed in any range.
+        """
+        settings = config.peaks
+        if settings is None:
+            return
+        for peak in settings.track or ():
+            if peak.name not in there:
+                what = "the peak %r, near %g %s, is on the axis of no range, and has no data keys"
+                unit = config.unit if peak.unit is None else parse_unit(peak.unit)
+                logger.warning(what, peak.name, peak.near, unit.symbol)
+        for phase in settings.phases or ():
+            if not any(name.startswith(f"{phase.name}_") for name in there):
+                logger.warning("no line of the phase %r is on the axis of any range", phase.name)
 
     def empty_ranges(
         self, ranges: Sequence[IntegrationRange], pixels: Sequence[int], limits: Callable[[IntegrationRange], Limits]

@@ -59,7 +59,8 @@ class PeakTracker:
     Each is expected where its drift takes it, about as high and as wide as it was. Of all ways to give the peaks of a
     frame to those that are followed it takes the one that fits best as a whole, so that two that cross change their
     places and not their names. One that is not near enough to where it is expected is lost, and found again when it
-    comes back; one that was lost is also looked for where it was first expected.
+    comes back; one that was lost is also looked for where it was first expected. Peaks that none of these is are, the
+    strongest first, what those follow that may be anywhere and have not followed any yet.
 
     What it knows depends on nothing but what `follow` gave, or `resume` was told, one frame after the other.
 
@@ -103,23 +104,61 @@ class PeakTracker:
     def follow(self, peaks: Peaks) -> tuple[int | None, ...]:
         """Which of the `peaks` of the next frame each tracked one is, None where it is lost."""
         which: list[int | None] = [None] * len(self.lines)
+        free = [k for k, line in enumerate(self.lines) if line.anywhere and self._tracks[k].last is None]
         if len(peaks) and self.lines:
             costs = self._costs(peaks)
+            costs[free] = np.inf
             lost = np.full((len(self.lines), len(self.lines)), MOST_COST + 2.0 * NEWCOMER)
             tracks, found = linear_sum_assignment(np.hstack([np.minimum(costs, 1e6), lost]))
             for track, peak in zip(tracks, found, strict=True):
                 if peak < len(peaks) and np.isfinite(costs[track, peak]):
                     which[track] = int(peak)
+            self._take_from_nameless(which, costs)
+            # What has no name follows what is left, be that less than there are places.
+            left = [int(peak) for peak in np.argsort(-peaks.net_height, kind="stable") if peak not in which]
+            for track, peak in zip(free, left, strict=False):
+                which[track] = peak
         self.resume([None if k is None else _measured(peaks, k) for k in which])
         return tuple(which)
+
+    def _take_from_nameless(self, which: list[int | None], costs: Array) -> None:
+        """A peak in the window of a name that is looked for there is that, though it was followed without a name."""
+        for k, line in enumerate(self.lines):
+            if which[k] is not None or not self._in_window(line, self._tracks[k]):
+                continue
+            held = [
+                (costs[k, peak], j)
+                for j, peak in enumerate(which)
+                if peak is not None and self.lines[j].anywhere and np.isfinite(costs[k, peak])
+            ]
+            if held:
+                _, j = min(held)
+                which[k], which[j] = which[j], None
+
+    @staticmethod
+    def _in_window(line: TrackedLine, track: _Track) -> bool:
+        """Whether a peak that has a name is looked for where it was first expected."""
+        return not line.anywhere and (track.last is None or track.unseen > MOST_COASTED)
 
     def resume(self, frame: Sequence[Measured | None]) -> None:
         """Know what the next frame was, from elsewhere; None for a peak that was lost in it."""
         merged = self._merged(frame)
-        self._tracks = [
-            self._after(track, seen, together)
-            for track, seen, together in zip(self._tracks, frame, merged, strict=True)
+        found = [
+            seen
+            for line, track, seen in zip(self.lines, self._tracks, frame, strict=True)
+            if seen is not None and self._in_window(line, track)
         ]
+        self._tracks = [
+            _Track() if self._has_name_now(line, track, seen, found) else self._after(track, seen, together)
+            for line, track, seen, together in zip(self.lines, self._tracks, frame, merged, strict=True)
+        ]
+
+    def _has_name_now(self, line: TrackedLine, track: _Track, seen: Measured | None, found: Sequence[Measured]) -> bool:
+        """Whether what was followed without a name is one of those that were `found` in their windows."""
+        if not line.anywhere or seen is not None or track.last is None:
+            return False
+        near = self._reach(track.last.fwhm)
+        return any(abs(each.position - track.expected) < near for each in found)
 
     def _after(self, track: _Track, seen: Measured | None, merged: bool) -> _Track:
         if seen is None:
@@ -163,9 +202,8 @@ class PeakTracker:
         strength = np.log(np.maximum(peaks.net_height, 1e-300) / max(float(peaks.net_height.max()), 1e-300))
         for k, (line, track) in enumerate(zip(self.lines, self._tracks, strict=True)):
             newcomer = (peaks.position >= line.low) & (peaks.position <= line.high)
-            if track.last is None or (track.unseen > MOST_COASTED and not line.anywhere):
-                # the strongest in the window; for those that may be anywhere, the first gets the strongest
-                cost = NEWCOMER - np.maximum(0.1 * strength, -NEWCOMER) * (1.0 if not line.anywhere else 0.1 / (k + 1))
+            if self._in_window(line, track):
+                cost = NEWCOMER - np.maximum(0.1 * strength, -NEWCOMER)  # the strongest in the window
                 costs[k] = np.where(newcomer, cost, np.inf)
             if track.last is None:
                 continue

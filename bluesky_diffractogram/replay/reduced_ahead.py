@@ -3,81 +3,28 @@
 from __future__ import annotations
 
 import logging
-import math
-import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from ..documents.ahead import Reduced, Shape
 from ..documents.assets import Assets
 from ..documents.messages import AssetDescribed, ImagesReceived, Message
-from ..documents.setting import Setting
 from ..files import NotReadable, Unreadable
 from ..reduction.dark import AnyDark
 from ..reduction.diffractogram import Reduction
 from ..reduction.frame import FrameError
-from .blocks import Block, Done, Found, Job, Piece, piece_of
+from .blocks import Piece, piece_of
 from .darks_ahead import DarksAhead
-from .workers import Killed, NoWorkers
+from .sent_blocks import KILLED, Collected, SentBlocks, Submit
 
 logger = logging.getLogger(__name__)
 
-FIRST_FRAMES = 8
-BLOCK_S = 1.5
-BLOCK_BYTES = 2**25
-BLOCKS_PER_WORKER = 2
 MOST_SHAPES = 1000
 MOST_WAITING = 1000
 
-KILLED = "killed"
-"""The reason for which frames are skipped that kill whoever reduces them."""
-
-Results = dict[Piece, Found]
-
 
 PassedOver = Callable[[ImagesReceived, int, Assets, AnyDark | None], bool]
-
-
-class Task(Protocol):
-    """What `workers.Task` offers."""
-
-    def result(self) -> Done: ...
-    def wait(self) -> None: ...
-
-
-class Submit(Protocol):
-    """What `workers.Workers` offers."""
-
-    def __len__(self) -> int: ...
-    def submit(self, job: Job, block: Block) -> Task: ...
-
-
-@dataclass(eq=False)
-class _Block:
-    """Pieces of one run under one setting with one dark, as they are collected, computed, and taken."""
-
-    run_uid: str
-    setting: Setting
-    first_shape: Shape  # of its first frame, or what that will probably have
-    dark: AnyDark | None = None
-    pieces: list[Piece] = field(default_factory=list)
-    documents: dict[str, tuple[str, Any]] = field(default_factory=dict)
-    frames: int = 0
-    untaken: int = 0  # pieces whose frames have not all been asked for
-    task: Task | None = None
-    results: Results | None = None
-
-    def add(self, piece: Piece, documents: list[tuple[str, Any]]) -> None:
-        """Take one more piece in, with what tells of its files."""
-        self.pieces.append(piece)
-        self.documents |= {doc.get("datum_id") or doc["uid"]: (name, doc) for name, doc in documents}
-        if any(name == "resource" for name, _ in documents):  # whose readers, which a stream needs not, take a second
-            self.documents.setdefault(piece.descriptor["uid"], ("descriptor", piece.descriptor))
-        self.frames += piece.frames
-        self.untaken += 1
 
 
 class ReducedAhead:
@@ -106,26 +53,21 @@ class ReducedAhead:
         roots: Any = None,
         passed_over: PassedOver = lambda images, index, assets, dark: False,
     ) -> None:
-        self._workers = workers
-        self._options = (handler_registry, root_map, None if roots is None else tuple(roots))
+        self._sent = SentBlocks(workers, (handler_registry, root_map, None if roots is None else tuple(roots)))
         self._assets = Assets(handler_registry, root_map, roots)  # which sees documents before their turn
         self._darks = DarksAhead(self._assets)
         self._passed_over = passed_over
         # Of the first frame of each run, and of the latest run whose was seen, under each setting.
         self._shapes: OrderedDict[tuple[str, int], Shape] = OrderedDict()
         self._likely: dict[int, Shape] = {}
-        self._jobs: dict[int, Job] = {}
-        self._frames_per_block = FIRST_FRAMES
-        self._open: _Block | None = None
-        self._sent: list[_Block] = []
-        self._of_event: dict[ImagesReceived, deque[tuple[Piece, _Block]]] = {}
+        self._open: Collected | None = None
+        self._of_event: dict[ImagesReceived, deque[tuple[Piece, Collected]]] = {}
         self._waiting: dict[ImagesReceived, None] = {}
-        self._broken = False
 
     @property
     def full(self) -> bool:
         """Whether there are as many blocks as there may be."""
-        return len(self._sent) >= BLOCKS_PER_WORKER * len(self._workers)
+        return self._sent.full
 
     def see(self, message: Message) -> bool:
         """Take the frames of a message into blocks; False where none of them can be."""
@@ -147,7 +89,7 @@ class ReducedAhead:
 
     def _may_wait(self, images: ImagesReceived) -> bool:
         """Whether an event that is passed over has to wait, for frames before it that workers have."""
-        if not self._sent and self._open is None:
+        if not self._sent.blocks and self._open is None:
             return False
         self._waiting[images] = None
         return len(self._waiting) < MOST_WAITING
@@ -177,7 +119,9 @@ class ReducedAhead:
             self._collect(images, last.end)
         self._collect_waiting()
         piece, block = pieces[0]
-        found = self._results(block).get(piece, ())
+        if block is self._open:
+            self._send(block)
+        found = self._sent.results(block).get(piece, ())
         place = index - piece.begin
         one = found if isinstance(found, FrameError) else found[place] if 0 <= place < len(found) else None
         if one is None or not self._as_here(images, block, one):
@@ -186,7 +130,7 @@ class ReducedAhead:
             raise one
         return one
 
-    def _as_here(self, images: ImagesReceived, block: _Block, one: Reduced | FrameError) -> bool:
+    def _as_here(self, images: ImagesReceived, block: Collected, one: Reduced | FrameError) -> bool:
         """Whether a frame was reduced as it would be here: which depends on what the run's first frame is like."""
         error = one if isinstance(one, FrameError) else one.found
         if isinstance(error, FrameError) and error.kind == KILLED:
@@ -210,24 +154,24 @@ class ReducedAhead:
         self._of_event.clear()
         self._darks.clear()
         self._waiting.clear()
-        self._sent.clear()
+        self._sent.blocks.clear()
         self._open = None
         self._assets.forget()
 
-    def _release(self, block: _Block) -> None:
+    def _release(self, block: Collected) -> None:
         block.untaken -= 1
         if block.untaken:
             return
         if block is self._open:
             self._open = None
-        elif block in self._sent:
-            self._sent.remove(block)
+        elif block in self._sent.blocks:
+            self._sent.blocks.remove(block)
 
     def _collect(self, images: ImagesReceived, begin: int) -> bool:
         """Take frames of an event into blocks, from `begin` on and as many as there is room for."""
         number = images.setting.stream_number
         shape = self._shapes.get((images.run_uid, number), self._likely.get(number))
-        if not images.in_file or shape is None or self._broken:
+        if not images.in_file or shape is None or self._sent.broken:
             return False
         documents = self._assets.described(images)
         if documents is None:
@@ -240,11 +184,11 @@ class ReducedAhead:
         collected = False
         while not self.full and (total is None or begin < total):
             block = self._block(images, shape, dark)
-            end = None if total is None else min(total, begin + self._frames_per_block - block.frames)
+            end = None if total is None else min(total, begin + self._sent.frames_per_block - block.frames)
             piece = piece_of(images, begin, end, total)
             block.add(piece, documents)
             self._of_event.setdefault(images, deque()).append((piece, block))
-            if block.frames >= self._frames_per_block:
+            if block.frames >= self._sent.frames_per_block:
                 self._send(block)
             collected = True
             if end is None:
@@ -271,103 +215,21 @@ class ReducedAhead:
             return None
         return None if rows is None else rows.number
 
-    def _block(self, images: ImagesReceived, shape: Shape, dark: AnyDark | None) -> _Block:
+    def _block(self, images: ImagesReceived, shape: Shape, dark: AnyDark | None) -> Collected:
         """The block that is being collected, or a new one for frames that do not belong with those."""
         block = self._open
         if block is not None and (
             (block.run_uid, block.setting, block.first_shape) != (images.run_uid, images.setting, shape)
             or block.dark is not dark
-            or block.frames >= self._frames_per_block
+            or block.frames >= self._sent.frames_per_block
         ):
             self._send(block)
             block = None
         if block is None:
-            block = self._open = _Block(images.run_uid, images.setting, shape, dark)
+            block = self._open = Collected(images.run_uid, images.setting, shape, dark)
         return block
 
-    def _send(self, block: _Block) -> None:
+    def _send(self, block: Collected) -> None:
         if block is self._open:
             self._open = None
-        self._sent.append(block)
-        try:
-            block.task = self._submit(block, tuple(block.pieces))
-        except NoWorkers as error:
-            self._break(error)
-
-    def _submit(self, block: _Block, pieces: tuple[Piece, ...]) -> Task:
-        number = block.setting.stream_number
-        if number not in self._jobs:
-            key, setting = uuid.uuid4().hex, block.setting
-            self._jobs[number] = Job(key, setting.config, setting.provenance, *self._options)
-        return self._workers.submit(
-            self._jobs[number], Block(pieces, tuple(block.documents.values()), block.first_shape, block.dark)
-        )
-
-    def _results(self, block: _Block) -> Results:
-        if block.results is None:
-            if block is self._open:
-                self._send(block)
-            block.results = {} if block.task is None or self._broken else self._wait_for(block, block.task)
-            block.task = None
-        return block.results
-
-    def _wait_for(self, block: _Block, task: Task) -> Results:
-        try:
-            done = task.result()
-        except Killed:
-            return self._one_by_one(block)
-        except Exception as error:
-            self._break(error)
-            return {}
-        self._fit(done)
-        return dict(zip(block.pieces, done.pieces, strict=True))
-
-    def _fit(self, done: Done) -> None:
-        """Make blocks as large as they should be, after one that is done."""
-        if done.frames:
-            in_time = math.ceil(BLOCK_S * done.frames / max(done.seconds, 1e-6))
-            in_room = BLOCK_BYTES * done.frames // max(done.nbytes, 1)
-            self._frames_per_block = max(1, min(in_time, in_room))
-
-    def _one_by_one(self, block: _Block) -> Results:
-        """The frames of a block whose worker was killed, each by itself, to find the one that does it."""
-        what = "run %s: a worker was killed, and the %d frames that it had are reduced again, one by one"
-        logger.warning(what, block.run_uid, block.frames)
-        try:
-            singles = [one for piece in block.pieces for one in piece.one_by_one()]
-            tasks = [self._submit(block, (one,)) for one in singles]
-            found = {one: self._single(block, one, task, tasks) for one, task in zip(singles, tasks, strict=True)}
-        except Exception as error:
-            self._break(error)
-            return {}
-        frames = iter(found.values())
-        return {piece: _joined([next(frames) for _ in piece.one_by_one()]) for piece in block.pieces}
-
-    def _single(self, block: _Block, one: Piece, task: Task, others: list[Task]) -> Found:
-        with suppress(Killed):
-            return task.result().pieces[0]
-        # Once more, with no other of ours in any worker, so that none is suspected because it stood beside another.
-        for other in (*others, *(each.task for each in self._sent if each.task is not None)):
-            other.wait()
-        with suppress(Killed):
-            return self._submit(block, (one,)).result().pieces[0]
-        error = FrameError(
-            KILLED, "a worker was killed each time it reduced it, by a fault in a library or by the system"
-        )
-        subtracted = "" if block.dark is None else block.dark.digest
-        return error if one.total is None else (Reduced(one.total, (0, 0), error, subtracted),)
-
-    def _break(self, error: Exception) -> None:
-        if not self._broken:
-            logger.error("the workers failed, and the rest is reduced without them: %s", error)
-        self._broken = True
-
-
-def _joined(found: list[Found]) -> Found:
-    """The frames of a piece that were reduced one by one; what is true of the event is so for each of them."""
-    joined: list[Reduced | None] = []
-    for each in found:
-        if isinstance(each, FrameError):
-            return each
-        joined.extend(each or (None,))
-    return tuple(joined)
+        self._sent.send(block)

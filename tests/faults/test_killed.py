@@ -19,7 +19,7 @@ from fault_tools import SHAPE, accounted, curves_of, frame
 
 from bluesky_diffractogram import ReductionCallback, replay
 from bluesky_diffractogram.files.state import TICK_S, file_state
-from bluesky_diffractogram.replay import reduced_ahead
+from bluesky_diffractogram.replay import sent_blocks
 from bluesky_diffractogram.replay import workers as worker_processes
 from bluesky_diffractogram.transport import pack
 from bluesky_diffractogram.transport.address import parse_address
@@ -154,8 +154,8 @@ def test_workers_that_are_killed_cost_nothing_but_time(
     cfg, tmp_path, seed, number, kills, monkeypatch, record_property
 ):
     """A quick one is in ``tests/replay/test_workers.py``."""
-    monkeypatch.setattr(reduced_ahead, "FIRST_FRAMES", 10)
-    monkeypatch.setattr(reduced_ahead.ReducedAhead, "_fit", lambda *_: None)
+    monkeypatch.setattr(sent_blocks, "FIRST_FRAMES", 10)
+    monkeypatch.setattr(sent_blocks.SentBlocks, "_fit", lambda *_: None)
     chance = random.Random(seed)
     frames = [frame(n) for n in range(number)]
     write_hdf5(tmp_path / "frames.h5", frames)

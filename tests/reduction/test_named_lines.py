@@ -113,13 +113,51 @@ def test_an_automatic_name_that_is_free_goes_to_a_peak_that_comes_later():
     np.testing.assert_equal(positions(tracker, frame((5.0, 200.0))), [np.nan, 5.0])
 
 
+def test_automatic_ones_leave_its_peak_to_every_name():
+    """Be there fewer peaks than names and places, and the unnamed ones the strongest."""
+    names = [window(str(near), near, 0.05) for near in (3.0, 4.0, 5.0, 6.0)]
+    for places in range(1, 6):
+        tracker = PeakTracker([*names, *(TrackedLine(f"p{k}") for k in range(1, places + 1))], STEP)
+        four = [(3.0, 10.0), (4.0, 90.0), (5.0, 40.0), (6.0, 5.0)]
+        for _ in range(3):
+            np.testing.assert_equal(positions(tracker, frame(*four)), [3.0, 4.0, 5.0, 6.0, *[np.nan] * places])
+        seen = positions(tracker, frame(*four, (4.5, 500.0)))  # the new phase that one is waiting for
+        np.testing.assert_equal(seen, [3.0, 4.0, 5.0, 6.0, 4.5, *[np.nan] * (places - 1)])
+
+
+def test_automatic_ones_fill_from_the_first_on():
+    tracker = PeakTracker([TrackedLine(f"p{k}") for k in range(1, 6)], STEP)
+    seen = positions(tracker, frame((3.0, 10.0), (4.0, 90.0), (5.0, 40.0)))
+    np.testing.assert_equal(seen, [4.0, 5.0, 3.0, np.nan, np.nan])
+
+
+def test_a_name_takes_a_peak_that_comes_into_its_window_without_one():
+    lines = [window("111", 3.1, 0.05), TrackedLine("p1")]
+    tracker = PeakTracker(lines, STEP)
+    for k in range(20):  # from far away, where it has no name
+        at = 3.0 + 0.004 * k
+        seen = positions(tracker, frame((at, 30.0)))
+        np.testing.assert_equal(seen, [at, np.nan] if at >= 3.05 else [np.nan, at])
+    assert positions(tracker, frame((3.076, 30.0), (4.0, 50.0))) == [3.076, 4.0]  # and the place is free again
+
+
+def test_a_name_that_was_lost_for_long_gets_its_peak_back():
+    tracker = PeakTracker([window("111", 3.1, 0.05), TrackedLine("p1")], STEP)
+    positions(tracker, frame((3.1, 30.0)))
+    for _ in range(3):  # it jumps out of reach, as when a motor slips
+        np.testing.assert_equal(positions(tracker, frame((3.5, 30.0))), [np.nan, 3.5])
+    for k in range(40):
+        seen = positions(tracker, frame((3.5 - 0.01 * k, 30.0)))
+    np.testing.assert_allclose(seen, [3.11, np.nan])
+
+
 def test_one_peak_is_never_two():
     tracker = PeakTracker([window("a", 3.0, 0.1), window("b", 3.05, 0.1)], STEP)
     assert sum(np.isfinite(positions(tracker, frame((3.02, 10.0))))) == 1
 
 
 def test_what_it_is_told_makes_it_know_what_it_would_have_seen():
-    lines = [window("a", 3.0, 0.05), window("b", 3.5, 0.05)]
+    lines = [window("a", 3.0, 0.05), window("b", 3.5, 0.05), window("c", 3.42, 0.03), TrackedLine("p1")]
     one, other = PeakTracker(lines, STEP), PeakTracker(lines, STEP)
     for k in range(25):
         peaks = frame((3.0 + 0.01 * k, 10.0), *([(3.5 - 0.01 * k, 20.0)] if k % 3 else []))

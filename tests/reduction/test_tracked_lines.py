@@ -80,3 +80,15 @@ def test_a_unit_that_needs_an_unknown_wavelength_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="wavelength"):
         open_geometry(load_config({**config, "peaks": {"phases": [{"name": "a", "calibrant": "CeO2"}]}}))
     open_geometry(load_config({**config, "peaks": {"track": [{"name": "a", "near": 8.0, "within": 0.1}]}}))
+
+
+def test_what_is_on_no_axis_is_said(coarse, caplog):
+    track = [{"name": "here", "near": 9.0, "within": 0.5}, {"name": "far", "near": 50.0, "within": 0.5}]
+    phases = [{"name": "huge", "spacings": [40.0]}, {"name": "ceria", "calibrant": "CeO2"}]
+    found = lines(coarse, {"track": track, "phases": phases}, diff_units="2th [deg]")
+    assert "far" not in found
+    said = [each.message for each in caplog.records if "axis of" in each.message]
+    assert said == [
+        "the peak 'far', near 50 deg, is on the axis of no range, and has no data keys",
+        "no line of the phase 'huge' is on the axis of any range",
+    ]

@@ -14,7 +14,7 @@ from documents.stream_runs import settle, write_hdf5
 from live_runs import live_of
 
 from bluesky_diffractogram import ReplayError, replay
-from bluesky_diffractogram.replay import reduced_ahead
+from bluesky_diffractogram.replay import sent_blocks
 from bluesky_diffractogram.replay import workers as workers_module
 from bluesky_diffractogram.replay.blocks import reduce_block
 from bluesky_diffractogram.replay.frame_settings import recorded_settings
@@ -137,8 +137,8 @@ class Here:
 
 @pytest.fixture
 def workers(monkeypatch):
-    monkeypatch.setattr(reduced_ahead, "FIRST_FRAMES", 3)
-    monkeypatch.setattr(reduced_ahead.ReducedAhead, "_fit", lambda *_: None)
+    monkeypatch.setattr(sent_blocks, "FIRST_FRAMES", 3)
+    monkeypatch.setattr(sent_blocks.SentBlocks, "_fit", lambda *_: None)
     here = Here()
     monkeypatch.setattr(workers_module, "Workers", lambda given: here)
     return here

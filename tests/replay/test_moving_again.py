@@ -16,7 +16,7 @@ from test_replay import without_identity
 
 from bluesky_diffractogram import replay, to_nexus
 from bluesky_diffractogram.config.quantities import HC
-from bluesky_diffractogram.replay import reduced_ahead, replayed
+from bluesky_diffractogram.replay import replayed, sent_blocks
 from bluesky_diffractogram.replay.curves import curves
 from bluesky_diffractogram.replay.event_curves import EventCurves
 
@@ -57,8 +57,8 @@ def test_a_replay_is_what_was_live(moving, run):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(reduced_ahead, "FIRST_FRAMES", 3)
-    monkeypatch.setattr(reduced_ahead.ReducedAhead, "_fit", lambda *_: None)
+    monkeypatch.setattr(sent_blocks, "FIRST_FRAMES", 3)
+    monkeypatch.setattr(sent_blocks.SentBlocks, "_fit", lambda *_: None)
 
 
 @pytest.fixture

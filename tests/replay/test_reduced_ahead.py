@@ -10,7 +10,7 @@ from documents.stream_runs import StreamRun, images, settle, uri_of, write_hdf5
 
 from bluesky_diffractogram import replay
 from bluesky_diffractogram.documents.late_turns import LateTurns
-from bluesky_diffractogram.replay import reduced_ahead, replayed
+from bluesky_diffractogram.replay import reduced_ahead, replayed, sent_blocks
 from bluesky_diffractogram.replay.blocks import reduce_block
 
 
@@ -43,8 +43,8 @@ class _Workers(list):
 def blocks(monkeypatch):
     given = _Workers()
     monkeypatch.setattr(replayed, "_workers", lambda workers: workers and given)
-    monkeypatch.setattr(reduced_ahead, "FIRST_FRAMES", 5)
-    monkeypatch.setattr(reduced_ahead.ReducedAhead, "_fit", lambda *_: None)
+    monkeypatch.setattr(sent_blocks, "FIRST_FRAMES", 5)
+    monkeypatch.setattr(sent_blocks.SentBlocks, "_fit", lambda *_: None)
     return given
 
 
@@ -138,7 +138,7 @@ def test_frames_that_were_rewritten_go_to_workers(cfg, tmp_path, blocks):
 def test_cakes_that_workers_make_are_those_that_are_made_here(cfg, run, blocks, monkeypatch):
     cfg = {**cfg, "cake": {"npt_rad": 20, "npt_azim": 10}}
     first, done = derived_of(run, cfg), []
-    monkeypatch.setattr(reduced_ahead.ReducedAhead, "_fit", lambda _, each: done.append(each))
+    monkeypatch.setattr(sent_blocks.SentBlocks, "_fit", lambda _, each: done.append(each))
     again = derived_of(run, cfg, workers=2)
     assert_same(again, first)
     assert sum(blocks) == 59

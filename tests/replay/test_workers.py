@@ -26,7 +26,7 @@ from live_runs import run_live
 from ponis import write_poni
 
 from bluesky_diffractogram import ReplayError, replay
-from bluesky_diffractogram.replay import reduced_ahead, workers
+from bluesky_diffractogram.replay import reduced_ahead, sent_blocks, workers
 from bluesky_diffractogram.replay.blocks import Job
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("workers")]
@@ -37,8 +37,8 @@ BITSHUFFLE = {"chunks": (1, 120, 130), **hdf5plugin.Bitshuffle(cname="lz4")}
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of five frames, however quick they are."""
-    monkeypatch.setattr(reduced_ahead, "FIRST_FRAMES", 5)
-    monkeypatch.setattr(reduced_ahead.ReducedAhead, "_fit", lambda *_: None)
+    monkeypatch.setattr(sent_blocks, "FIRST_FRAMES", 5)
+    monkeypatch.setattr(sent_blocks.SentBlocks, "_fit", lambda *_: None)
 
 
 @pytest.fixture
@@ -247,7 +247,7 @@ def test_workers_that_would_compute_something_else_are_not_used(cfg, pool, hdf5_
         versions = {**job.provenance["versions"], "pyFAI": "2020.1"}
         return Job(job.key, job.config, {**job.provenance, "versions": versions})
 
-    monkeypatch.setattr(reduced_ahead, "Job", other)
+    monkeypatch.setattr(sent_blocks, "Job", other)
     assert_same(derived_of(hdf5_run, cfg, workers=pool), serial)
     assert "pyFAI: 2020.1 where the run is replayed" in caplog.text
 
@@ -262,7 +262,7 @@ def test_short_runs_are_worked_on_at_the_same_time(cfg, pool, tmp_path, monkeypa
     def spy(self, block):
         nonlocal most
         send(self, block)
-        most = max(most, len(self._sent))
+        most = max(most, len(self._sent.blocks))
 
     monkeypatch.setattr(reduced_ahead.ReducedAhead, "_send", spy)
     again = replay(runs, cfg, workers=pool)
@@ -313,7 +313,7 @@ def test_no_more_blocks_than_there_is_room_for(cfg, pool, hdf5_run, small_blocks
     def send(self, block):
         nonlocal most
         submit(self, block)
-        most = max(most, len(self._sent))
+        most = max(most, len(self._sent.blocks))
 
     monkeypatch.setattr(reduced_ahead.ReducedAhead, "_send", send)
     taken, documents = 0, []
