@@ -35,6 +35,18 @@ def _tables_of_this_session_only(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _loops_are_made_ready_when_they_are_needed():
+    """And not beside each callback's first frames; nor is it said of each process's first test that needs new ones."""
+    from bluesky_diffractogram.reduction import warm_up
+    from bluesky_diffractogram.reduction.compiled import compiling_said
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(warm_up, "begin", lambda config: None)
+        patch.setattr(compiling_said, "said", True)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _no_garbage_collection_with_every_calibration():
     """pyFAI collects garbage whenever it loads one: 0.3 s each time among all that these tests import."""
     import pyFAI.geometry.core

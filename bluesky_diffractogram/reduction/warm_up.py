@@ -1,0 +1,97 @@
+"""The compiled loops made ready before the first frame comes: compiled once after an installation, else read."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config import DiffractogramConfig, load_config
+from .frame import Frame
+from .opening import open_geometry
+from .reducer import Reducer
+
+logger = logging.getLogger(__name__)
+
+SHAPE = (120, 130)
+DTYPES = ("uint32", "int32", "uint16")
+"""Of most detectors' frames; for others some of the loops are compiled when the first frame comes."""
+PONI = f"""poni_version: 2
+Detector: Detector
+Detector_config: {json.dumps({"pixel1": 6e-4, "pixel2": 5e-4, "max_shape": SHAPE})}
+Distance: 0.1
+Poni1: 0.036
+Poni2: 0.0325
+Rot1: 0
+Rot2: 0
+Rot3: 0
+Wavelength: 4e-11
+"""
+
+_begun: set[str] = set()
+_beginning = threading.Lock()
+
+
+def begin(config: DiffractogramConfig) -> None:
+    """Make ready in another thread what frames under a configuration will need, once in a process.
+
+    A thread that nobody waits for: a process may end while loops are compiled.
+    """
+    settings = loops_of(config)
+    key = json.dumps(settings, sort_keys=True)
+    with _beginning:
+        if key in _begun:
+            return
+        _begun.add(key)
+    threading.Thread(target=_try, args=(settings,), name="diffractogram-warm-up", daemon=True).start()
+
+
+def loops_of(config: DiffractogramConfig) -> dict[str, Any]:
+    """The settings on which it depends which loops are needed."""
+    peaks, cake = config.peaks, config.cake
+    # Bins beyond the first 65 535 have wider numbers.
+    wide = cake is not None and (cake.npt_rad + 1) * cake.npt_azim > np.iinfo(np.uint16).max
+    return {
+        "method": config.method,
+        "error_model": config.error_model,
+        "statistic": config.statistic.model_dump(mode="json"),
+        "peaks": False if peaks is None else {"method": peaks.method, "fit": peaks.fit},
+        "cake": None if cake is None else {"npt_rad": 40, "npt_azim": 2000 if wide else 20},
+    }
+
+
+def make_ready(settings: dict[str, Any]) -> None:
+    """Reduce small frames with the settings that `loops_of` gave."""
+    with tempfile.TemporaryDirectory() as folder:
+        poni = Path(folder) / "small.poni"
+        poni.write_text(PONI)
+        config = load_config({"calibration": str(poni), "diff_units": "2th [deg]", "npt": 300, **settings})
+        geometry = open_geometry(config)
+        reducer = Reducer(config, geometry, SHAPE)
+    image = _crowded(geometry.pixels("center", "2th_deg") * (180.0 / np.pi))
+    for dtype in DTYPES:
+        reducer.reduce(Frame(_with_bad_pixel(image.astype(dtype)), 0.0))
+
+
+def _crowded(two_theta: np.ndarray) -> np.ndarray:
+    """Counts of lines that stand alone, overlap and hide one another, so that all ways to find them are gone."""
+    lines = ((4.0, 300.0), (6.0, 900.0), (6.3, 500.0), (9.0, 600.0), (9.15, 200.0), (9.5, 900.0), (13.0, 50.0))
+    expected = 40.0 + sum(height * np.exp(-(((two_theta - at) / 0.12) ** 2)) for at, height in lines)
+    return np.random.default_rng(1).poisson(expected)
+
+
+def _with_bad_pixel(image: np.ndarray) -> np.ndarray:
+    image[SHAPE[0] // 3, SHAPE[1] // 3] = np.iinfo(image.dtype).max if image.dtype.kind == "u" else -1
+    return image
+
+
+def _try(settings: dict[str, Any]) -> None:
+    try:
+        make_ready(settings)
+    except Exception as error:  # the first frame will tell, or do without
+        logger.info("the loops are not ready before the first frame: %s", error)
