@@ -229,7 +229,8 @@ def test_what_you_may_want_is_what_you_get(tmp_path, monkeypatch, added, expecte
     from ponis import write_poni
 
     monkeypatch.chdir(tmp_path)
-    write_poni(tmp_path / "lab6.poni", shape=(120, 130), pixel=(6e-4, 5e-4))
+    for name in ("lab6.poni", "det2.poni"):
+        write_poni(tmp_path / name, shape=(120, 130), pixel=(6e-4, 5e-4))
     derived = []
     config = {"calibration": "lab6.poni", "image_key": "det_image", "npt": 300, **added}
     with DiffractogramCallback(config, plot=False, strict=True) as diff:

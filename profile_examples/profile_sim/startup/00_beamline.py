@@ -40,13 +40,15 @@ try:  # catalogues in memory, one for the scans and one for what came of them
 except ImportError:  # pip install 'bluesky-diffractogram[databroker]'
     db = analysed = None
 
+with_databroker = (lambda line: line) if db is not None else (lambda line: "")
 print(
     "Type   RE(heating_scan(detector, furnace, 300, 1500, 30))   or   RE(count([detector], 5))\n"
-    "then   diff.results['peaks_1']\n"
+    "then   diff.wait()\n"
+    "       diff.results['peaks_1']\n"
     "       diff.buffers[0].to_xarray()\n"
-    "       analysed[-1].table('diffractogram')\n"
-    "       RE(scan([detector, diffractogram], furnace, 300, 900, 7, per_step=reduced_one_nd_step))\n"
+    + with_databroker("       analysed[-1].table('diffractogram')\n")
+    + "       RE(scan([detector, diffractogram], furnace, 300, 900, 7, per_step=reduced_one_nd_step))\n"
     "       RE(scan_until_peak([detector], furnace, 900, 1500, 50, diffractogram, until='vanishes', **bcc_iron))\n"
-    "       db[-1].stop['reason']\n"
-    "       RE(configure_diffractogram(diffractogram, {'diff_units': 'q [1/A]'}))"
+    + with_databroker("       db[-1].stop['reason']\n")
+    + "       RE(configure_diffractogram(diffractogram, {'diff_units': 'q [1/A]'}))"
 )
