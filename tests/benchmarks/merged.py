@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pyFAI
-from comparison import NUMBERS, built, compared, differences, run
+from comparison import NUMBERS, built, compared, differences, of_event, run
 from integration import Case, callback, config_of, make, take_turns
 from pyFAI.multi_geometry import MultiGeometry
 
@@ -69,7 +69,7 @@ class Theirs:
         ]  # fmt: skip
         for each in self._geometries:
             for ai, dark in zip(each.ais, darks, strict=False):
-                ai.detector.set_darkcurrent(dark)
+                ai.detector.darkcurrent = dark
         first = self._geometries[0].ais[0]
         self._unit_angle = first.detector.pixel1 * first.detector.pixel2 / first.dist**2
 
@@ -93,7 +93,7 @@ def measure(case: Case, rounds: int, folder: Path) -> list[dict[str, Any]]:
     darks = [np.random.default_rng(n).uniform(0.0, 2.0, each.shape).astype(np.float32) for n, each in enumerate(images)]
 
     def setting(
-        name: str, ours: Reducer, error_model: str | None = None, event: Callable[[], Any] | None = None,
+        name: str, ours: Reducer, error_model: str | None = None, event: Callable[[], dict[str, Any]] | None = None,
         theirs: Theirs = theirs,
     ) -> dict[str, Any]:  # fmt: skip
         frame = Frame(case.frame, 0.0, others=(second.frame,))
@@ -107,10 +107,11 @@ def measure(case: Case, rounds: int, folder: Path) -> list[dict[str, Any]]:
             "pyFAI, csr": lambda: pyfais("csr"),
             "pyFAI, csc": lambda: pyfais("csc"),
         }
+        found = ours.reduce(frame).diffractograms if event is None else of_event(event())
         names = ("intensity",) if error_model is None else ("intensity", "sigma")
         return {
             "setting": name, "pyFAI's": "MultiGeometry.integrate1d", **compared(take_turns(contestants, rounds)),
-            "differences": differences(ours.reduce(frame).diffractograms, pyfais("csr"), names, theirs.number),
+            "differences": differences(found, pyfais("csr"), names, theirs.number),
         }  # fmt: skip
 
     event = callback(case, lambda: {SECOND: second.frame}, **merging(second))

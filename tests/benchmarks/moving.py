@@ -13,13 +13,13 @@ distance, with a table in each. Limits are those of the calibration, for all of 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import count, cycle
+from itertools import chain, count, cycle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyFAI
-from comparison import built, compared, differences, dummy_of, run
+from comparison import built, compared, differences, dummy_of, of_event, run
 from integration import Case, callback, take_turns
 
 from bluesky_diffractogram.documents.moved_reducers import MovedReducers
@@ -76,11 +76,13 @@ def measure(case: Case, rounds: int, folder: Path) -> list[dict[str, Any]]:
         reducer = kept.get("", calibrated, Moved(distance=distance), {})
         return list(reducer.reduce(Frame(case.frame, 0.0)).diffractograms)
 
-    def result(name: str, contestants: dict[str, Callable[[], Any]], distance: float) -> dict[str, Any]:
+    def result(
+        name: str, contestants: dict[str, Callable[[], Any]], distance: float, ours: Sequence[Any] | None = None
+    ) -> dict[str, Any]:
         contestants["ours, plain"] = lambda: plain.reduce(Frame(case.frame, 0.0))
         times = take_turns(contestants, rounds)
         right = theirs.integrate(theirs.loaded(distance), "csr")
-        found = differences(ours_at(distance, MovedReducers()), right)
+        found = differences(ours_at(distance, MovedReducers()) if ours is None else ours, right)
         return {"setting": name, "pyFAI's": "integrate1d", **compared(times), "differences": found}
 
     def at_new_distances() -> dict[str, Callable[[], Any]]:
@@ -116,12 +118,14 @@ def measure(case: Case, rounds: int, folder: Path) -> list[dict[str, Any]]:
             run_theirs()
     found.append(result("distances again", {"ours": lambda: ours_at(next(turns["ours"]), kept), **again}, VISITED[1]))
 
-    jitter = np.random.default_rng(9)
+    # What comes later is taken for the first one, which data keys are told of too.
+    jitter = chain([0.0, 0.0], cycle(np.random.default_rng(9).uniform(-JITTER, JITTER, 50)))
     moving = callback(
-        case, lambda: {"det_z": VISITED[0] + jitter.uniform(-JITTER, JITTER)},
-        geometry={"distance": {"key": "det_z", "unit": "m"}},
-    )  # fmt: skip
-    found.append(result("an event, its reading jitters", {"ours": moving, **again}, VISITED[2]))
+        case, lambda: {"det_z": VISITED[0] + next(jitter)}, geometry={"distance": {"key": "det_z", "unit": "m"}}
+    )
+    moving()
+    event = of_event(moving())
+    found.append(result("an event, its reading jitters", {"ours": moving, **again}, VISITED[0], event))
     return found
 
 
