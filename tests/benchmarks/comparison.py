@@ -8,8 +8,9 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,13 @@ def built(case: Case, **settings: Any) -> Reducer:
     return Reducer(config, open_geometry(config), case.frame.shape)
 
 
+def of_event(derived: Mapping[str, Any]) -> list[SimpleNamespace]:
+    """The curve of each range in the data of a derived event of `callback`, as `differences` takes it."""
+    count = sum(name.startswith("diff_") for name in derived)
+    curves = (derived[f"diff_{number}"] for number in range(1, count + 1))
+    return [SimpleNamespace(radial=np.asarray(radial), intensity=np.asarray(each)) for radial, each in curves]
+
+
 def compared(times: dict[str, list[float]]) -> dict[str, Any]:
     """Quartiles and ratios of medians; of pyFAI's ways the fastest counts.
 
@@ -61,7 +69,7 @@ def compared(times: dict[str, list[float]]) -> dict[str, Any]:
 
 
 def differences(
-    ours: Sequence[Diffractogram],
+    ours: Sequence[Diffractogram | SimpleNamespace],
     theirs: Sequence[Any],
     names: Sequence[str] = ("intensity",),
     of_theirs: Callable[[Any, str], np.ndarray] | None = None,
@@ -71,7 +79,7 @@ def differences(
     Parameters
     ----------
     ours, theirs
-        A diffractogram for each range, and pyFAI's results.
+        A diffractogram for each range (or what `of_event` gives), and pyFAI's results.
     names
         Which of `NUMBERS`.
     of_theirs
@@ -90,7 +98,7 @@ def differences(
             usable = filled & (expected != 0.0)
             assert usable.any(), name
             away = np.abs(got[usable] / expected[usable] - 1.0)
-            found[name] = max(found[name], float(away.max()))
+            found[name] = float(np.maximum(found[name], away.max()))  # where one is NaN, so is this
     return found
 
 

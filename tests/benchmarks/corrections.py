@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pyFAI
-from comparison import NUMBERS, built, compared, differences, dummy_of, run
+from comparison import NUMBERS, built, compared, differences, dummy_of, of_event, run
 from integration import Case, callback, take_turns
 
 from bluesky_diffractogram.reduction.frame import Frame
@@ -166,11 +166,11 @@ def measure_events(case: Case, theirs: Theirs, plain: Reducer, rounds: int) -> l
             "pyFAI, csr": lambda: theirs.curves(integration, plain.ranges, "csr"),
             "pyFAI, csc": lambda: theirs.curves(integration, plain.ranges, "csc"),
         }
-        with_peaks = built(case, **ours).reduce(Frame(case.frame, 0.0)).diffractograms
+        event = of_event(contestants["ours"]())
         right = theirs.integrate(integration, plain.ranges, "csr", case.frame)
         found.append({
             "setting": name, "pyFAI's": "integrate1d", **compared(take_turns(contestants, rounds)),
-            "differences": differences(with_peaks, right),
+            "differences": differences(event, right),
         })  # fmt: skip
     return found
 

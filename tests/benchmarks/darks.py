@@ -7,7 +7,7 @@ takes its dark with each call. Prints and checks what `corrections.py` does, aga
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,17 @@ def measure(case: Case, rounds: int, folder: Path) -> list[dict[str, Any]]:
     several = [rng.uniform(0.0, 2.0, case.frame.shape).astype(np.float32) for _ in range(4)]
     patchy = np.where(rng.random(case.frame.shape) < UNKNOWN, np.float32(np.nan), several[0])
     plain, constant, of_run = built(case), built(case, dark=several[0]), built(case, dark={"stream": "dark"})
-    integrators = [pyFAI.load(str(case.poni)) for _ in case.ranges]
+    integrators, masked = ([pyFAI.load(str(case.poni)) for _ in case.ranges] for _ in range(2))
+    # pyFAI takes no NaN; it has to be told of a mask, once as long as the dark is in force.
+    known, unknown = np.nan_to_num(patchy), np.isnan(patchy).astype(np.int8)
+    for ai in masked:
+        ai.mask = unknown | ai.detector.mask
 
-    def theirs(algorithm: str, dark: np.ndarray, mask: np.ndarray | None = None) -> list:
+    def theirs(algorithm: str, dark: np.ndarray, integrators: Sequence[Any] = integrators) -> list:
         return [
             ai.integrate1d(
                 case.frame, case.npt, unit="q_nm^-1", azimuth_range=wanted.azimuth_range,
-                radial_range=wanted.pyfai_limits, dummy=dummy_of(case.frame), delta_dummy=1.5, dark=dark, mask=mask,
+                radial_range=wanted.pyfai_limits, dummy=dummy_of(case.frame), delta_dummy=1.5, dark=dark,
                 method=("bbox", algorithm, "cython"),
             )
             for ai, wanted in zip(integrators, plain.ranges, strict=True)
@@ -63,9 +67,6 @@ def measure(case: Case, rounds: int, folder: Path) -> list[dict[str, Any]]:
         return several[next(turns[who]) % len(several)]
 
     in_force, with_holes = Dark(several[0], 1, ""), Dark(patchy, 2, "")
-    # pyFAI takes no NaN; it has to be told of a mask, which its integrators keep their tables for.
-    known, unknown = np.nan_to_num(patchy), np.isnan(patchy).astype(np.int8)
-    unknown |= pyFAI.load(str(case.poni)).detector.mask
     return [
         setting(
             "the same for all", lambda: constant.reduce(Frame(case.frame, 0.0)), lambda how: theirs(how, several[0])
@@ -76,7 +77,7 @@ def measure(case: Case, rounds: int, folder: Path) -> list[dict[str, Any]]:
         ),
         setting(
             "of the run, 0.1 % unknown", lambda: of_run.reduce(Frame(case.frame, 0.0, dark=with_holes)),
-            lambda how: theirs(how, known, unknown),
+            lambda how: theirs(how, known, masked),
         ),
         setting(
             "another for every frame",

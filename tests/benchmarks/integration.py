@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("BLUESKY_DIFFRACTOGRAM_CACHE", "")
 
@@ -149,13 +150,15 @@ def lavues_way(case: Case) -> Callable[[], object]:
 
 def callback(
     case: Case, more: Callable[[], Mapping[str, np.ndarray | float]] = dict, **settings: object
-) -> Callable[[], object]:
+) -> Callable[[], dict[str, Any]]:
     """The whole callback for one event: documents in, buffers, derived documents out.
 
-    `more` gives what each event has besides the image of the case, under the same data keys.
+    `more` gives what each event has besides the image of the case, under the same data keys. What is returned gives the
+    data of the derived event.
     """
     diff = ReductionCallback(config_of(case, **settings), background=False, strict=True)
-    diff.subscribe(lambda name, doc: None)
+    derived: dict[str, Any] = {}
+    diff.subscribe(lambda name, doc: derived.update(doc["data"]) if name == "event" else None)
     run = compose_run()
     keys = {
         name: {"source": "s", "dtype": "array" if np.ndim(value) else "number", "shape": list(np.shape(value))}
@@ -165,9 +168,11 @@ def callback(
     diff("start", run.start_doc)
     diff("descriptor", bundle.descriptor_doc)
 
-    def one() -> None:
+    def one() -> dict[str, Any]:
+        derived.clear()
         data = {"image": case.frame, **more()}
         diff("event", bundle.compose_event(data=data, timestamps=dict.fromkeys(data, 0.0), validate=False))
+        return derived
 
     return one
 

@@ -2,13 +2,13 @@
 
 Two detectors of one kind, the second beside the first and turned, over the same four sectors and common limits: plain,
 with Poisson sigma, with a dark for each, and as whole events. pyFAI has a `MultiGeometry` for each range, whose
-integrators keep their tables, with a thread for each detector, as is its default; it takes no darks, which are
-subtracted before. Prints and checks what `corrections.py` does, against our reducer for the first detector alone.
+integrators keep their tables, with a thread for each detector, as is its default; darks are those of its detectors.
+Prints and checks what `corrections.py` does, against our reducer for the first detector alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pyFAI
-from comparison import NUMBERS, built, compared, differences, run
+from comparison import NUMBERS, built, compared, differences, of_event, run
 from integration import Case, callback, config_of, make, take_turns
 from pyFAI.multi_geometry import MultiGeometry
 
@@ -58,7 +58,7 @@ def merging(second: Case, **its_own: Any) -> dict[str, Any]:
 class Theirs:
     """pyFAI's way: absolute solid angles, relative to the first detector's only afterwards."""
 
-    def __init__(self, case: Case, second: Case, like: Reducer) -> None:
+    def __init__(self, case: Case, second: Case, like: Reducer, darks: Sequence[np.ndarray] = ()) -> None:
         self._npt = case.npt
         self._geometries = [
             MultiGeometry(
@@ -67,6 +67,9 @@ class Theirs:
             )
             for wanted in like.ranges
         ]  # fmt: skip
+        for each in self._geometries:
+            for ai, dark in zip(each.ais, darks, strict=False):
+                ai.detector.darkcurrent = dark
         first = self._geometries[0].ais[0]
         self._unit_angle = first.detector.pixel1 * first.detector.pixel2 / first.dist**2
 
@@ -90,14 +93,13 @@ def measure(case: Case, rounds: int, folder: Path) -> list[dict[str, Any]]:
     darks = [np.random.default_rng(n).uniform(0.0, 2.0, each.shape).astype(np.float32) for n, each in enumerate(images)]
 
     def setting(
-        name: str, ours: Reducer, error_model: str | None = None, event: Callable[[], Any] | None = None,
-        subtract: bool = False,
+        name: str, ours: Reducer, error_model: str | None = None, event: Callable[[], dict[str, Any]] | None = None,
+        theirs: Theirs = theirs,
     ) -> dict[str, Any]:  # fmt: skip
         frame = Frame(case.frame, 0.0, others=(second.frame,))
 
         def pyfais(algorithm: str) -> list:
-            given = [image - dark for image, dark in zip(images, darks, strict=True)] if subtract else images
-            return theirs.integrate(given, algorithm, error_model)
+            return theirs.integrate(images, algorithm, error_model)
 
         contestants: dict[str, Callable[[], Any]] = {
             "ours": event or (lambda: ours.reduce(frame)),
@@ -105,17 +107,22 @@ def measure(case: Case, rounds: int, folder: Path) -> list[dict[str, Any]]:
             "pyFAI, csr": lambda: pyfais("csr"),
             "pyFAI, csc": lambda: pyfais("csc"),
         }
+        found = ours.reduce(frame).diffractograms if event is None else of_event(event())
         names = ("intensity",) if error_model is None else ("intensity", "sigma")
         return {
             "setting": name, "pyFAI's": "MultiGeometry.integrate1d", **compared(take_turns(contestants, rounds)),
-            "differences": differences(ours.reduce(frame).diffractograms, pyfais("csr"), names, theirs.number),
+            "differences": differences(found, pyfais("csr"), names, theirs.number),
         }  # fmt: skip
 
     event = callback(case, lambda: {SECOND: second.frame}, **merging(second))
     return [
         setting("two detectors", two),
         setting("two, Poisson sigma", merged(case, second, error_model="poisson"), "poisson"),
-        setting("two, a dark for each", merged(case, second, {"dark": darks[1]}, dark=darks[0]), subtract=True),
+        setting(
+            "two, a dark for each",
+            merged(case, second, {"dark": darks[1]}, dark=darks[0]),
+            theirs=Theirs(case, second, two, darks),
+        ),
         setting("two, as an event", two, event=event),
     ]
 
