@@ -294,6 +294,8 @@ def test_a_real_manager_runs_a_plan_of_ours(queue_startup, tmp_path):
         until(lambda status: status["worker_environment_exists"] and status["manager_state"] == "idle")
         stack.callback(lambda: ask("environment_destroy"))
         who = {"user": "test", "user_group": "primary"}
+        # The manager reads its list of them after the environment is there.
+        until(lambda _: "scan_until_peak" in ask("plans_allowed", user_group="primary")["plans_allowed"])
         described = ask("plans_allowed", user_group="primary")["plans_allowed"]
         assert described["scan_until_peak"]["description"].startswith("Step a motor until a peak")
         items = [
