@@ -58,8 +58,9 @@ class MovedReducers:
         reducer = calibrated.moved(moved, images, list(reversed(self._kept.values())))
         if reducer is calibrated:
             return reducer
-        logger.debug("a table is built for %s", moved.told())
-        self._built[key] += 1
+        if reducer.integrator is not calibrated.integrator:
+            logger.debug("a table is built for %s", moved.told())
+            self._built[key] += 1
         if self._built[key] == MANY:
             what = "%d geometries had a table of their own so far: if that is jitter of a reading, set its tolerance"
             logger.info(what, MANY)

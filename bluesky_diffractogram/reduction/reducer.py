@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import operator
@@ -101,7 +102,7 @@ class Reducer:
         known = None if calibrated is None else calibrated._corrections
         corrections = make_corrections(config, self.geometry, images) if known is None else known
         self._corrections: Corrections | None = corrections if config.moves else None
-        self._others = tuple(others)
+        self._others, self._borrows = tuple(others), False
         prepared = [known for each in earlier for known in each.all_prepared]
         make = partial(make_integrator, earlier=prepared, keep=calibrated is None)
         self.integrator: Integrator | MergedIntegrator
@@ -158,7 +159,9 @@ class Reducer:
 
     @property
     def nbytes(self) -> int:
-        """Memory that it takes, about."""
+        """Memory that it takes, about, besides that of another whose tables it has."""
+        if self._borrows:
+            return 0
         pixels = self.shape[0] * self.shape[1]
         caked = 0 if self.cake is None else self.cake.prepared.table.nbytes
         darkened = sum(each.nbytes_beside(self._steps) for each in self._steps_with.values())
@@ -188,7 +191,22 @@ class Reducer:
         others = [each.moved(of_other) for each, of_other in zip(self._others, told, strict=True)]
         if geometry is self._untouched and all(map(operator.is_, others, self._others)):
             return self
+        if self._only_the_beam_differs(geometry, others):
+            return self._in_another_beam(geometry, images)
         return Reducer(self.config, geometry, self.shape, images, earlier, others, calibrated=self)
+
+    def _only_the_beam_differs(self, geometry: Geometry, others: Sequence[Detector]) -> bool:
+        """Whether all pixels are where they are on axes of 2θ and r, as only the wavelength is another."""
+        pairs = [(geometry, self._untouched)]
+        pairs += [(one.geometry, other.geometry) for one, other in zip(others, self._others, strict=True)]
+        return not self.config.unit.needs_wavelength and all(a.parameters == b.parameters for a, b in pairs)
+
+    def _in_another_beam(self, geometry: Geometry, images: Mapping[str, NDArray]) -> Reducer:
+        """This one with its tables, for frames in which only the lines of the sample lie elsewhere."""
+        other = copy.copy(self)
+        other.geometry, other._borrows = geometry, True
+        other._backgrounds = backgrounds(self.config, geometry, images, self.ranges, self.axes, logging.DEBUG)
+        return other
 
     def tracked_in(self, geometry: Geometry) -> tuple[tuple[TrackedLine, ...], ...]:
         """The peaks of each range that are followed by name, and where they are looked for in a geometry."""

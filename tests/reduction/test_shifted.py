@@ -140,6 +140,34 @@ def test_a_table_does_not_depend_on_which_were_built_before(tmp_path, reducer, u
     np.testing.assert_array_equal(found[0], found[2])
 
 
+@pytest.mark.parametrize("unit", ["2th [deg]", "r [mm]"])
+def test_another_energy_alone_needs_no_other_table_where_the_axis_is_of_angles(reducer, unit):
+    from bluesky_diffractogram.reduction.frame import Frame
+
+    curve = np.column_stack([np.linspace(0.0, 60.0, 50), np.linspace(3.0, 1.0, 50)])
+    built = reducer(
+        unit, geometry={"energy": "e", "distance": "z"}, cake=True, background_curve=curve, background_unit="q_nm^-1",
+        peaks={"track": [{"name": "111", "near": CEO2_111, "within": 0.1, "unit": "d [A]"}]},
+    )  # fmt: skip
+    moved = built.moved(Moved(energy=12.0), {})
+    anew = Reducer(built.config, Moved(energy=12.0).of(built._untouched), SHAPE, {}, calibrated=built)
+    assert moved.integrator is built.integrator is not anew.integrator
+    assert moved.nbytes == 0 < built.nbytes
+    assert moved.geometry.wavelength == pytest.approx(LAMBDA_12 * 1e-10)
+    assert moved.tracked_in(moved.geometry) == anew.tracked_in(anew.geometry) != built.tracked
+    frame = Frame(np.random.default_rng(0).poisson(100, SHAPE).astype(np.uint16), 0.0)
+    ours, theirs, before = (each.reduce(frame) for each in (moved, anew, built))
+    np.testing.assert_array_equal(ours.diffractograms[0].intensity, theirs.diffractograms[0].intensity)
+    np.testing.assert_array_equal(ours.cake.intensity, theirs.cake.intensity)
+    assert not np.array_equal(ours.diffractograms[0].intensity, before.diffractograms[0].intensity)  # the background's
+    assert built.moved(Moved(energy=12.0, distance=0.13), {}).integrator is not built.integrator
+
+
+def test_on_an_axis_of_q_another_energy_is_another_table(reducer):
+    built = reducer("q [1/A]", geometry={"energy": "e"})
+    assert built.moved(Moved(energy=12.0), {}).integrator is not built.integrator
+
+
 def test_a_distance_in_millimetres_is_wondered_at_once(reducer, caplog):
     built = reducer("2th [deg]", geometry={"distance": "z"})
     built.moved(Moved(distance=0.9), {})
