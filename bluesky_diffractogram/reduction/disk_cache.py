@@ -6,8 +6,8 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,23 @@ SECONDS_OF_AN_ABANDONED_PART = 3600.0
 WRITER = "diffractogram-cache"
 
 
+@contextmanager
+def nothing_kept() -> Iterator[None]:
+    """In this thread nothing is kept, and nothing that was kept is read."""
+    _here.nothing_kept = True
+    try:
+        yield
+    finally:
+        _here.nothing_kept = False
+
+
+_here = threading.local()
+
+
 def cache_folder() -> Path | None:
     """The folder in BLUESKY_DIFFRACTOGRAM_CACHE, else one in the user's cache; None if that variable is empty."""
+    if getattr(_here, "nothing_kept", False):
+        return None
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder is None:
         return user_cache_path("bluesky-diffractogram")

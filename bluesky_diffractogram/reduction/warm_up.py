@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..config import DiffractogramConfig, load_config
+from .disk_cache import nothing_kept
 from .frame import Frame
 from .opening import open_geometry
 from .reducer import Reducer
@@ -67,7 +68,8 @@ def loops_of(config: DiffractogramConfig) -> dict[str, Any]:
 
 def make_ready(settings: dict[str, Any]) -> None:
     """Reduce small frames with the settings that `loops_of` gave."""
-    with tempfile.TemporaryDirectory() as folder:
+    # A table that was kept would need none of the loops that make one.
+    with tempfile.TemporaryDirectory() as folder, nothing_kept():
         poni = Path(folder) / "small.poni"
         poni.write_text(PONI)
         config = load_config({"calibration": str(poni), "diff_units": "2th [deg]", "npt": 300, **settings})

@@ -102,6 +102,7 @@ def test_the_quick_benchmark_of_corrections_gives_pyfais_numbers_and_json(benchm
         assert all(value < 1e-6 for value in each["differences"].values()), each
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("script", "expected"),
     [
@@ -109,14 +110,8 @@ def test_the_quick_benchmark_of_corrections_gives_pyfais_numbers_and_json(benchm
             "darks.py",
             ["the same for all", "of the run, in force", "of the run, 0.1 % unknown", "another for every frame"],
         ),
-        pytest.param(
-            "merged.py",
-            ["two detectors", "two, Poisson sigma", "two, a dark for each", "two, as an event"],
-            marks=pytest.mark.long,
-        ),
-        pytest.param(
-            "moving.py", ["a new distance", "distances again", "an event, its reading jitters"], marks=pytest.mark.long
-        ),
+        ("merged.py", ["two detectors", "two, Poisson sigma", "two, a dark for each", "two, as an event"]),
+        ("moving.py", ["a new distance", "distances again", "an event, its reading jitters"]),
     ],
 )
 def test_the_quick_benchmark_of_what_changes_in_a_run_gives_pyfais_numbers_and_json(benchmark, script, expected):
