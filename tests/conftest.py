@@ -35,13 +35,11 @@ def _tables_of_this_session_only(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _loops_are_made_ready_when_they_are_needed():
-    """And not beside each callback's first frames; nor is it said of each process's first test that needs new ones."""
-    from bluesky_diffractogram.reduction import warm_up
+def _that_loops_are_compiled_is_not_said():
+    """By whichever test is the first in its process that needs new ones."""
     from bluesky_diffractogram.reduction.compiled import compiling_said
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(warm_up, "begin", lambda config: None)
         patch.setattr(compiling_said, "said", True)
         yield
 

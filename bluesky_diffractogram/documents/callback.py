@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from ..reduction import warm_up
 from ..reduction.buffer import DiffractogramBuffer
 from .ahead import Ahead
 from .arrivals import Arrivals
@@ -95,7 +94,7 @@ class ReductionCallback(Configured, Outgoing):
     ) -> None:
         Configured.__init__(self, config)
         Outgoing.__init__(self)
-        self._strict, self._background = strict, background
+        self._strict = strict
         self._arriving = 0
         self._error: BaseException | None = None
         self._lock = threading.Lock()
@@ -112,7 +111,6 @@ class ReductionCallback(Configured, Outgoing):
             self._turns = LateTurns(self._pipeline, self._on_error, ahead)
         if background:
             self._turns.start_worker(self._setting.config, block_timeout, assets.load_handlers)
-            warm_up.begin(self._setting.config)
         self._turns.put(SettingChanged(self._setting))
         self._at_exit = functools.partial(self.close, DRAIN_AT_EXIT_S, "interpreter exit")
         atexit.register(self._at_exit)
@@ -192,8 +190,6 @@ class ReductionCallback(Configured, Outgoing):
 
     def _put_in_force(self, setting: Setting) -> None:
         self._turns.limit(setting.config)
-        if self._background:
-            warm_up.begin(setting.config)
         self._setting = setting
         self._turns.put(SettingChanged(setting))
         self._setting_followers.call(setting)

@@ -1,23 +1,19 @@
-"""The compiled loops made ready before the first frame comes: compiled once after an installation, else read."""
+"""The compiled loops made ready before any frame comes: compiled once after an installation, else read."""
 
 from __future__ import annotations
 
 import json
-import logging
 import tempfile
-import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..config import DiffractogramConfig, load_config
+from ..config import load_config
 from .disk_cache import nothing_kept
 from .frame import Frame
 from .opening import open_geometry
 from .reducer import Reducer
-
-logger = logging.getLogger(__name__)
 
 SHAPE = (120, 130)
 DTYPES = ("uint32", "int32", "uint16")
@@ -34,40 +30,17 @@ Rot3: 0
 Wavelength: 4e-11
 """
 
-_begun: set[str] = set()
-_beginning = threading.Lock()
-
-
-def begin(config: DiffractogramConfig) -> None:
-    """Make ready in another thread what frames under a configuration will need, once in a process.
-
-    A thread that nobody waits for: a process may end while loops are compiled.
-    """
-    settings = loops_of(config)
-    key = json.dumps(settings, sort_keys=True)
-    with _beginning:
-        if key in _begun:
-            return
-        _begun.add(key)
-    threading.Thread(target=_try, args=(settings,), name="diffractogram-warm-up", daemon=True).start()
-
-
-def loops_of(config: DiffractogramConfig) -> dict[str, Any]:
-    """The settings on which it depends which loops are needed."""
-    peaks, cake = config.peaks, config.cake
-    # Bins beyond the first 65 535 have wider numbers.
-    wide = cake is not None and (cake.npt_rad + 1) * cake.npt_azim > np.iinfo(np.uint16).max
-    return {
-        "method": config.method,
-        "error_model": config.error_model,
-        "statistic": config.statistic.model_dump(mode="json"),
-        "peaks": False if peaks is None else {"method": peaks.method, "fit": peaks.fit},
-        "cake": None if cake is None else {"npt_rad": 40, "npt_azim": 2000 if wide else 20},
-    }
+USUAL: tuple[dict[str, Any], ...] = (
+    {"peaks": {"fit": "pseudo-voigt"}, "error_model": "poisson", "cake": {"npt_rad": 40, "npt_azim": 2000}},
+    {"peaks": False, "error_model": "azimuthal", "cake": {"npt_rad": 40, "npt_azim": 20}},
+    {"peaks": False, "statistic": "sigma-clip", "method": "no"},
+    {"peaks": False, "statistic": "median"},
+)
+"""Settings that together need all loops of pixel splittings."""
 
 
 def make_ready(settings: dict[str, Any]) -> None:
-    """Reduce small frames with the settings that `loops_of` gave."""
+    """Reduce small frames with some of the `USUAL` settings."""
     # A table that was kept would need none of the loops that make one.
     with tempfile.TemporaryDirectory() as folder, nothing_kept():
         poni = Path(folder) / "small.poni"
@@ -90,10 +63,3 @@ def _crowded(two_theta: np.ndarray) -> np.ndarray:
 def _with_bad_pixel(image: np.ndarray) -> np.ndarray:
     image[SHAPE[0] // 3, SHAPE[1] // 3] = np.iinfo(image.dtype).max if image.dtype.kind == "u" else -1
     return image
-
-
-def _try(settings: dict[str, Any]) -> None:
-    try:
-        make_ready(settings)
-    except Exception as error:  # the first frame will tell, or do without
-        logger.info("the loops are not ready before the first frame: %s", error)

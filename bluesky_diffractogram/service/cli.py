@@ -10,6 +10,7 @@ from .demo import demo
 from .integrate import integrate
 from .replay import replay
 from .serve import serve
+from .warm_up import warm_up
 
 app = typer.Typer(
     name="bluesky-diffractogram",
@@ -19,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, integrate, replay, serve, control, check):
+for command in (demo, integrate, replay, serve, control, check, warm_up):
     app.command()(command)
 
 

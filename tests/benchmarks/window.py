@@ -234,7 +234,7 @@ def main() -> None:
         return
     kinds = ["agg"]
     if options.quick:
-        options.frames, options.pairs, options.detector = 60, 1, "Pilatus 1M"
+        options.frames, options.pairs, options.detector = 200, 1, "Pilatus 1M"
     elif importlib.util.find_spec("PySide6"):
         kinds.append("qt")
     if options.window:

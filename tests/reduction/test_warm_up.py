@@ -7,14 +7,10 @@ import logging
 import os
 import subprocess
 import sys
-import threading
 
 import pytest
 
-from bluesky_diffractogram.config import load_config
-from bluesky_diffractogram.reduction import compiled, warm_up
-
-real_begin = warm_up.begin  # which the other tests do without
+from bluesky_diffractogram.reduction import compiled
 
 SCRIPT = """
 import json, logging, sys
@@ -38,7 +34,8 @@ def ready():
     return found
 
 config = load_config(json.loads(sys.argv[1]))
-warm_up.make_ready(warm_up.loops_of(config))
+for usual in warm_up.USUAL:
+    warm_up.make_ready(usual)
 before = ready()
 geometry = open_geometry(config)
 reducer = Reducer(config, geometry, geometry.shape)
@@ -57,39 +54,19 @@ print(sum(before.values()))
     "settings",
     [
         {"peaks": {"fit": "pseudo-voigt"}, "error_model": "poisson", "cake": True},
-        {"peaks": {}, "error_model": "azimuthal", "method": "no", "statistic": "sigma-clip"},
+        {"peaks": {}, "error_model": "azimuthal", "cake": {"npt_rad": 100, "npt_azim": 90}},
+        {"peaks": {}, "error_model": "poisson", "method": "no", "statistic": "sigma-clip"},
+        {"error_model": "poisson", "method": "full", "statistic": "median"},
     ],
 )
 def test_a_frame_needs_no_further_loops(poni, settings):
     config = {"calibration": str(poni), "diff_ranges": [[0, 360, 4, 16], [10, 60, 5, None]], **settings}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, json.dumps(config)], capture_output=True, text=True, timeout=280, check=True
-    )
+    command = [sys.executable, "-c", SCRIPT, json.dumps(config)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=True)
     *said, further, ready = done.stdout.splitlines()
     assert json.loads(further) == {}
     assert int(ready) > 10
     assert all("loops are compiled" in line for line in said if "bluesky_diffractogram" in line)
-
-
-def test_it_begins_once_for_the_same_loops_and_in_a_thread_that_holds_nobody_up(poni, monkeypatch):
-    begun, here = [], threading.current_thread()
-    done = threading.Event()
-
-    def make_ready(settings):
-        begun.append((settings, threading.current_thread()))
-        done.set()
-        raise RuntimeError("no room")  # which nobody minds
-
-    monkeypatch.setattr(warm_up, "make_ready", make_ready)
-    monkeypatch.setattr(warm_up, "_begun", set())
-    configs = [{}, {"npt": 100}, {"error_model": "poisson"}]
-    for settings in configs:
-        done.clear()
-        real_begin(load_config({"calibration": str(poni), **settings}))
-        if settings != {"npt": 100}:
-            assert done.wait(20)
-    assert [settings["error_model"] for settings, _ in begun] == [None, "poisson"]
-    assert all(thread is not here and thread.daemon for _, thread in begun)
 
 
 def test_that_loops_are_compiled_is_said_once(monkeypatch, caplog, tmp_path):
