@@ -124,8 +124,8 @@ class Serving:
         self._given: tuple[Fence, Any] | None = None
         self._raw_uids: dict[str, str] = {}
         self._runs = 0
+        callback.subscribe(self._note)  # before the sinks: who hears of a run's end finds it in the status
         self._tokens = [callback.subscribe(sink, own_thread=getattr(sink, "slow", False)) for sink in sinks]
-        callback.subscribe(self._note)
 
     def run(self, over: threading.Event) -> None:
         """Serve until `over` is set; then finish what was received and close the runs that are open."""

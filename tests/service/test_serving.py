@@ -64,8 +64,8 @@ def test_it_is_reconfigured_and_asked_while_it_runs(serve):
     with pytest.raises(ControlRefused, match=r"diff_units.*2th \[deg\]"):
         service.ask("configure", {"diff_units": "furlongs"})
     assert service.ask("configuration") == answer
+    service.wait(lambda: service.ask("status")["frames"]["reduced"] == 2)  # of the open run too; counted once sent
     status = service.ask("status")
-    assert status["frames"]["reduced"] == 2  # of the open run too
     assert (status["runs_ended"], status["runs_open"]) == (0, 1)
     send(service.publish, documents[4:])
     service.wait_for(1)
@@ -254,6 +254,22 @@ def test_the_status_says_of_each_sink_what_did_not_arrive_where_that_is_known(cf
     service.wait_for(1)
     counts = [each["undelivered"] for each in service.ask("status")["to"]]
     assert counts == [None, None, {"MSG_SIZE_TOO_LARGE": 3}, {"not taken": 2}]
+
+
+def test_who_hears_of_a_runs_start_and_end_finds_them_in_the_status(serve):
+    heard = {}
+
+    class Asking(Somewhere):
+        def __call__(self, name, doc):
+            status = service.serving.status()
+            heard[name] = status["runs_open"], status["runs_ended"], status["frames"]["reduced"]
+
+    service = serve(sinks=[Asking()])
+    send(service.publish, list(raw_run([image(i) for i in range(2)])))
+    service.wait_for(1)
+    service.wait(lambda: "stop" in heard)
+    assert heard["start"] == (1, 0, 0)
+    assert heard["stop"] == (0, 1, 2)
 
 
 def test_the_end_takes_no_longer_than_it_may():
