@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from ..config import DiffractogramConfig
 from .bin_kernel import between_percentiles, clipped_mean, scatter_about_mean, sort_by_bin
 from .dark import table_with_dark
-from .diffractogram import Diffractogram
 from .kernel_rules import as_kernels_read_it, kernel_rules
 from .preparation import where_stored
 from .table import Arrays, PixelTable, Prepared, first_rows, of_frame
+from .table_integrator import BinSums, TableIntegrator
 from .threads import MOST_THREADS_OF_A_FRAME, cores, on_one_frame
 from .validity import Validity
 
@@ -52,10 +52,10 @@ class BinEntries(Arrays):
             order = np.argsort(seen_at[table.pixel], kind="stable")
             rows = (rows[0][order], rows[1][order], rows[2][order], rows[3][order])
         start, pixel, part = sort_by_bin(*rows, len(table.count))
-        used = table.pixel[first_rows(table.pixel)]
-        of_pixel = [of_frame(each, used, shape[0] * shape[1])[pixel] for each in (table.weight, table.dark)
-                    if each is not None]  # fmt: skip
-        return BinEntries(start, pixel, part, of_pixel[0], of_pixel[1] if len(of_pixel) > 1 else np.empty(0, "f4"))
+        used, pixels = table.pixel[first_rows(table.pixel)], shape[0] * shape[1]
+        weight = of_frame(table.weight, used, pixels)[pixel]
+        dark = np.empty(0, np.float32) if table.dark is None else of_frame(table.dark, used, pixels)[pixel]
+        return BinEntries(start, pixel, part, weight, dark)
 
     def with_dark_of(self, table: PixelTable, pixels: int) -> BinEntries:
         """The same with the dark of a table that differs in nothing else, for frames of so many pixels."""
@@ -64,7 +64,7 @@ class BinEntries(Arrays):
         return replace(self, dark=of_frame(table.dark, used, pixels)[self.pixel])
 
 
-class BinIntegrator:
+class BinIntegrator(TableIntegrator):
     """Integrates a frame over all ranges, bin by bin, where it takes more than sums.
 
     The numbers are those of pyFAI's `integrate1d` with ``error_model="azimuthal"``, `sigma_clip_ng` and `medfilt1d_ng`,
@@ -89,20 +89,20 @@ class BinIntegrator:
         shape: tuple[int, int],
         entries: BinEntries | None = None,
     ) -> None:
-        self.ranges, self.axes, self.pixels = prepared.ranges, prepared.axes, prepared.pixels
-        self.prepared, self.table = prepared, prepared.table
+        super().__init__(prepared)
         self._config, self._shape = config, shape
         self.entries = entries or BinEntries.of(prepared.table, shape, config.transformation)
         self._loop = _loop(config)
         self._variance = config.error_model is not None
-        self.coverage = tuple(
-            self.table.count[start : start + wanted.npt]
-            for wanted, start in zip(self.ranges, self.table.bins, strict=False)
-        )
         threads = min(MOST_THREADS_OF_A_FRAME, cores())
         cuts = np.searchsorted(self.entries.start, np.linspace(0, self.entries.start[-1], threads + 1))
         cuts[0], cuts[-1] = 0, len(self.entries.start) - 1
         self._cuts = cuts.tolist()
+
+    @property
+    def tables(self) -> tuple[Arrays, ...]:
+        """All arrays that it holds."""
+        return (self.table, self.entries)
 
     def with_dark(self, dark: NDArray[np.float32]) -> BinIntegrator:
         """The same with a dark, see `Integrator.with_dark`."""
@@ -111,10 +111,8 @@ class BinIntegrator:
             entries = self.entries.with_dark_of(table, dark.size)
         return BinIntegrator(self._config, replace(self.prepared, table=table), self._shape, entries)
 
-    def integrate(
-        self, image: NDArray, validity: Validity, *, monitor: float | None = None, exposures: int = 1
-    ) -> tuple[Diffractogram, ...]:
-        """Integrate one stored frame; see `Integrator.integrate`."""
+    def sums(self, image: NDArray, validity: Validity, exposures: int) -> BinSums:
+        """Add up one stored frame; see `Integrator.integrate`."""
         image = as_kernels_read_it(image)
         rules = kernel_rules(image.dtype, validity)
         entries = self.entries
@@ -122,25 +120,10 @@ class BinIntegrator:
         frame = (image, rules.low, rules.high, rules.intervals, rules.marks, exposures)
         columns = (entries.start, entries.pixel, entries.part, entries.weight, entries.dark)
         on_one_frame([partial(self._loop, *frame, *columns, first, stop, sums) for first, stop in pairwise(self._cuts)])
-        return tuple(
-            self._diffractogram(axis, sums[:, start : start + wanted.npt], 1.0 if monitor is None else monitor)
-            for wanted, axis, start in zip(self.ranges, self.axes, self.table.bins, strict=False)
-        )
-
-    def _diffractogram(self, axis: NDArray[np.float64], sums: NDArray[np.float64], monitor: float) -> Diffractogram:
         signal, normalization, variance, count = sums
-        filled = normalization > 0.0
-        divisor = np.where(filled, normalization, 1.0) * monitor
+        whole = np.where(normalization > 0.0, count, 0).astype(np.int64)
         # Rounding may leave a scatter of pixels that are all alike below nothing.
-        deviation = np.sqrt(np.maximum(variance, 0.0))
-        return Diffractogram(
-            radial=axis,
-            intensity=np.where(filled, signal / divisor, np.nan),
-            count=np.where(filled, count, 0).astype(np.int64),
-            signal=signal,
-            normalization=normalization,
-            sigma=np.where(filled, deviation / divisor, np.nan) if self._variance else None,
-        )
+        return BinSums(signal, normalization, whole, np.maximum(variance, 0.0) if self._variance else None)
 
 
 def _loop(config: DiffractogramConfig) -> Callable[..., Any]:

@@ -6,13 +6,15 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
+
+from .threads import OfThisThread
 
 logger = logging.getLogger(__name__)
 
@@ -21,22 +23,13 @@ SECONDS_OF_AN_ABANDONED_PART = 3600.0
 WRITER = "diffractogram-cache"
 
 
-@contextmanager
-def nothing_kept() -> Iterator[None]:
-    """In this thread nothing is kept, and nothing that was kept is read."""
-    _here.nothing_kept = True
-    try:
-        yield
-    finally:
-        _here.nothing_kept = False
-
-
-_here = threading.local()
+nothing_kept = OfThisThread()
+"""Nothing is kept, and nothing that was kept is read."""
 
 
 def cache_folder() -> Path | None:
     """The folder in BLUESKY_DIFFRACTOGRAM_CACHE, else one in the user's cache; None if that variable is empty."""
-    if getattr(_here, "nothing_kept", False):
+    if nothing_kept.now:
         return None
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder is None:

@@ -26,8 +26,8 @@ from .geometry import Geometry
 from .geometry_cache import provide_arrays
 from .integrator import Integrator
 from .limits import IntegrationRange, given_limits, integration_ranges, open_limits
-from .onepass import OnePassIntegrator
 from .table import STRIDE, PixelTable, Prepared, first_rows
+from .table_integrator import BinSums, TableIntegrator
 from .validity import Validity
 
 Limits = tuple[float, float]
@@ -77,7 +77,7 @@ class MergedIntegrator:
     def prepared(self) -> tuple[Prepared, ...]:
         """What was computed before the first frame, for each detector; nothing where pyFAI itself integrates."""
         integrators = [self._first, *(each.integrator for each in self.others)]
-        return tuple(each.prepared for each in integrators if isinstance(each, OnePassIntegrator))
+        return tuple(each.prepared for each in integrators if isinstance(each, TableIntegrator))
 
     def table(self) -> PixelTable | None:
         """The tables of all detectors as one, for the noise of their bins; None where pyFAI itself integrates."""
@@ -156,16 +156,15 @@ def _added(parts: Sequence[Diffractogram], factors: Sequence[float], monitor: fl
     normalizations = [factor * each.normalization for factor, each in zip(factors, parts, strict=True)]
     signal, normalization = np.sum([each.signal for each in parts], axis=0), np.sum(normalizations, axis=0)
     count = np.sum([each.count for each in parts], axis=0)
-    filled = count > 0
-    divisor = np.where(filled, normalization, 1.0) * (1.0 if monitor is None else monitor)
-    sigma = None
+    variance = None
     if parts[0].sigma is not None:
         # In counts, whatever the factor; where a detector has no pixel, its sigma is NaN.
         deviations = [each.sigma * each.normalization for each in parts if each.sigma is not None]
-        sigma = np.where(filled, np.sqrt(np.nansum(np.square(deviations), axis=0)) / divisor, np.nan)
+        variance = np.nansum(np.square(deviations), axis=0)
+    intensity, sigma = BinSums(signal, normalization, count, variance).intensity(monitor)
     return Diffractogram(
         radial=parts[0].radial,
-        intensity=np.where(filled, signal / divisor, np.nan),
+        intensity=intensity,
         count=count,
         signal=signal,
         normalization=normalization,
@@ -219,7 +218,7 @@ def merged_integrator(
         ranges = integration_ranges(config, geometry, corrections.mask, limits)
     first, *made = (make(*each, ranges) for each in all_of_them)
     if limits is None:
-        known = [each.prepared.detector_limits for each in (first, *made) if isinstance(each, OnePassIntegrator)]
+        known = [each.prepared.detector_limits for each in (first, *made) if isinstance(each, TableIntegrator)]
         limits = _union(known or (_limits(*each) for each in all_of_them))
     unit_angle = _unit_angle(geometry)
     merged = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -11,39 +11,11 @@ from numpy.typing import NDArray
 
 from . import kernel
 from .dark import table_with_dark
-from .diffractogram import Diffractogram
 from .kernel_rules import KernelRules, as_kernels_read_it, kernel_rules
 from .table import STRIDE, PixelTable, Prepared
+from .table_integrator import BinSums, TableIntegrator
 from .threads import MOST_THREADS_OF_A_FRAME, cores, on_one_frame
 from .validity import Validity
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class BinSums:
-    """What one frame adds up to in each bin of a table.
-
-    Attributes
-    ----------
-    signal, normalization
-        ``(bins,)`` Σ c·(I − dark) and Σ c·flat·Ω·P, without the monitor; 0 in bins without valid pixels.
-    count
-        ``(bins,)`` integer, how many valid pixels reach each bin.
-    variance
-        ``(bins,)`` Σ c²·max(I, 1); None if it is not wanted.
-    """
-
-    signal: NDArray[np.float64]
-    normalization: NDArray[np.float64]
-    count: NDArray[np.int64]
-    variance: NDArray[np.float64] | None
-
-    def intensity(self, monitor: float | None) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        """``(bins,)`` intensity and, with a variance, its standard uncertainty; NaN in bins without valid pixels."""
-        filled = self.count > 0
-        divisor = np.where(filled, self.normalization, 1.0) * (1.0 if monitor is None else monitor)
-        intensity = np.where(filled, self.signal / divisor, np.nan)
-        sigma = None if self.variance is None else np.where(filled, np.sqrt(self.variance) / divisor, np.nan)
-        return intensity, sigma
 
 
 class OnePass:
@@ -123,7 +95,7 @@ class OnePass:
         return BinSums(np.where(filled, signal, 0.0), np.where(filled, normalization, 0.0), count, variance)
 
 
-class OnePassIntegrator:
+class OnePassIntegrator(TableIntegrator):
     """Integrates a frame over all ranges in one compiled pass over its used pixels.
 
     The numbers are those of pyFAI's `integrate1d`, whose own splitting fills the table, within float32
@@ -140,42 +112,18 @@ class OnePassIntegrator:
     """
 
     def __init__(self, prepared: Prepared, *, variance: bool = False, threads: int | None = None) -> None:
-        self.ranges, self.axes, self.pixels = prepared.ranges, prepared.axes, prepared.pixels
-        self.prepared, self.table = prepared, prepared.table
+        super().__init__(prepared)
         self.one_pass = OnePass(prepared.table, variance=variance, threads=threads)
         self._variance, self._threads = variance, threads
-        self.coverage = tuple(
-            self.table.count[start : start + wanted.npt]
-            for wanted, start in zip(self.ranges, self.table.bins, strict=False)
-        )
 
     def with_dark(self, dark: NDArray[np.float32]) -> OnePassIntegrator:
         """The same with a dark, see `Integrator.with_dark`."""
         prepared = replace(self.prepared, table=table_with_dark(self.table, dark))
         return OnePassIntegrator(prepared, variance=self._variance, threads=self._threads)
 
-    def integrate(
-        self,
-        image: NDArray,
-        validity: Validity,
-        *,
-        monitor: float | None = None,
-        exposures: int = 1,
-    ) -> tuple[Diffractogram, ...]:
-        """Integrate one stored frame; see `Integrator.integrate`."""
-        sums = self.one_pass.sums(image, validity, exposures=exposures)
-        intensity, sigma = sums.intensity(monitor)
-        return tuple(
-            Diffractogram(
-                radial=axis,
-                intensity=intensity[start : start + wanted.npt],
-                count=sums.count[start : start + wanted.npt],
-                signal=sums.signal[start : start + wanted.npt],
-                normalization=sums.normalization[start : start + wanted.npt],
-                sigma=None if sigma is None else sigma[start : start + wanted.npt],
-            )
-            for wanted, axis, start in zip(self.ranges, self.axes, self.table.bins, strict=False)
-        )
+    def sums(self, image: NDArray, validity: Validity, exposures: int) -> BinSums:
+        """Add up one stored frame; see `Integrator.integrate`."""
+        return self.one_pass.sums(image, validity, exposures=exposures)
 
 
 class _Sums:

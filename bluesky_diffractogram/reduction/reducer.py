@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from ..config import DiffractogramConfig
 from .background import backgrounds
-from .by_bin import BinIntegrator
 from .cake import CakeIntegrator
 from .cake_table import cake_table
 from .choice import make_integrator
@@ -29,11 +28,11 @@ from .integrator import Integrator
 from .limits import IntegrationRange, open_limits
 from .merged import MergedIntegrator, merged_integrator, validity_of
 from .moved import Moved
-from .onepass import OnePassIntegrator
 from .peak_search import PeakSearch
 from .reports import Reports
 from .steps import Steps
 from .table import Prepared
+from .table_integrator import TableIntegrator
 from .tracked_lines import TrackedLine, tracked_lines
 from .transformation import transformed_shape
 from .validity import Validity
@@ -148,7 +147,7 @@ class Reducer:
     @property
     def prepared(self) -> Prepared | None:
         """What was computed before the first frame; None where pyFAI itself integrates, or several detectors merge."""
-        return self.integrator.prepared if isinstance(self.integrator, OnePassIntegrator | BinIntegrator) else None
+        return self.integrator.prepared if isinstance(self.integrator, TableIntegrator) else None
 
     @property
     def all_prepared(self) -> tuple[Prepared, ...]:
@@ -162,13 +161,10 @@ class Reducer:
         """Memory that it takes, about, besides that of another whose tables it has."""
         if self._borrows:
             return 0
-        pixels = self.shape[0] * self.shape[1]
-        caked = 0 if self.cake is None else self.cake.prepared.table.nbytes
-        darkened = sum(each.nbytes_beside(self._steps) for each in self._steps_with.values())
-        if not self.all_prepared:
-            return darkened + caked + BYTES_OF_A_PIXEL * pixels * len(self.ranges)
-        by_bin = self.integrator.entries.nbytes if isinstance(self.integrator, BinIntegrator) else 0
-        return darkened + caked + by_bin + sum(each.table.nbytes for each in self.all_prepared)
+        tables = self._steps.nbytes + sum(each.nbytes_beside(self._steps) for each in self._steps_with.values())
+        if self.all_prepared:
+            return tables
+        return tables + BYTES_OF_A_PIXEL * self.shape[0] * self.shape[1] * len(self.ranges)
 
     def moved(self, to: Moved, images: Mapping[str, NDArray], earlier: Sequence[Reducer] = ()) -> Reducer:
         """The reducer for frames whose geometry is not the calibration's: same limits and axes, another table.

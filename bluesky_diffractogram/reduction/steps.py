@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..config import DiffractogramConfig
-from .by_bin import BinIntegrator
 from .cake import CakeIntegrator
 from .dark import AnyDark, MergedDark
 from .diffractogram import Diffractogram
 from .frame import Frame
 from .integrator import Integrator
 from .merged import MergedIntegrator
-from .onepass import OnePassIntegrator
 from .peak_search import PeakSearch
 from .table import Arrays
+from .table_integrator import TableIntegrator
 from .validity import Validity
 
 
@@ -59,9 +58,14 @@ class Steps:
             return Steps(merged, None, self.find_peaks if table is None else self.find_peaks.with_dark(table))
         assert not isinstance(self.integrator, MergedIntegrator)
         integrator, find_peaks = self.integrator.with_dark(dark.image), self.find_peaks
-        if isinstance(integrator, OnePassIntegrator | BinIntegrator):
+        if isinstance(integrator, TableIntegrator):
             find_peaks = find_peaks.with_dark(integrator.table)
         return Steps(integrator, None if self.cake is None else self.cake.with_dark(dark.image), find_peaks)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the tables."""
+        return sum(each.nbytes for each in self._tables())
 
     def nbytes_beside(self, other: Steps) -> int:
         """Memory of the tables that it does not share with `other`."""
@@ -69,10 +73,8 @@ class Steps:
 
     def _tables(self) -> list[Arrays]:
         tables: list[Arrays] = []
-        if isinstance(self.integrator, OnePassIntegrator | BinIntegrator):
-            tables.append(self.integrator.table)
-        if isinstance(self.integrator, BinIntegrator):
-            tables.append(self.integrator.entries)
+        if isinstance(self.integrator, TableIntegrator):
+            tables += self.integrator.tables
         if isinstance(self.integrator, MergedIntegrator):
             tables += [each.table for each in self.integrator.prepared]
         return tables if self.cake is None else [*tables, self.cake.prepared.table]

@@ -1,10 +1,12 @@
-"""Work that is done side by side, and at the interpreter's end one after the other."""
+"""Work that is done side by side, and at the interpreter's end one after the other; what holds in one thread only."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
@@ -13,6 +15,21 @@ MOST_THREADS = 8
 MOST_THREADS_OF_A_FRAME = 4
 
 _T = TypeVar("_T")
+
+
+class OfThisThread(threading.local):
+    """What holds in one thread only, as long as that is within ``with self.holds():``."""
+
+    now = False
+
+    @contextmanager
+    def holds(self) -> Iterator[None]:
+        """Make it hold here."""
+        self.now = True
+        try:
+            yield
+        finally:
+            self.now = False
 
 
 def cores() -> int:

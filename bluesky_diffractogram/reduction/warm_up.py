@@ -42,7 +42,7 @@ USUAL: tuple[dict[str, Any], ...] = (
 def make_ready(settings: dict[str, Any]) -> None:
     """Reduce small frames with some of the `USUAL` settings."""
     # A table that was kept would need none of the loops that make one.
-    with tempfile.TemporaryDirectory() as folder, nothing_kept():
+    with tempfile.TemporaryDirectory() as folder, nothing_kept.holds():
         poni = Path(folder) / "small.poni"
         poni.write_text(PONI)
         config = load_config({"calibration": str(poni), "diff_units": "2th [deg]", "npt": 300, **settings})
