@@ -5,9 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import logging
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config.errors import ConfigError
+from .threads import OfThisThread
 
 Shape = tuple[int, int]
 
@@ -47,18 +46,29 @@ def _settle_numexpr() -> None:
         import_module("blosc2")
 
 
-@contextmanager
-def in_our_words() -> Iterator[None]:
-    """In this thread pyFAI does not log that a range holds no pixel: who asks for one is told which, and where."""
-    _in_our_words.now = True
-    try:
-        yield
-    finally:
-        _in_our_words.now = False
+class _NothingUnset:
+    """numpy, whose empty arrays are zeros."""
+
+    empty = staticmethod(np.zeros)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
 
 
-_in_our_words = threading.local()
-logging.getLogger("pyFAI.ext.sparse_builder").addFilter(lambda _: not getattr(_in_our_words, "now", False))
+@cache
+def settle_split_buffer() -> None:
+    """Have pyFAI begin its splitting "full" in two dimensions with zeros.
+
+    It adds the parts of the first pixel to memory as that was left (2026.9, `splitpixel_common.calc_lut_2d`): they are
+    wrong, or NaN and with them whole bins of the cake, if something else was there before.
+    """
+    with suppress(ImportError):
+        import_module("pyFAI.ext.splitpixel_common").numpy = _NothingUnset()  # type: ignore[attr-defined]
+
+
+in_our_words = OfThisThread()
+"""pyFAI does not log that a range holds no pixel: who asks for one is told which, and where."""
+logging.getLogger("pyFAI.ext.sparse_builder").addFilter(lambda _: not in_our_words.now)
 
 
 def copied(integrator: Any, *, deep: bool = False) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .limits import IntegrationRange
-from .pyfai_library import in_our_words, unit_scale
+from .pyfai_library import in_our_words, settle_split_buffer, unit_scale
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -82,6 +82,7 @@ def split_cake(
     numpy.ndarray
         ``(npt[1],)`` azimuthal bin centres in degrees.
     """
+    settle_split_buffer()
     matrix = _sparse(integrator, shape, npt, (unit, "chi_deg"), unit, limits, azimuth_range, split)
     return _in_order(matrix, matrix.bin_centers0, unit), np.rad2deg(np.asarray(matrix.bin_centers1, np.float64))
 
@@ -98,7 +99,7 @@ def _sparse(
 ) -> Any:
     """pyFAI's sparse matrix, a row for each pixel."""
     scale = unit_scale(radial_unit)
-    with in_our_words():
+    with in_our_words.holds():
         return integrator.setup_sparse_integrator(
             shape,
             npt,

@@ -17,6 +17,8 @@ from .limits import IntegrationRange
 from .pyfai_library import pyfai_version
 
 FORMAT = 3
+# What was kept of cakes before had the first pixel of the splitting "full" wrong at times (`settle_split_buffer`).
+CAKE_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,12 @@ def cake_key(config: DiffractogramConfig, common: str) -> str:
     """A digest of everything that the table of a cake depends on; `common` is that of `table_key`."""
     cake = config.cake
     assert cake is not None
-    wanted = {"cake": _limits(cake.limits), "limit unit": _limit_unit(config), "npt": (cake.npt_rad, cake.npt_azim)}
+    wanted = {
+        "format": CAKE_FORMAT,
+        "cake": _limits(cake.limits),
+        "limit unit": _limit_unit(config),
+        "npt": (cake.npt_rad, cake.npt_azim),
+    }
     return _digest_of({"common": common, **wanted})
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pyFAI
 import pytest
+from pyFAI.ext import splitpixel_common
 
 from bluesky_diffractogram.config import CakeConfig, ConfigError, configuration, load_config, update_config
-from bluesky_diffractogram.reduction import cake_table, table
+from bluesky_diffractogram.reduction import cake_table, splitting, table
 from bluesky_diffractogram.reduction.cake import CakeIntegrator
 from bluesky_diffractogram.reduction.disk_cache import wait_until_written
 from bluesky_diffractogram.reduction.frame import Frame
 from bluesky_diffractogram.reduction.opening import open_geometry
 from bluesky_diffractogram.reduction.reducer import Reducer
+from bluesky_diffractogram.reduction.splitting import split_cake
 from bluesky_diffractogram.reduction.transformation import transform
 from bluesky_diffractogram.reduction.validity import Validity
 
@@ -253,3 +255,29 @@ def test_it_comes_back_as_it_was_written(poni):
 def test_what_cannot_be_is_refused(poni, cake, said):
     with pytest.raises(ConfigError, match=said):
         load_config({"calibration": str(poni), "cake": cake})
+
+
+def test_nothing_that_was_in_memory_before_comes_into_the_full_splitting(poni, rings, monkeypatch):
+    """pyFAI begins with memory as it was left, and adds its first pixel to that."""
+    left_there = []
+
+    def empty(shape, dtype=float, **_):
+        left_there.append(shape)
+        return np.full(shape, np.nan if np.dtype(dtype).kind == "f" else 0, dtype)
+
+    class Littered:
+        def __getattr__(self, name):
+            return empty if name == "empty" else getattr(np, name)
+
+    config = load_config({"calibration": str(poni), "method": "full", "cake": {"npt_rad": 130, "npt_azim": 90}})
+    settings = (rings.shape, (130, 90), "2th_deg", (1.0, 20.0), (-180.0, 180.0), "full")
+    cleared, _ = split_cake(open_geometry(config).for_shape(rings.shape).integrator(), *settings)
+    assert np.isfinite(cleared.coefficient).all()
+    monkeypatch.setattr(splitpixel_common, "numpy", Littered())
+    monkeypatch.setattr(splitting, "settle_split_buffer", lambda: None)
+    littered, _ = split_cake(open_geometry(config).for_shape(rings.shape).integrator(), *settings)
+    assert left_there
+    spoilt = ~np.isfinite(littered.coefficient)
+    assert set(littered.owner[spoilt]) == {littered.owner.min()}, "pyFAI has mended it: settle_split_buffer may go"
+    np.testing.assert_array_equal(littered.owner, cleared.owner)
+    np.testing.assert_array_equal(littered.coefficient[~spoilt], cleared.coefficient[~spoilt])
